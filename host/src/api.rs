@@ -1,0 +1,254 @@
+//! Turns queries and intents into JSON, problems, SVG and server-sent events. Routes and OpenAPI document come from one declaration.
+//!
+//! Invariants: every answer carries `x-request-id`; every failure is an RFC 9457 problem with a stable code; every wait and every buffer has a bound.
+//! What a request asks for is done by the [`ControlPlane`], which the application implements: nothing here knows of SQL, wasm or a plugin's file.
+
+mod agents;
+mod badges;
+mod envelope;
+pub mod error;
+mod events;
+mod health;
+mod json;
+mod logs;
+pub mod params;
+mod plugins;
+mod runs;
+mod server;
+#[cfg(test)]
+mod tests;
+pub mod views;
+
+pub use error::{ApiError, InputError, Problem};
+pub use server::{Connection, DRAIN_MAX, serve};
+pub use views::{
+    AgentState, AgentView, Badge, BadgeStyle, BadgeSubject, HealthCheck, LiveRun, PluginStatus,
+    PluginView, Progress, RunSummary, RunView,
+};
+
+use crate::model::{LogLine, Principal, Run, Trigger};
+use crate::store::{Store, StoreError};
+use async_trait::async_trait;
+use axum::Json;
+use axum::extract::State;
+use axum::routing::get;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct StartRun {
+    /// The agent's name.
+    pub agent: String,
+    /// The run's input; `null` when there is none.
+    pub input: Value,
+    /// Who asks.
+    pub principal: Principal,
+    /// Why.
+    pub trigger: Trigger,
+    /// The same key starts one run only; 1 to 255 visible ASCII characters.
+    pub idempotency_key: Option<String>,
+}
+
+/// Why a run was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No agent has that name.
+    #[error("unknown agent")]
+    UnknownAgent {
+        /// The name that was likely meant.
+        nearest: Option<String>,
+    },
+    /// The agent is disabled.
+    #[error("the agent is disabled")]
+    Disabled,
+    /// The agent cannot run: its plugin is missing or was refused. The text is for the caller.
+    #[error("{0}")]
+    Refused(String),
+    /// The input does not match the plugin's schema.
+    #[error("invalid input at `{pointer}`: {message}")]
+    InvalidInput {
+        /// A JSON pointer into the input.
+        pointer: String,
+        /// What is wrong there.
+        message: String,
+    },
+    /// Too many runs wait.
+    #[error("the queue is full")]
+    QueueFull,
+    /// The host is stopping.
+    #[error("the host is stopping")]
+    Stopping,
+    /// The store failed.
+    #[error("cannot record the run")]
+    Store(#[source] StoreError),
+    /// A run with this idempotency key exists.
+    #[error("a run with this idempotency key exists: {0}")]
+    Duplicate(Uuid),
+}
+
+/// Why a run was not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// No run has this id.
+    #[error("no run has this id")]
+    NotFound,
+    /// It is over.
+    #[error("the run has ended")]
+    Ended,
+    /// The store failed.
+    #[error("cannot record the cancellation")]
+    Store(#[source] StoreError),
+}
+
+/// Why there is no badge.
+#[derive(Debug, thiserror::Error)]
+pub enum BadgeError {
+    /// No agent has that name.
+    #[error("unknown agent")]
+    UnknownAgent {
+        /// The name that was likely meant.
+        nearest: Option<String>,
+    },
+    /// The label is too long or holds what no badge can show. The text is for the caller.
+    #[error("{0}")]
+    InvalidLabel(String),
+    /// The plugin that draws badges is not ready, or failed. The text is for the log.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What the API needs of the host.
+#[async_trait]
+pub trait ControlPlane: Send + Sync + 'static {
+    /// The records.
+    fn store(&self) -> &dyn Store;
+
+    /// The plugins in force, by name.
+    fn plugins(&self) -> Vec<PluginView>;
+
+    /// The agents in force, by name.
+    fn agents(&self) -> Vec<AgentView>;
+
+    /// Records a run and wakes the schedule.
+    async fn start_run(&self, request: StartRun) -> Result<Run, StartError>;
+
+    /// The run as it ended, or as it is when `timeout` is over; `None` when there is no such run.
+    async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<Run>, StoreError>;
+
+    /// Ends a run.
+    async fn cancel(&self, id: Uuid, principal: Principal) -> Result<Run, CancelError>;
+
+    /// What is known of a run that is queued or running in this process.
+    fn live(&self, id: Uuid) -> Option<LiveRun>;
+
+    /// The lines of a running run after the line numbered `after`; `None` when it does not run in this process.
+    async fn live_log(&self, id: Uuid, after: Option<u64>) -> Option<Vec<LogLine>>;
+
+    /// Draws a badge.
+    async fn badge(
+        &self,
+        subject: BadgeSubject,
+        style: BadgeStyle,
+        label: Option<String>,
+    ) -> Result<Badge, BadgeError>;
+
+    /// Looks at every component.
+    async fn health(&self) -> Vec<HealthCheck>;
+
+    /// Whether runs are taken; the text says why not.
+    fn ready(&self) -> Result<(), String>;
+}
+
+/// What handlers share.
+pub(crate) type Plane = State<Arc<dyn ControlPlane>>;
+
+/// What a handler answers.
+pub(crate) type Answer<T> = Result<T, ApiError>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Infinity",
+        description = "Runs automation agents that nobody has to trust. Lists answer `{ \"items\": [...], \"next\": cursor-or-null }`; failures are RFC 9457 problems with a stable `code`."
+    ),
+    components(schemas(Problem, InputError)),
+    tags(
+        (name = "plugins", description = "Components that can run"),
+        (name = "agents", description = "Plugins with settings, grants and limits"),
+        (name = "runs", description = "Executions of agents"),
+        (name = "events", description = "What happened"),
+        (name = "badges", description = "States as images"),
+        (name = "host", description = "The host itself"),
+    )
+)]
+struct Document;
+
+/// The routes and the document that describes them.
+fn routes() -> (axum::Router<Arc<dyn ControlPlane>>, utoipa::openapi::OpenApi) {
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(health::index))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(plugins::list_plugins))
+        .routes(routes!(plugins::get_plugin))
+        .routes(routes!(agents::list_agents))
+        .routes(routes!(agents::get_agent))
+        .routes(routes!(agents::start_run))
+        .routes(routes!(runs::list_runs))
+        .routes(routes!(runs::get_run))
+        .routes(routes!(runs::cancel_run))
+        .routes(routes!(runs::get_report))
+        .routes(routes!(logs::get_logs))
+        .routes(routes!(runs::list_findings))
+        .routes(routes!(runs::get_sarif))
+        .routes(routes!(runs::list_artifacts))
+        .routes(routes!(runs::get_artifact))
+        .routes(routes!(events::list_events))
+        .routes(routes!(badges::get_agent_badge))
+        .routes(routes!(badges::get_system_svg))
+        .routes(routes!(badges::get_system_json))
+        .routes(routes!(badges::get_badge))
+        .split_for_parts();
+    document.info.version = env!("CARGO_PKG_VERSION").into();
+    document.info.license = None;
+    document.info.contact = None;
+    (router, document)
+}
+
+/// The OpenAPI document, version 3.1.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().1
+}
+
+/// All routes, with everything around them: request ids, problems, limits, the check of `Host` and `Origin`.
+pub fn router(plane: Arc<dyn ControlPlane>) -> axum::Router {
+    let (router, document) = routes();
+    let document = Arc::new(document);
+    let router = router
+        .route(
+            "/openapi.json",
+            get(move |_: params::Params<params::NoQuery>| {
+                let document = Arc::clone(&document);
+                async move { Json(document.as_ref().clone()) }
+            }),
+        )
+        .fallback(async || {
+            ApiError::not_found("there is no such path; `GET /openapi.json` lists them")
+        })
+        .method_not_allowed_fallback(async || {
+            ApiError::new(
+                http::StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this path does not take this method; see the header `Allow`",
+            )
+        })
+        .with_state(plane);
+    envelope::wrap(router)
+}

@@ -1,0 +1,303 @@
+//! What surrounds every route: the request's id, the checks of `Host`, `Origin` and `Accept`, panics, and the body of problems.
+//!
+//! The API listens on loopback and has no keys yet, so a web page must not be able to drive it: a page that resolves its own name to 127.0.0.1 sends a
+//! foreign `Host`, a page that posts across sites sends a foreign `Origin`; both are refused before a route is looked for.
+
+use super::error::{ApiError, PROBLEM_JSON};
+use super::server::Connection;
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use std::any::Any;
+use std::net::{IpAddr, SocketAddr};
+use tower_http::catch_panic::CatchPanicLayer;
+use uuid::Uuid;
+
+/// The header that carries the request's id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Surrounds all routes.
+pub(super) fn wrap(router: Router) -> Router {
+    router
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(surround))
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let cause = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "a panic without a message".into());
+    ApiError::internal(format!("a handler panicked: {cause}")).into_response()
+}
+
+async fn surround(request: Request, next: Next) -> Response {
+    let id = Uuid::now_v7().to_string();
+    let accept = Accept::of(request.headers());
+    let head = request.method() == Method::HEAD;
+    let safe = head || request.method() == Method::GET;
+    let listen = request
+        .extensions()
+        .get::<Connection>()
+        .map(|connection| connection.listen);
+    let refusal = check_host(&request, listen)
+        .and_then(|()| check_origin(&request, safe, listen))
+        .and_then(|()| {
+            // What changes something answers in JSON; who cannot take that must learn it before the change.
+            if safe || accept.admits("application/json") {
+                Ok(())
+            } else {
+                Err(not_acceptable("application/json"))
+            }
+        });
+    let response = match refusal {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    let mut response = finish(response, &id, &accept, safe);
+    if head {
+        *response.body_mut() = axum::body::Body::empty();
+    }
+    response
+}
+
+/// Writes the body of a problem and the headers that every answer has.
+fn finish(mut response: Response, id: &str, accept: &Accept, safe: bool) -> Response {
+    if safe && response.status().is_success() {
+        let media_type = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        if let Some(media_type) = media_type
+            && !accept.admits(media_type)
+        {
+            response = not_acceptable(media_type).into_response();
+        }
+    }
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        let problem = error.problem(id);
+        // Strings and numbers alone: this cannot fail, and an empty body with the right status is still an answer.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = body.into();
+    }
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn check_host(request: &Request, listen: Option<SocketAddr>) -> Result<(), ApiError> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    let invalid = |detail| Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_host", detail));
+    if second.is_some() {
+        return invalid("the request has more than one `Host`");
+    }
+    let authority = match (request.uri().authority(), first) {
+        (Some(authority), _) => Some(authority.clone()),
+        (None, Some(host)) => match Authority::try_from(host.as_bytes()) {
+            Ok(authority) => Some(authority),
+            Err(_) => return invalid("the `Host` is no host name or address"),
+        },
+        (None, None) => None,
+    };
+    match authority {
+        Some(authority) if is_own(&authority, listen) => Ok(()),
+        Some(_) => Err(ApiError::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "misdirected_request",
+            "this host answers to `localhost`, loopback addresses and the address it listens on; use one of them",
+        )),
+        // A call from inside the process has no connection, and HTTP/1.0 knows no `Host`.
+        None if listen.is_none() || request.version() == Version::HTTP_10 => Ok(()),
+        None => invalid("the request has no `Host`"),
+    }
+}
+
+fn check_origin(
+    request: &Request,
+    safe: bool,
+    listen: Option<SocketAddr>,
+) -> Result<(), ApiError> {
+    if safe {
+        return Ok(());
+    }
+    let Some(origin) = request.headers().get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let own = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"))
+        .and_then(|(_, authority)| Authority::try_from(authority).ok())
+        .is_some_and(|authority| is_own(&authority, listen));
+    if own {
+        Ok(())
+    } else {
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "csrf",
+            "a page of another site may not change anything here",
+        ))
+    }
+}
+
+fn is_own(authority: &Authority, listen: Option<SocketAddr>) -> bool {
+    if authority.as_str().contains('@') {
+        return false;
+    }
+    let host = authority.host();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.parse::<IpAddr>().is_ok_and(|address| {
+        address.is_loopback() || listen.is_some_and(|listen| listen.ip() == address)
+    })
+}
+
+fn not_acceptable(media_type: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "not_acceptable",
+        format!("this route answers `{media_type}`, which the header `Accept` does not admit"),
+    )
+}
+
+/// What a client takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Accept {
+    /// Type, subtype and whether its quality is above zero; empty means anything.
+    ranges: Vec<(String, String, bool)>,
+}
+
+impl Accept {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let ranges = headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|range| {
+                let mut parts = range.split(';').map(str::trim);
+                let (kind, subtype) = parts.next()?.split_once('/')?;
+                let refused = parts.any(|parameter| {
+                    parameter
+                        .strip_prefix("q=")
+                        .and_then(|quality| quality.parse::<f32>().ok())
+                        == Some(0.0)
+                });
+                Some((
+                    kind.to_ascii_lowercase(),
+                    subtype.to_ascii_lowercase(),
+                    !refused,
+                ))
+            })
+            .collect();
+        Self { ranges }
+    }
+
+    /// Whether the client takes this media type: the most specific range decides.
+    pub(crate) fn admits(&self, media_type: &str) -> bool {
+        if self.ranges.is_empty() {
+            return true;
+        }
+        let essence = media_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        let Some((kind, subtype)) = essence.split_once('/') else {
+            return true;
+        };
+        // A client that takes JSON takes a JSON dialect too: `application/sarif+json` is no surprise to `curl -H 'Accept: application/json'`.
+        let matches = |range: &(String, String, bool)| match (range.0.as_str(), range.1.as_str()) {
+            (a, b) if a == kind && b == subtype => 3,
+            ("application", "json") if kind == "application" && subtype.ends_with("+json") => 2,
+            (a, "*") if a == kind => 1,
+            ("*", "*") => 0,
+            _ => -1,
+        };
+        self.ranges
+            .iter()
+            .filter(|range| matches(range) >= 0)
+            .max_by_key(|range| matches(range))
+            .is_some_and(|range| range.2)
+    }
+
+    /// Whether the client names this media type itself.
+    pub(crate) fn names(&self, media_type: &str) -> bool {
+        self.ranges
+            .iter()
+            .any(|(kind, subtype, admitted)| *admitted && media_type == format!("{kind}/{subtype}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(accept: &str, media_type: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_str(accept).expect("valid"));
+        Accept::of(&headers).admits(media_type)
+    }
+
+    #[test]
+    fn the_most_specific_range_decides() {
+        assert!(admits("*/*", "image/svg+xml"));
+        assert!(admits("image/*, */*;q=0.1", "image/svg+xml"));
+        assert!(admits("text/html, application/*;q=0.9", "application/json; charset=utf-8"));
+        assert!(admits("application/json", "application/sarif+json"));
+        assert!(!admits("text/html", "application/json"));
+        assert!(!admits("*/*, application/json;q=0", "application/json"));
+    }
+
+    #[test]
+    fn only_own_names_are_own() {
+        let listen = Some(SocketAddr::from(([192, 0, 2, 1], 8080)));
+        let own = |host: &str| is_own(&Authority::try_from(host).expect("valid"), listen);
+        for host in [
+            "localhost",
+            "LOCALHOST:1",
+            "localhost.:80",
+            "127.0.0.1:8080",
+            "127.1.2.3",
+            "[::1]:8080",
+            "192.0.2.1:80",
+        ] {
+            assert!(own(host), "{host}");
+        }
+        for host in [
+            "example.com",
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "192.0.2.2",
+            "x@localhost",
+            "0.0.0.0:8080",
+        ] {
+            assert!(!own(host), "{host}");
+        }
+    }
+}

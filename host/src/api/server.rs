@@ -1,0 +1,415 @@
+//! Serves a router on a listener within limits: `axum::serve` has none.
+//!
+//! A connection is either working on a request or idle. When all places are taken the connection that has been idle longest makes room, so that clients
+//! who open connections and send nothing cannot keep others out. What a client sends is bounded here up to the end of the headers; bodies are bounded
+//! where they are read.
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+/// How long a client may take to send its headers, or to send nothing between two requests.
+const HEADER_READ_MAX: Duration = Duration::from_secs(10);
+
+/// Headers of one request: browsers send some 20, proxies add a handful.
+const HEADERS_MAX: usize = 100;
+
+/// Request line and headers together, in bytes: what most servers and proxies take.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// Connections at once. A process usually has 1,024 descriptors, and the store, the checkouts and outgoing requests need their part; idle connections
+/// make room, so this bounds how many requests are worked on, not how many clients there are.
+const CONNECTIONS_MAX: usize = 512;
+
+/// How long requests that are being worked on may take to end once the host stops.
+pub const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// How long to wait before accepting again when the process has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a request knows of the connection that it came over; in the request's extensions.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The address that it was accepted on.
+    pub listen: SocketAddr,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// Cancelled when the host stops: long answers end then.
+    pub stopping: CancellationToken,
+}
+
+/// Serves until `shutdown` is over, then lets requests end for at most [`DRAIN_MAX`].
+///
+/// # Errors
+/// When the listener has no address. A failing client or a failed `accept` is no error.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let listen = listener.local_addr()?;
+    let stopping = CancellationToken::new();
+    let places = Arc::new(Places::default());
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= CONNECTIONS_MAX && !places.evict() {
+            // Everyone is being served: wait for one to end; others wait in the kernel's queue.
+            tokio::select! {
+                () = &mut shutdown => break,
+                _ = connections.join_next() => continue,
+            }
+        }
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = Connection {
+                    listen,
+                    peer,
+                    stopping: stopping.clone(),
+                };
+                connections.spawn(serve_connection(
+                    stream,
+                    connection,
+                    router.clone(),
+                    Arc::clone(&places),
+                ));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    stopping.cancel();
+    let drained = tokio::time::timeout(DRAIN_MAX, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
+    if drained.is_err() {
+        tracing::warn!(
+            "{} connections did not end within {} s and are cut",
+            connections.len(),
+            DRAIN_MAX.as_secs()
+        );
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+/// The connections, and which of them are idle.
+#[derive(Default)]
+struct Places {
+    state: Mutex<PlacesState>,
+}
+
+#[derive(Default)]
+struct PlacesState {
+    next: u64,
+    /// In the order in which they became idle.
+    idle: BTreeMap<u64, CancellationToken>,
+}
+
+impl Places {
+    fn state(&self) -> std::sync::MutexGuard<'_, PlacesState> {
+        // The map is whole after every statement, so a panic elsewhere has left nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn idle(&self, evict: &CancellationToken) -> u64 {
+        let mut state = self.state();
+        state.next += 1;
+        let key = state.next;
+        state.idle.insert(key, evict.clone());
+        key
+    }
+
+    fn busy(&self, key: u64) {
+        self.state().idle.remove(&key);
+    }
+
+    /// Closes the connection that has been idle longest; `false` when none is.
+    fn evict(&self) -> bool {
+        match self.state().idle.pop_first() {
+            Some((_, evict)) => {
+                evict.cancel();
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// One connection's place: idle while no request of it is being worked on.
+struct Place {
+    places: Arc<Places>,
+    evict: CancellationToken,
+    working: AtomicUsize,
+    key: Mutex<u64>,
+}
+
+impl Place {
+    fn new(places: Arc<Places>) -> Arc<Self> {
+        let evict = CancellationToken::new();
+        let key = places.idle(&evict);
+        Arc::new(Self {
+            places,
+            evict,
+            working: AtomicUsize::new(0),
+            key: Mutex::new(key),
+        })
+    }
+
+    fn key(&self) -> std::sync::MutexGuard<'_, u64> {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(self: &Arc<Self>) -> Working {
+        if self.working.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.places.busy(*self.key());
+        }
+        Working(Arc::clone(self))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.busy(*self.key());
+    }
+}
+
+/// A request that is being worked on.
+struct Working(Arc<Place>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        if self.0.working.fetch_sub(1, Ordering::SeqCst) == 1 {
+            *self.0.key() = self.0.places.idle(&self.0.evict);
+        }
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    connection: Connection,
+    router: Router,
+    places: Arc<Places>,
+) {
+    // Answers are small and whole: waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    let place = Place::new(places);
+    let evict = place.evict.clone();
+    let stopping = connection.stopping.clone();
+    let service = tower::service_fn(move |request: Request<Incoming>| {
+        let working = place.work();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(connection.clone());
+        let answer = router.clone().call(request);
+        async move {
+            let response = answer.await;
+            response.map(|response| {
+                response.map(|body| {
+                    Body::new(Held {
+                        body,
+                        _working: working,
+                    })
+                })
+            })
+        }
+    });
+    let mut served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_MAX)
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEADER_BYTES_MAX)
+        .max_buf_size(HEADER_BYTES_MAX + 1024)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut draining = false;
+    let result = loop {
+        tokio::select! {
+            result = &mut served => break result,
+            () = evict.cancelled() => return,
+            () = stopping.cancelled(), if !draining => {
+                draining = true;
+                Pin::new(&mut served).graceful_shutdown();
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended: {error}");
+        if error.is_timeout() {
+            let parts = served.into_parts();
+            if !parts.read_buf.is_empty() {
+                say_timeout(parts.io.into_inner()).await;
+            }
+        }
+    }
+}
+
+/// Tells a client that its headers took too long. Hyper only closes.
+async fn say_timeout(mut stream: TcpStream) {
+    let body = r#"{"type":"about:blank","title":"Request Timeout","status":408,"code":"request_timeout","detail":"the headers took longer than 10 seconds"}"#;
+    let answer = format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    // A client that does not read gets no second chance: a small write goes to the socket's buffer or fails.
+    let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
+}
+
+/// A body whose request counts as being worked on until the last byte is written.
+struct Held {
+    body: Body,
+    _working: Working,
+}
+
+impl http_body::Body for Held {
+    type Data = bytes::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::AsyncReadExt;
+
+    async fn start(router: Router) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("has an address");
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            serve(listener, router, async move { stopped.cancelled().await })
+                .await
+                .expect("serves");
+        });
+        (address, stop, task)
+    }
+
+    async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        stream.write_all(request).await.expect("writes");
+        let mut answer = Vec::new();
+        // The server may reset after its answer when it has not read everything; what came before counts.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn hello() -> Router {
+        Router::new().route("/", get(async || "hello"))
+    }
+
+    #[tokio::test]
+    async fn refuses_too_many_and_too_large_headers() {
+        let (address, stop, task) = start(hello()).await;
+        let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(101));
+        let answer = exchange(address, many.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+        let large = format!("GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "b".repeat(20_000));
+        let answer = exchange(address, large.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+        let fine = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        assert!(exchange(address, fine.as_bytes()).await.ends_with("hello"));
+        stop.cancel();
+        task.await.expect("ends");
+    }
+
+    #[tokio::test]
+    async fn refuses_ambiguous_framing() {
+        let (address, stop, task) = start(hello()).await;
+        for request in [
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
+            "GET / HTTP/1.1\r\nhost : x\r\n\r\n",
+        ] {
+            let answer = exchange(address, request.as_bytes()).await;
+            assert!(answer.starts_with("HTTP/1.1 400"), "{request}: {answer}");
+        }
+        stop.cancel();
+        task.await.expect("ends");
+    }
+
+    #[tokio::test]
+    async fn connections_that_send_nothing_do_not_keep_others_out() {
+        let (address, stop, task) = start(hello()).await;
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS_MAX + 20 {
+            silent.push(TcpStream::connect(address).await.expect("connects"));
+        }
+        let fine = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let answer = tokio::time::timeout(
+            Duration::from_secs(5),
+            exchange(address, fine.as_bytes()),
+        )
+        .await
+        .expect("is served before a silent connection times out");
+        assert!(answer.ends_with("hello"), "{answer}");
+        stop.cancel();
+        task.await.expect("ends");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_being_worked_on_ends_before_the_server_does() {
+        let reached = Arc::new(tokio::sync::Notify::new());
+        let release = Arc::new(tokio::sync::Notify::new());
+        let router = {
+            let (reached, release) = (Arc::clone(&reached), Arc::clone(&release));
+            Router::new().route(
+                "/",
+                get(move || {
+                    let (reached, release) = (Arc::clone(&reached), Arc::clone(&release));
+                    async move {
+                        reached.notify_one();
+                        release.notified().await;
+                        "done"
+                    }
+                }),
+            )
+        };
+        let (address, stop, task) = start(router).await;
+        let request = tokio::spawn(async move {
+            exchange(address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await
+        });
+        reached.notified().await;
+        stop.cancel();
+        release.notify_one();
+        assert!(request.await.expect("ends").ends_with("done"));
+        task.await.expect("ends");
+    }
+}

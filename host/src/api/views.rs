@@ -1,0 +1,342 @@
+//! What the API shows beside the records of [`crate::model`]: plugins, agents, runs with their progress, badges, health.
+//!
+//! Plain data that is written as JSON and described in the OpenAPI document; which values are true is the application's to know.
+
+use crate::model::{ArtifactInfo, Event, Finding, LogLine, Outcome, Run, Trigger};
+use crate::sandbox::budget::RunBudget;
+use crate::sandbox::inspect::Inspection;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Where a plugin is on its way into the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PluginStatus {
+    /// Compiled; a run starts at once.
+    Ready,
+    /// Being compiled in the background.
+    Compiling,
+    /// It cannot be loaded; `problem` says why.
+    Refused,
+}
+
+/// A component that was found in the folder of plugins.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PluginView {
+    /// Its file's name without `.wasm`.
+    pub name: String,
+    /// Relative to the folder of plugins.
+    pub file: String,
+    /// `sha256:<hex>` of the bytes.
+    pub digest: String,
+    /// In bytes.
+    pub size: u64,
+    /// Whether it can run.
+    pub status: PluginStatus,
+    /// Why it cannot, in one sentence.
+    pub problem: Option<String>,
+    /// What the component says about itself and what it imports; `null` while unknown.
+    #[schema(value_type = Option<Object>)]
+    pub inspection: Option<Inspection>,
+}
+
+/// What an agent is doing, as its badge shows it; the first that holds, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// Disabled.
+    Paused,
+    /// Its configuration has a problem, or its last run did not succeed.
+    Error,
+    /// A run is queued or running.
+    Generating,
+    /// Its last run succeeded and proposed something.
+    Deployed,
+    /// Ready, and nothing is wrong.
+    Online,
+}
+
+/// The last run of an agent, in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunSummary {
+    /// UUID version 7.
+    pub id: Uuid,
+    /// Why it started.
+    pub trigger: Trigger,
+    /// How it ended; `null` while it runs.
+    pub outcome: Option<Outcome>,
+    /// The finer reason.
+    pub reason: Option<String>,
+    /// The report's summary, or the message where there is no report.
+    pub summary: Option<String>,
+    /// Number of findings.
+    pub findings: u64,
+    /// When its row was written.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+}
+
+impl From<&Run> for RunSummary {
+    fn from(run: &Run) -> Self {
+        Self {
+            id: run.id,
+            trigger: run.trigger,
+            outcome: run.outcome,
+            reason: run.reason.clone(),
+            summary: run.summary.clone().or_else(|| run.message.clone()),
+            findings: run.findings,
+            created_at: run.created_at,
+            ended_at: run.ended_at,
+        }
+    }
+}
+
+/// An agent of `plugins.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AgentView {
+    /// Its name.
+    pub name: String,
+    /// The plugin it runs.
+    pub plugin: String,
+    /// What the plugin says it does.
+    pub description: Option<String>,
+    /// Whether it may run.
+    pub enabled: bool,
+    /// Why it cannot run, in one sentence.
+    pub problem: Option<String>,
+    /// Milliseconds between two scheduled runs; `null` when it has no interval.
+    pub every_ms: Option<u64>,
+    /// `observe`, `alert`, `approve`, `auto_after` or `auto`.
+    pub autonomy: String,
+    /// What it may reach, as configured.
+    #[schema(value_type = Object)]
+    pub grants: Value,
+    /// What one run may use.
+    pub limits: RunBudget,
+    /// When it is due next.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_at: Option<Timestamp>,
+    /// JSON Schema of the input of its runs.
+    #[schema(value_type = Option<Object>)]
+    pub input_schema: Option<Value>,
+    /// What it is doing.
+    pub state: AgentState,
+    /// Its last run.
+    pub last_run: Option<RunSummary>,
+}
+
+/// How far a running run has got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Progress {
+    /// Steps done.
+    pub done: u64,
+    /// Steps in all, where known.
+    pub total: Option<u64>,
+    /// What it is doing, in a few words.
+    pub message: String,
+}
+
+/// What is known of a run in the sandbox and is not yet a row.
+#[derive(Clone, Debug)]
+pub struct LiveRun {
+    /// When it entered the sandbox; `None` while it waits for a place.
+    pub started_at: Option<Timestamp>,
+    /// As the guest reported it last.
+    pub progress: Option<Progress>,
+}
+
+/// A run, with its progress while it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunView {
+    /// The record.
+    #[serde(flatten)]
+    pub run: Run,
+    /// How far it has got; `null` unless it runs and reports progress.
+    pub progress: Option<Progress>,
+}
+
+/// The plugins that were found.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PluginList {
+    /// All plugins, by name.
+    pub items: Vec<PluginView>,
+    /// Always `null`: the list is whole.
+    pub next: Option<String>,
+}
+
+/// The agents of `plugins.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AgentList {
+    /// All agents, by name.
+    pub items: Vec<AgentView>,
+    /// Always `null`: the list is whole.
+    pub next: Option<String>,
+}
+
+/// A part of the list of runs, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RunList {
+    /// Newest first.
+    pub items: Vec<RunView>,
+    /// What to send as `cursor` for the next part; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// A part of a run's findings.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FindingList {
+    /// In the report's order.
+    pub items: Vec<Finding>,
+    /// What to send as `cursor` for the next part; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// A part of a run's log.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogList {
+    /// In the order written.
+    pub items: Vec<LogLine>,
+    /// What to send as `after` for the next part; `null` when the run has ended and this is the last part.
+    pub next: Option<String>,
+}
+
+/// A run's files.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArtifactList {
+    /// By name.
+    pub items: Vec<ArtifactInfo>,
+    /// Always `null`: the list is whole.
+    pub next: Option<String>,
+}
+
+/// A part of the list of events, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct EventList {
+    /// Newest first.
+    pub items: Vec<Event>,
+    /// What to send as `cursor` for the next part; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// Whose badge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadgeSubject {
+    /// The host and all its agents.
+    System,
+    /// One agent, by name.
+    Agent(String),
+}
+
+/// The looks that shields.io offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadgeStyle {
+    /// Rounded, no gloss.
+    #[default]
+    Flat,
+    /// Square, no gloss.
+    FlatSquare,
+    /// Rounded and glossy.
+    Plastic,
+    /// Large capitals.
+    ForTheBadge,
+    /// Two bubbles.
+    Social,
+}
+
+impl BadgeStyle {
+    /// Every style with the name it has in a query.
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("flat", Self::Flat),
+        ("flat-square", Self::FlatSquare),
+        ("plastic", Self::Plastic),
+        ("for-the-badge", Self::ForTheBadge),
+        ("social", Self::Social),
+    ];
+}
+
+/// A drawn badge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Badge {
+    /// The image.
+    pub svg: String,
+    /// The left text.
+    pub label: String,
+    /// The right text.
+    pub message: String,
+    /// The right side's colour, `#` and six hexadecimal digits or a name that shields.io knows.
+    pub color: String,
+}
+
+/// A badge as an endpoint of shields.io answers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BadgeEndpoint {
+    /// Always 1.
+    pub schema_version: u8,
+    /// The left text.
+    pub label: String,
+    /// The right text.
+    pub message: String,
+    /// The right side's colour.
+    pub color: String,
+}
+
+/// One part of the host and whether it works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthCheck {
+    /// For instance `store`, `config` or `plugins`.
+    pub component: String,
+    /// Whether it works.
+    pub ok: bool,
+    /// What is wrong, or what was seen.
+    pub detail: String,
+}
+
+/// Whether everything works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    /// Everything works.
+    Ok,
+    /// Something does not; the host still answers.
+    Degraded,
+}
+
+/// How the host is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// Whether everything works.
+    pub status: HealthStatus,
+    /// The host's version.
+    pub version: String,
+    /// The components that do not work.
+    pub degraded: Vec<String>,
+    /// Every check, when asked with `?verbose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Vec<HealthCheck>>,
+}
+
+/// That the host takes runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ready {
+    /// Always `ready`; anything else is a problem with status 503.
+    pub status: String,
+}
+
+/// Where everything is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Index {
+    /// `infinity`.
+    pub name: String,
+    /// The host's version.
+    pub version: String,
+    /// Paths worth a look.
+    pub links: Vec<String>,
+}

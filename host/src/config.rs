@@ -1,0 +1,421 @@
+//! `plugins.toml`, the environment and flags to a checked [`Config`], or to every mistake at once with its place and what to do.
+//!
+//! Invariants: a [`Config`] holds no value out of its range and no name that leads nowhere; later stages never see the file. Nothing secret is in a message or in
+//! `Debug`. Reading is bounded: the file, its nesting, its lists and the number of mistakes have limits.
+//!
+//! It does not know components, databases or requests: whether a plugin exists, what its settings mean and whether a grant is wise is decided later.
+
+mod agent;
+mod error;
+mod grants;
+mod host;
+mod keys;
+mod limits;
+mod paths;
+mod reader;
+mod schema;
+mod secret;
+mod units;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use self::agent::{LOOSE, LOOSE_NAME_HELP, is_name};
+use self::error::{Errors, Lines, literal};
+use self::paths::{HostPaths, resolve, settled};
+use self::reader::{Reader, Value};
+use crate::sandbox::budget::RunBudget;
+
+pub use self::agent::{AgentConfig, AgentName, AgentNameError, Autonomy};
+pub(crate) use self::error::is_unprintable;
+pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS};
+pub use self::grants::{
+    CredentialConfig, DirectoryGrant, EffectKind, EffectScope, Grants, HttpGrantConfig,
+    RepositoryGrant,
+};
+pub use self::host::{
+    DEFAULT_COMPILE_CPU_MS, DEFAULT_COMPILE_MEMORY_BYTES, DEFAULT_CONCURRENCY, DEFAULT_LISTEN,
+    DEFAULT_PLUGINS, DEFAULT_QUEUE, DEFAULT_STATE, HostConfig, Variables,
+};
+pub use self::schema::schema;
+pub use self::secret::Secret;
+
+/// Bytes of `plugins.toml`: thousands of agents, and little enough to read at once.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// The directory of the file, absolute; relative paths in it start here.
+    pub root: PathBuf,
+    /// `sha256:<hex>` of the file's bytes. Variables and flags are not in it.
+    pub digest: String,
+    /// `[host]`.
+    pub host: HostConfig,
+    /// `[repositories]`, by name.
+    pub repositories: BTreeMap<String, RepositoryConfig>,
+    /// `[agents]`, by name, those with `enabled = false` among them.
+    pub agents: BTreeMap<AgentName, AgentConfig>,
+    /// Agents with mistakes. Always empty from [`load`] and [`parse`], which return the mistakes instead.
+    pub disabled: Vec<DisabledAgent>,
+}
+
+/// A git repository that agents can be granted. Source: `[repositories.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositoryConfig {
+    /// Its name: a small letter, then small letters, digits, `.`, `_` and `-`; at most 63 characters.
+    pub name: String,
+    /// A directory when it was checked; whether it is a repository is for the forge to say.
+    pub path: PathBuf,
+}
+
+/// An agent that cannot run because of what the file says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisabledAgent {
+    /// As written; it may be no valid name.
+    pub name: String,
+    /// Where it stands in the file, from 1.
+    pub line: usize,
+    /// Why; at least one.
+    pub errors: Vec<ConfigError>,
+}
+
+/// What flags say. They go over variables, which go over the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--listen`.
+    pub listen: Option<SocketAddr>,
+    /// `--state`, relative to the working directory.
+    pub state: Option<PathBuf>,
+}
+
+/// What the readers of agents need from the rest of the file and from outside.
+struct Context<'c> {
+    environment: &'c dyn Fn(&str) -> Option<String>,
+    repositories: &'c BTreeSet<String>,
+    limits: &'c RunBudget,
+    paths: &'c HostPaths,
+}
+
+/// Reads and checks a file. `environment` gives the value of an environment variable.
+///
+/// # Errors
+/// Every mistake of file, variables and flags, up to [`MAX_ERRORS`]; or the one reason why the file cannot be read.
+pub fn load(
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    overrides: &Overrides,
+) -> Result<Config, ConfigErrors> {
+    parse(&read(path)?, path, environment, overrides)
+}
+
+/// Like [`load`], but mistakes inside of agents disable these agents alone and are listed in [`Config::disabled`]: what a reload wants.
+///
+/// # Errors
+/// Every mistake, if there is one outside of the agents.
+pub fn load_tolerant(
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    overrides: &Overrides,
+) -> Result<Config, ConfigErrors> {
+    parse_tolerant(&read(path)?, path, environment, overrides)
+}
+
+/// Checks the text of a file. `path` names it in messages, and its directory is where relative paths start.
+///
+/// # Errors
+/// Every mistake, up to [`MAX_ERRORS`].
+pub fn parse(
+    text: &str,
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    overrides: &Overrides,
+) -> Result<Config, ConfigErrors> {
+    let mut checked = check(text, path, environment, overrides)?;
+    for (_, _, errors) in checked.faulty {
+        checked.errors.extend(errors);
+    }
+    if checked.errors.is_empty() {
+        Ok(checked.config)
+    } else {
+        Err(checked.errors.finish(path, text))
+    }
+}
+
+/// Like [`parse`], with the mercy of [`load_tolerant`].
+///
+/// # Errors
+/// Every mistake, if there is one outside of the agents.
+pub fn parse_tolerant(
+    text: &str,
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    overrides: &Overrides,
+) -> Result<Config, ConfigErrors> {
+    let mut checked = check(text, path, environment, overrides)?;
+    if !checked.errors.is_empty() {
+        for (_, _, errors) in checked.faulty {
+            checked.errors.extend(errors);
+        }
+        return Err(checked.errors.finish(path, text));
+    }
+    let mut config = checked.config;
+    for (name, line, errors) in checked.faulty {
+        config.disabled.push(DisabledAgent {
+            name,
+            line,
+            errors: errors.into_list(text),
+        });
+    }
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<String, ConfigErrors> {
+    let shown = literal(&path.display().to_string());
+    let refused = |message: String, help: &str| ConfigErrors::of_file(path, message, help);
+    let unreadable = |error: std::io::Error| {
+        refused(
+            format!("{shown} cannot be read: {}", error.kind()),
+            "name a file with `--config`, or start in the directory that holds `plugins.toml`",
+        )
+    };
+    // Looked at before it is opened, because opening a pipe would wait for a writer.
+    let metadata = path.metadata().map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err(refused(
+            format!("{shown} is a directory"),
+            "name the file in it, for instance `plugins.toml`",
+        ));
+    }
+    if !metadata.is_file() {
+        return Err(refused(
+            format!("{shown} is not a regular file"),
+            "write the configuration to a file",
+        ));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(refused(
+            format!("{shown} is larger than 1 MiB"),
+            "keep data out of the configuration; settings can name files in granted directories",
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        let mut bytes = error.into_bytes();
+        bytes.truncate(offset);
+        // What is left is valid, so nothing is replaced.
+        let text = String::from_utf8_lossy(&bytes);
+        let mut errors = Errors::default();
+        errors
+            .at(
+                offset..offset,
+                format!("{shown} is not UTF-8: the byte at offset {offset} starts no character"),
+            )
+            .help("save the file as UTF-8");
+        errors.finish(path, &text)
+    })
+}
+
+/// What came of a text: a configuration that is right where no mistakes are listed.
+struct Checked {
+    config: Config,
+    errors: Errors,
+    /// Name, line and mistakes of agents that have some.
+    faulty: Vec<(String, usize, Errors)>,
+}
+
+fn check(
+    text: &str,
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    overrides: &Overrides,
+) -> Result<Checked, ConfigErrors> {
+    let mut errors = Errors::default();
+    let document = syntax(text, path, &mut errors)?;
+    let root_path = root_of(path).map_err(|error| {
+        ConfigErrors::of_file(
+            path,
+            format!("the directory of the file is unknown: {}", error.kind()),
+            "start in a directory that exists",
+        )
+    })?;
+    let root = Reader::root(document.get_ref(), &keys::ROOT, "the file", &mut errors);
+
+    let host_table = root.table("host", "`[host]`".to_owned(), &mut errors);
+    let host = host::read(
+        host_table.as_ref(),
+        &root_path,
+        environment,
+        overrides,
+        &mut errors,
+    );
+    let (names, repositories) = read_repositories(&root, &root_path, &mut errors);
+    let agents = root.entries("agents", &mut errors);
+    if agents.len() > keys::MAX_ENTRIES {
+        errors.anywhere("there are more than 10_000 agents");
+    }
+
+    let paths = host_paths(&root_path, path, &host, &agents);
+    let context = Context {
+        environment,
+        repositories: &names,
+        limits: &host.limits,
+        paths: &paths,
+    };
+    let lines = Lines::new(text);
+    let mut checked_agents = BTreeMap::new();
+    let mut faulty = Vec::new();
+    let mut room = errors.room();
+    for (name, value) in agents.iter().take(keys::MAX_ENTRIES) {
+        let (line, _) = lines.position(text, name.span().start);
+        let mut own = Errors::with_room(room);
+        let agent = agent::read(name, value, line, &context, &mut own);
+        if own.is_empty() {
+            checked_agents.extend(agent.map(|agent| (agent.name.clone(), agent)));
+        } else {
+            room = own.room();
+            faulty.push(((*name.get_ref()).to_owned(), line, own));
+        }
+    }
+    Ok(Checked {
+        config: Config {
+            path: path.to_owned(),
+            root: root_path,
+            digest: sha256(text.as_bytes()),
+            host,
+            repositories,
+            agents: checked_agents,
+            disabled: Vec::new(),
+        },
+        errors,
+        faulty,
+    })
+}
+
+/// Parses. Keys given twice leave a tree that is worth checking, so they are listed with the rest; after any other mistake the tree means little.
+fn syntax<'t>(
+    text: &'t str,
+    path: &Path,
+    errors: &mut Errors,
+) -> Result<Spanned<DeTable<'t>>, ConfigErrors> {
+    let (document, mistakes) = DeTable::parse_recoverable(text);
+    let mut broken = false;
+    for mistake in &mistakes {
+        let span = mistake.span().unwrap_or(text.len()..text.len());
+        let message = mistake.message();
+        if message == "duplicate key" {
+            let key = text.get(span.clone()).unwrap_or_default();
+            errors
+                .at(span, format!("key {} is given twice", literal(key)))
+                .help("keep one of the two");
+        } else {
+            broken = true;
+            errors.at(span, format!("not valid TOML: {message}"));
+        }
+    }
+    if broken {
+        return Err(std::mem::take(errors).finish(path, text));
+    }
+    Ok(document)
+}
+
+fn root_of(path: &Path) -> std::io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    Ok(path.parent().unwrap_or(&path).to_owned())
+}
+
+/// The names that grants may use, also of repositories with mistakes, so that one mistake does not make others; and the repositories.
+fn read_repositories(
+    root: &Reader<'_, '_>,
+    root_path: &Path,
+    errors: &mut Errors,
+) -> (BTreeSet<String>, BTreeMap<String, RepositoryConfig>) {
+    let mut names = BTreeSet::new();
+    let mut repositories = BTreeMap::new();
+    let entries = root.entries("repositories", errors);
+    if entries.len() > keys::MAX_ENTRIES {
+        errors.anywhere("there are more than 10_000 repositories");
+    }
+    for (key, value) in entries.into_iter().take(keys::MAX_ENTRIES) {
+        let name = *key.get_ref();
+        names.insert(name.to_owned());
+        if !is_name(name, LOOSE) {
+            errors
+                .at(
+                    key.span(),
+                    format!("{} cannot be the name of a repository", literal(name)),
+                )
+                .help(LOOSE_NAME_HELP);
+        }
+        let what = format!("repository {}", literal(name));
+        let Some(table) = Reader::open(value, &keys::REPOSITORY, what.clone(), key.span(), errors)
+        else {
+            continue;
+        };
+        let Some(written) = table.path("path", errors) else {
+            continue;
+        };
+        let path = resolve(root_path, written.get_ref());
+        if !path.is_dir() {
+            errors
+                .at(
+                    written.span(),
+                    format!("{what} is not a directory that can be read"),
+                )
+                .help("clone it there, or correct `path`; relative paths start at the directory of this file");
+        }
+        let name = name.to_owned();
+        repositories.insert(name.clone(), RepositoryConfig { name, path });
+    }
+    (names, repositories)
+}
+
+fn host_paths(
+    root: &Path,
+    file: &Path,
+    host: &HostConfig,
+    agents: &[(Spanned<&str>, &Value<'_>)],
+) -> HostPaths {
+    let mut deciding = vec![
+        (settled(&host.plugins), "the plugins"),
+        (
+            settled(&root.join(file.file_name().unwrap_or_default())),
+            "this file",
+        ),
+    ];
+    let policies: BTreeSet<PathBuf> = agents
+        .iter()
+        .filter_map(|(_, agent)| match agent.get_ref() {
+            DeValue::Table(table) => table.get("policies")?.get_ref().as_str(),
+            _ => None,
+        })
+        .map(|written| settled(&resolve(root, written)))
+        .collect();
+    deciding.extend(policies.into_iter().map(|path| (path, "policies")));
+    HostPaths {
+        root: root.to_owned(),
+        state: settled(&host.state),
+        deciding,
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, bytes);
+    let mut out = String::from("sha256:");
+    for byte in digest.as_ref() {
+        out.push_str(&format!("{byte:02x}"));
+    }
+    out
+}

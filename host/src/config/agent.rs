@@ -1,0 +1,289 @@
+//! `[agents.NAME]` to [`AgentConfig`], each for itself: a mistake in one does not hide what the others are.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::error::{Errors, literal};
+use super::grants::{self, Grants};
+use super::paths::resolve;
+use super::reader::{Reader, Value};
+use super::{Context, keys, limits};
+use crate::sandbox::budget::RunBudget;
+
+/// The name of an agent: a small letter, then small letters, digits and `-`; at most 63 characters, so that it can be a label in host names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentName(String);
+
+impl AgentName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// If the text is no such name.
+    pub fn new(name: impl Into<String>) -> Result<Self, AgentNameError> {
+        let name = name.into();
+        if is_name(&name, "-") {
+            Ok(Self(name))
+        } else {
+            Err(AgentNameError)
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text is not the name of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an agent's name is a small letter, then small letters, digits and `-`, at most 63 characters"
+)]
+pub struct AgentNameError;
+
+impl fmt::Display for AgentName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for AgentName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for AgentName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What happens to an effect that grants and policies allow. Source: `autonomy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Autonomy {
+    /// It is recorded.
+    Observe,
+    /// It is recorded and announced.
+    Alert,
+    /// It waits for people.
+    #[default]
+    Approve,
+    /// It is applied after a while, unless somebody objects.
+    AutoAfter,
+    /// It is applied at once.
+    Auto,
+}
+
+impl Autonomy {
+    /// From the least to the most, in the order of [`keys::AUTONOMY`].
+    const ALL: [Self; 5] = [
+        Self::Observe,
+        Self::Alert,
+        Self::Approve,
+        Self::AutoAfter,
+        Self::Auto,
+    ];
+
+    /// The word in `plugins.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Alert => "alert",
+            Self::Approve => "approve",
+            Self::AutoAfter => "auto_after",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+/// One agent. Source: `[agents.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentConfig {
+    /// Its name.
+    pub name: AgentName,
+    /// The plugin's name: a small letter, then small letters, digits, `.`, `_` and `-`; at most 63 characters.
+    pub plugin: String,
+    /// For people: at most 1,000 characters on one line.
+    pub description: Option<String>,
+    /// Whether it runs; default `true`. Of a disabled one, granted directories may be missing, and secrets may be empty.
+    pub enabled: bool,
+    /// Time from one run to the next: 1 second to 366 days; none if it runs only when asked.
+    pub every: Option<Duration>,
+    /// Handed to the plugin; dates are strings.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// What it may reach and propose.
+    pub grants: Grants,
+    /// What one run may use: `limits` over `[host.limits]` over [`RunBudget::default`].
+    pub limits: RunBudget,
+    /// What happens to its effects; default [`Autonomy::Approve`].
+    pub autonomy: Autonomy,
+    /// Whether effects are judged but never applied; default `false`.
+    pub dry_run: bool,
+    /// Directory whose policies and data go to the component's `init`.
+    pub policies: Option<PathBuf>,
+    /// Whether runs start from a snapshot; default `true`.
+    pub snapshot: bool,
+    /// Where it stands in the file, from 1.
+    pub line: usize,
+}
+
+/// Characters of a description: a paragraph.
+const MAX_DESCRIPTION: usize = 1_000;
+
+/// What [`is_name`] allows beyond letters and digits in names of plugins and repositories.
+pub(super) const LOOSE: &str = "._-";
+
+/// What is wrong with a name that is not [`is_name`] with [`LOOSE`].
+pub(super) const LOOSE_NAME_HELP: &str =
+    "use a small letter, then small letters, digits, `.`, `_` and `-`; at most 63 characters";
+
+/// Whether this is a small letter, then small letters, digits and what `more` holds; at most 63 characters.
+pub(super) fn is_name(name: &str, more: &str) -> bool {
+    name.len() <= 63
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || more.contains(c))
+}
+
+/// Reads one agent; `None` where not even its name and plugin are known.
+pub(super) fn read(
+    name: &Spanned<&str>,
+    value: &Value<'_>,
+    line: usize,
+    context: &Context<'_>,
+    errors: &mut Errors,
+) -> Option<AgentConfig> {
+    let what = format!("agent {}", literal(name.get_ref()));
+    let checked_name = AgentName::new(*name.get_ref());
+    if checked_name.is_err() {
+        errors
+            .at(
+                name.span(),
+                format!("{} cannot be the name of an agent", literal(name.get_ref())),
+            )
+            .help("use a small letter, then small letters, digits and `-`; at most 63 characters");
+    }
+    let table = Reader::open(value, &keys::AGENT, what.clone(), name.span(), errors)?;
+
+    let plugin = table.text("plugin", errors);
+    if let Some(plugin) = &plugin {
+        check_plugin(plugin, errors);
+    }
+    let description = table.text("description", errors);
+    if let Some(text) = &description
+        && (text.get_ref().chars().count() > MAX_DESCRIPTION
+            || text.get_ref().contains(|c: char| c.is_control()))
+    {
+        errors
+            .at(
+                text.span(),
+                format!("the description of {what} is too long or has line breaks"),
+            )
+            .help("write at most 1_000 characters on one line");
+    }
+    let enabled = table.boolean("enabled", errors).unwrap_or(true);
+    let every = table.number("every", errors).map(Duration::from_millis);
+    let settings = table.json("settings", errors).unwrap_or_default();
+    let limits = table
+        .table("limits", format!("the limits of {what}"), errors)
+        .map_or_else(
+            || context.limits.clone(),
+            |table| limits::read(&table, context.limits, errors),
+        );
+    let autonomy = table
+        .choice("autonomy", errors)
+        .and_then(|index| Autonomy::ALL.get(index).copied())
+        .unwrap_or_default();
+    let dry_run = table.boolean("dry_run", errors).unwrap_or(false);
+    let snapshot = table.boolean("snapshot", errors).unwrap_or(true);
+    let policies = table.path("policies", errors).map(|written| {
+        let path = resolve(&context.paths.root, written.get_ref());
+        if enabled && !path.is_dir() {
+            errors
+                .at(
+                    written.span(),
+                    format!("policies {} are not a directory that can be read", literal(written.get_ref())),
+                )
+                .help("create it, or correct the path; relative paths start at the directory of this file");
+        }
+        path
+    });
+    let grants = table
+        .table("grants", format!("the grants of {what}"), errors)
+        .map_or_else(Grants::default, |table| {
+            grants::read(&table, &what, enabled, context, errors)
+        });
+
+    Some(AgentConfig {
+        name: checked_name.ok()?,
+        plugin: plugin?.into_inner(),
+        description: description.map(Spanned::into_inner),
+        enabled,
+        every,
+        settings,
+        grants,
+        limits,
+        autonomy,
+        dry_run,
+        policies,
+        snapshot,
+        line,
+    })
+}
+
+fn check_plugin(plugin: &Spanned<String>, errors: &mut Errors) {
+    let written = plugin.get_ref();
+    if let Some(name) = written.strip_suffix(".wasm") {
+        errors
+            .at(plugin.span(), "a plugin is named without `.wasm`")
+            .help(format!("write {}", literal(name)));
+    } else if !is_name(written, LOOSE) {
+        errors
+            .at(
+                plugin.span(),
+                format!("{} cannot be the name of a plugin", literal(written)),
+            )
+            .help(LOOSE_NAME_HELP);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_agents_are_labels() {
+        for good in ["a", "mirror", "a-1", &"a".repeat(63)] {
+            assert!(AgentName::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "-a",
+            "1a",
+            "A",
+            "a_b",
+            "a.b",
+            "a b",
+            "é",
+            &"a".repeat(64),
+        ] {
+            assert!(AgentName::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_autonomy_are_those_of_the_key() {
+        assert_eq!(
+            Autonomy::ALL.map(Autonomy::as_str).as_slice(),
+            keys::AUTONOMY
+        );
+    }
+}

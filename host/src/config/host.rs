@@ -1,0 +1,300 @@
+//! `[host]`, environment variables and flags to [`HostConfig`]: flags go over variables, variables over the file, the file over defaults.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use http::Uri;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::error::{Errors, literal};
+use super::paths::resolve;
+use super::reader::Reader;
+use super::secret::Secret;
+use super::{Overrides, limits};
+use crate::sandbox::budget::RunBudget;
+
+/// The host itself. Source: `[host]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostConfig {
+    /// Where the API and the console listen: loopback only, default [`DEFAULT_LISTEN`]; port 0 takes any free one.
+    /// Source: `listen`, its port over it from `PORT`, over both `--listen`.
+    pub listen: SocketAddr,
+    /// Database, compile cache and artifacts; default [`DEFAULT_STATE`]. Need not exist. Source: `state`, over it `--state` (relative to the working directory).
+    pub state: PathBuf,
+    /// `.wasm` components; default [`DEFAULT_PLUGINS`]. Need not exist. Source: `plugins`.
+    pub plugins: PathBuf,
+    /// `http://host:port` of a proxy for outgoing requests, without user or path. Source: `proxy`.
+    pub proxy: Option<String>,
+    /// PEM file with further certificate authorities; at least one when it was checked. Source: `ca_file`.
+    pub ca_file: Option<PathBuf>,
+    /// Runs at once: 1 to 1,000, default [`DEFAULT_CONCURRENCY`]. Source: `concurrency`.
+    pub concurrency: u32,
+    /// Runs that may wait: 1 to 1,000,000, default [`DEFAULT_QUEUE`]. Source: `queue`.
+    pub queue: u32,
+    /// CPU time for compiling one component, in milliseconds: 1,000 to 3,600,000, default [`DEFAULT_COMPILE_CPU_MS`]. Source: `compile_cpu`.
+    pub compile_cpu_ms: u64,
+    /// Memory for compiling one component, in bytes: 64 MiB to 64 GiB, default [`DEFAULT_COMPILE_MEMORY_BYTES`]. Source: `compile_memory`.
+    pub compile_memory_bytes: u64,
+    /// Limits of agents that set none. Source: `[host.limits]` over [`RunBudget::default`].
+    pub limits: RunBudget,
+    /// For a listener that comes later: 1 to 65,535. Source: `badge_port`, over it `BADGE_PORT`.
+    pub badge_port: Option<u16>,
+    /// For a listener that comes later: 1 to 65,535. Source: `autodeploy_port`, over it `AUTODEPLOY_PORT`.
+    pub autodeploy_port: Option<u16>,
+    /// Environment variables that stages to come use.
+    pub variables: Variables,
+}
+
+/// Environment variables that are recognised and kept; an empty one counts as unset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variables {
+    /// `GITHUB_REPO`.
+    pub github_repo: Option<String>,
+    /// `GITHUB_TOKEN`.
+    pub github_token: Option<Secret>,
+    /// `DISCORD_WEBHOOK`; its address is what grants access.
+    pub discord_webhook: Option<Secret>,
+    /// `FOUNDER_API_KEY`.
+    pub founder_api_key: Option<Secret>,
+}
+
+/// Default of [`HostConfig::listen`].
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Default of [`HostConfig::state`], in the directory of the file.
+pub const DEFAULT_STATE: &str = "var";
+/// Default of [`HostConfig::plugins`], in the directory of the file.
+pub const DEFAULT_PLUGINS: &str = "plugins/dist";
+/// Default of [`HostConfig::concurrency`].
+pub const DEFAULT_CONCURRENCY: u32 = 8;
+/// Default of [`HostConfig::queue`].
+pub const DEFAULT_QUEUE: u32 = 10_000;
+/// Default of [`HostConfig::compile_cpu_ms`]: twice what a Python component takes.
+pub const DEFAULT_COMPILE_CPU_MS: u64 = 60_000;
+/// Default of [`HostConfig::compile_memory_bytes`].
+pub const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 << 30;
+
+/// Bytes of `ca_file`: several times what a whole operating system trusts.
+const MAX_CA_FILE: u64 = 4 << 20;
+
+const KEYS_COME_LATER: &str = "write `127.0.0.1` or `[::1]`: there are no access keys yet, so whoever reaches the port can do anything; to reach it from elsewhere use a tunnel, for instance `ssh -L`";
+
+impl HostConfig {
+    fn new(root: &Path) -> Self {
+        Self {
+            listen: DEFAULT_LISTEN,
+            state: resolve(root, DEFAULT_STATE),
+            plugins: resolve(root, DEFAULT_PLUGINS),
+            proxy: None,
+            ca_file: None,
+            concurrency: DEFAULT_CONCURRENCY,
+            queue: DEFAULT_QUEUE,
+            compile_cpu_ms: DEFAULT_COMPILE_CPU_MS,
+            compile_memory_bytes: DEFAULT_COMPILE_MEMORY_BYTES,
+            limits: RunBudget::default(),
+            badge_port: None,
+            autodeploy_port: None,
+            variables: Variables::default(),
+        }
+    }
+}
+
+/// Reads `[host]` if there is one, then what goes over it.
+pub(super) fn read(
+    table: Option<&Reader<'_, '_>>,
+    root: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    overrides: &Overrides,
+    errors: &mut Errors,
+) -> HostConfig {
+    let mut host = HostConfig::new(root);
+    if let Some(table) = table {
+        from_file(&mut host, table, root, errors);
+    }
+    from_variables(&mut host, environment, errors);
+    if let Some(listen) = overrides.listen {
+        if !listen.ip().is_loopback() {
+            errors
+                .anywhere(format!(
+                    "the flag `--listen {listen}` is not a loopback address"
+                ))
+                .help(KEYS_COME_LATER);
+        }
+        host.listen = listen;
+    }
+    if let Some(state) = &overrides.state {
+        // A flag is typed in a shell, so it is relative to where the shell is.
+        match std::path::absolute(state) {
+            Ok(state) => host.state = state,
+            Err(error) => {
+                errors.anywhere(format!(
+                    "the flag `--state` is not a path: {}",
+                    error.kind()
+                ));
+            }
+        }
+    }
+    host
+}
+
+fn from_file(host: &mut HostConfig, table: &Reader<'_, '_>, root: &Path, errors: &mut Errors) {
+    if let Some(text) = table.text("listen", errors) {
+        match text.get_ref().parse::<SocketAddr>() {
+            Ok(listen) if listen.ip().is_loopback() => host.listen = listen,
+            Ok(_) => {
+                errors
+                    .at(
+                        text.span(),
+                        format!("{} is not a loopback address", literal(text.get_ref())),
+                    )
+                    .help(KEYS_COME_LATER);
+            }
+            Err(_) => {
+                errors
+                    .at(
+                        text.span(),
+                        format!("{} is not an address with a port", literal(text.get_ref())),
+                    )
+                    .help("write for instance `127.0.0.1:8080`");
+            }
+        }
+    }
+    if let Some(path) = table.path("state", errors) {
+        host.state = resolve(root, path.get_ref());
+    }
+    if let Some(path) = table.path("plugins", errors) {
+        host.plugins = resolve(root, path.get_ref());
+    }
+    if let Some(text) = table.text("proxy", errors) {
+        host.proxy = proxy(text.get_ref(), text.span(), errors);
+    }
+    if let Some(path) = table.path("ca_file", errors) {
+        let file = resolve(root, path.get_ref());
+        if let Err(reason) = check_ca_file(&file) {
+            errors
+                .at(
+                    path.span(),
+                    format!("certificate file {} {reason}", literal(path.get_ref())),
+                )
+                .help("name a PEM file with at least one `BEGIN CERTIFICATE` block; relative paths start at the directory of this file");
+        }
+        host.ca_file = Some(file);
+    }
+    let numbers = [
+        ("concurrency", &mut host.concurrency),
+        ("queue", &mut host.queue),
+    ];
+    for (name, field) in numbers {
+        // The range of the key ends below what the field holds; so for the ports.
+        if let Some(number) = table.number(name, errors).and_then(|n| n.try_into().ok()) {
+            *field = number;
+        }
+    }
+    if let Some(ms) = table.number("compile_cpu", errors) {
+        host.compile_cpu_ms = ms;
+    }
+    if let Some(bytes) = table.number("compile_memory", errors) {
+        host.compile_memory_bytes = bytes;
+    }
+    let ports = [
+        ("badge_port", &mut host.badge_port),
+        ("autodeploy_port", &mut host.autodeploy_port),
+    ];
+    for (name, field) in ports {
+        *field = table.number(name, errors).and_then(|n| n.try_into().ok());
+    }
+    if let Some(table) = table.table("limits", "`[host.limits]`".to_owned(), errors) {
+        host.limits = limits::read(&table, &host.limits, errors);
+    }
+}
+
+fn from_variables(
+    host: &mut HostConfig,
+    environment: &dyn Fn(&str) -> Option<String>,
+    errors: &mut Errors,
+) {
+    let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let mut port = |name: &str, least: u16| {
+        let written = variable(name)?;
+        let port = written.parse::<u16>().ok().filter(|port| *port >= least);
+        if port.is_none() {
+            errors
+                .anywhere(format!(
+                    "the environment variable `{name}` is {}, which is not a port",
+                    literal(&written)
+                ))
+                .help(format!(
+                    "set it to a number from {least} to 65_535, or unset it"
+                ));
+        }
+        port
+    };
+    if let Some(port) = port("PORT", 0) {
+        host.listen.set_port(port);
+    }
+    host.badge_port = port("BADGE_PORT", 1).or(host.badge_port);
+    host.autodeploy_port = port("AUTODEPLOY_PORT", 1).or(host.autodeploy_port);
+    host.variables = Variables {
+        github_repo: variable("GITHUB_REPO"),
+        github_token: variable("GITHUB_TOKEN").map(Secret::new),
+        discord_webhook: variable("DISCORD_WEBHOOK").map(Secret::new),
+        founder_api_key: variable("FOUNDER_API_KEY").map(Secret::new),
+    };
+}
+
+fn proxy(written: &str, span: Range<usize>, errors: &mut Errors) -> Option<String> {
+    let uri = written.parse::<Uri>().ok();
+    let authority = uri.as_ref().and_then(Uri::authority);
+    let reason = match (&uri, authority) {
+        (Some(uri), Some(authority)) => {
+            if uri.scheme_str() != Some("http") {
+                "does not start with `http://`"
+            } else if authority.as_str().contains('@') {
+                "holds a user name or a password"
+            } else if authority.host().is_empty() {
+                "names no host"
+            } else if authority.as_str().len() > authority.host().len()
+                && authority.port_u16().is_none_or(|port| port == 0)
+            {
+                "has a port that is not between 1 and 65_535"
+            } else if uri
+                .path_and_query()
+                .is_some_and(|path| path.as_str() != "/")
+                || written.contains('#')
+            {
+                "has a path"
+            } else {
+                return Some(format!("http://{authority}"));
+            }
+        }
+        _ => "is not an address",
+    };
+    errors
+        .at(span, format!("proxy {} {reason}", literal(written)))
+        .help("write for instance `http://proxy.internal:3128`");
+    None
+}
+
+fn check_ca_file(path: &Path) -> Result<(), String> {
+    let metadata = path
+        .metadata()
+        .map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    if !metadata.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    if metadata.len() > MAX_CA_FILE {
+        return Err("is over 4 MiB".to_owned());
+    }
+    let content =
+        std::fs::read(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    let mut certificates = 0;
+    for certificate in CertificateDer::pem_slice_iter(&content) {
+        certificate.map_err(|_| "is not valid PEM".to_owned())?;
+        certificates += 1;
+    }
+    if certificates == 0 {
+        return Err("holds no certificate".to_owned());
+    }
+    Ok(())
+}

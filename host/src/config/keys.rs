@@ -1,0 +1,704 @@
+//! Every key of `plugins.toml`, once: its kind, range, default and description. The readers take ranges and names from here and the schema is made from here,
+//! so neither can know a key that the other does not.
+
+use crate::sandbox::budget::RunBudget;
+
+/// What a key holds.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A string; the pattern is for the schema and empty where the reader says more than a pattern can.
+    Text(&'static str),
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Integer { min: u64, max: u64 },
+    /// A string such as `"30s"`; the range is in milliseconds.
+    Duration { min: u64, max: u64 },
+    /// A string such as `"64MiB"`, or an integer of bytes.
+    Size { min: u64, max: u64 },
+    /// One of these strings.
+    Choice(&'static [&'static str]),
+    /// A list of strings.
+    Texts,
+    /// `true`, `false` or a list of branch patterns.
+    Branches,
+    /// A table of strings.
+    TextMap,
+    /// A table of anything.
+    Free,
+    /// A table with known keys.
+    Table(&'static Table),
+    /// A list of such tables.
+    Tables(&'static Table),
+    /// A table whose keys are names and whose values are such tables; the pattern is what a name looks like.
+    Named(&'static Table, &'static str),
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) required: bool,
+    /// As JSON, which for these values is TOML too; empty where there is none.
+    pub(super) default: &'static str,
+    pub(super) doc: &'static str,
+}
+
+/// The keys of one table.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Its name among the schema's definitions.
+    pub(super) name: &'static str,
+    pub(super) doc: &'static str,
+    pub(super) keys: &'static [Key],
+    /// Words that people try, with what to write instead.
+    pub(super) instead: &'static [(&'static str, &'static str)],
+    /// Words of later versions, with what to do until then.
+    pub(super) later: &'static [(&'static str, &'static str)],
+}
+
+impl Table {
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// Names of agents: they stand in URLs, file names and log lines.
+pub(super) const AGENT_NAME: &str = "^[a-z][a-z0-9-]{0,62}$";
+/// Names of plugins and repositories.
+pub(super) const LOOSE_NAME: &str = "^[a-z][a-z0-9._-]{0,62}$";
+
+/// Most agents, and most repositories: far above what one machine runs, and low enough that comparing two configurations on a reload stays quick.
+pub(super) const MAX_ENTRIES: usize = 10_000;
+/// Most elements of any list: each is checked against the others.
+pub(super) const MAX_LIST: usize = 100;
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        required: false,
+        default,
+        doc,
+    }
+}
+
+const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        required: true,
+        default: "",
+        doc,
+    }
+}
+
+const SECOND: u64 = 1_000;
+const DAY: u64 = 86_400 * SECOND;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The file itself.
+pub(super) static ROOT: Table = Table {
+    name: "plugins",
+    doc: "Which agents run, when, within what, and what they may reach.",
+    keys: &[
+        key("host", Kind::Table(&HOST), "", "The host itself."),
+        key(
+            "repositories",
+            Kind::Named(&REPOSITORY, LOOSE_NAME),
+            "",
+            "Git repositories that agents can be granted, by name.",
+        ),
+        key(
+            "agents",
+            Kind::Named(&AGENT, AGENT_NAME),
+            "",
+            "Plugins with settings, grants, limits and triggers, by name.",
+        ),
+    ],
+    instead: &[
+        ("server", "[host]"),
+        ("agent", "[agents.NAME]"),
+        ("plugins", "[agents.NAME]"),
+        ("plugin", "[agents.NAME]"),
+        ("repos", "[repositories.NAME]"),
+        ("limits", "[host.limits]"),
+        ("listen", "[host]` with `listen = \"…\""),
+        ("grants", "[agents.NAME.grants]"),
+    ],
+    later: &[("include", "write everything into this file")],
+};
+
+pub(super) static HOST: Table = Table {
+    name: "host",
+    doc: "The host itself.",
+    keys: &[
+        key(
+            "listen",
+            Kind::Text(""),
+            "\"127.0.0.1:8080\"",
+            "Address and port of the API and the console, loopback only. The variable `PORT` replaces the port, the flag `--listen` both.",
+        ),
+        key(
+            "state",
+            Kind::Text(""),
+            "\"var\"",
+            "Directory for the database, the compile cache and artifacts, relative to this file. The flag `--state` replaces it.",
+        ),
+        key(
+            "plugins",
+            Kind::Text(""),
+            "\"plugins/dist\"",
+            "Directory of `.wasm` components, relative to this file.",
+        ),
+        key(
+            "proxy",
+            Kind::Text("^http://[^/@]+/?$"),
+            "",
+            "HTTP proxy for outgoing requests, for instance `http://proxy.internal:3128`.",
+        ),
+        key(
+            "ca_file",
+            Kind::Text(""),
+            "",
+            "PEM file with further certificate authorities to trust in outgoing requests.",
+        ),
+        key(
+            "concurrency",
+            Kind::Integer { min: 1, max: 1_000 },
+            "8",
+            "Runs at once.",
+        ),
+        key(
+            "queue",
+            Kind::Integer {
+                min: 1,
+                max: 1_000_000,
+            },
+            "10000",
+            "Runs that may wait; further ones are turned away.",
+        ),
+        key(
+            "compile_cpu",
+            Kind::Duration {
+                min: SECOND,
+                max: 3_600 * SECOND,
+            },
+            "\"60s\"",
+            "CPU time for compiling one component.",
+        ),
+        key(
+            "compile_memory",
+            Kind::Size {
+                min: 64 * MIB,
+                max: 64 * GIB,
+            },
+            "\"2GiB\"",
+            "Memory for compiling one component.",
+        ),
+        key(
+            "badge_port",
+            Kind::Integer {
+                min: 1,
+                max: 65_535,
+            },
+            "",
+            "Port of a listener for badges alone; kept for a later version. The variable `BADGE_PORT` replaces it.",
+        ),
+        key(
+            "autodeploy_port",
+            Kind::Integer {
+                min: 1,
+                max: 65_535,
+            },
+            "",
+            "Port of a listener for deployments alone; kept for a later version. The variable `AUTODEPLOY_PORT` replaces it.",
+        ),
+        key(
+            "limits",
+            Kind::Table(&LIMITS),
+            "",
+            "Limits of every agent that does not set its own.",
+        ),
+    ],
+    instead: &[
+        ("port", "listen = \"127.0.0.1:PORT\""),
+        ("address", "listen = \"127.0.0.1:PORT\""),
+        ("bind", "listen = \"127.0.0.1:PORT\""),
+        ("data", "state"),
+        ("workers", "concurrency"),
+    ],
+    later: &[(
+        "trusted_proxies",
+        "the host listens on loopback only, so there is no proxy to trust yet",
+    )],
+};
+
+pub(super) static REPOSITORY: Table = Table {
+    name: "repository",
+    doc: "A git repository that agents can be granted.",
+    keys: &[required(
+        "path",
+        Kind::Text(""),
+        "Directory of a local git repository, with or without a working tree, relative to this file.",
+    )],
+    instead: &[("dir", "path"), ("directory", "path")],
+    later: &[
+        ("github", "name a local clone with `path`"),
+        ("url", "name a local clone with `path`"),
+    ],
+};
+
+/// The values of `autonomy`, in the order of [`super::Autonomy`].
+pub(super) const AUTONOMY: &[&str] = &["observe", "alert", "approve", "auto_after", "auto"];
+
+const USE_EVERY: &str = "use `every`, for instance `every = \"15m\"`";
+
+pub(super) static AGENT: Table = Table {
+    name: "agent",
+    doc: "A plugin with settings, grants, limits and triggers.",
+    keys: &[
+        required(
+            "plugin",
+            Kind::Text(LOOSE_NAME),
+            "The plugin's name: its file in the plugin directory without `.wasm`.",
+        ),
+        key(
+            "description",
+            Kind::Text(""),
+            "",
+            "What the agent is for, for people; at most 1_000 characters.",
+        ),
+        key(
+            "enabled",
+            Kind::Boolean,
+            "true",
+            "Whether it runs. A disabled agent is checked all the same, but its environment variables may be missing.",
+        ),
+        key(
+            "every",
+            Kind::Duration {
+                min: SECOND,
+                max: 366 * DAY,
+            },
+            "",
+            "Time from one run to the next; without it the agent runs when somebody asks.",
+        ),
+        key(
+            "settings",
+            Kind::Free,
+            "",
+            "Handed to the plugin, which says what it understands.",
+        ),
+        key(
+            "grants",
+            Kind::Table(&GRANTS),
+            "",
+            "What the agent may reach.",
+        ),
+        key("limits", Kind::Table(&LIMITS), "", "What one run may use."),
+        key(
+            "autonomy",
+            Kind::Choice(AUTONOMY),
+            "\"approve\"",
+            "What happens to proposed effects: recorded, announced, held for people, applied unless somebody objects, applied.",
+        ),
+        key(
+            "dry_run",
+            Kind::Boolean,
+            "false",
+            "Judge effects and record what would happen, but apply none.",
+        ),
+        key(
+            "policies",
+            Kind::Text(""),
+            "",
+            "Directory whose `.rego`, `.json` and `.yaml` files are handed to the component's `init`, relative to this file.",
+        ),
+        key(
+            "snapshot",
+            Kind::Boolean,
+            "true",
+            "Start runs from a snapshot taken after `init`.",
+        ),
+    ],
+    instead: &[
+        ("schedule", "every = \"15m\""),
+        ("interval", "every = \"15m\""),
+        ("timeout", "limits = { time = \"30s\" }"),
+        ("time", "limits = { time = \"30s\" }"),
+        ("memory", "limits = { memory = \"64MiB\" }"),
+        ("disabled", "enabled = false"),
+        ("wasm", "plugin"),
+        ("config", "settings"),
+        ("permissions", "[agents.NAME.grants]"),
+        ("repos", "grants = { repos = [{ name = \"…\" }] }"),
+        ("http", "grants = { http = [{ url = \"…\" }] }"),
+        (
+            "directories",
+            "grants = { directories = [{ host = \"…\", guest = \"/…\" }] }",
+        ),
+        ("env", "grants = { env = { NAME = \"…\" } }"),
+    ],
+    later: &[
+        ("cron", USE_EVERY),
+        ("tz", USE_EVERY),
+        ("on", USE_EVERY),
+        (
+            "webhook",
+            "use `every`, or start runs with `POST /v1/agents/NAME/runs`",
+        ),
+        ("for_each", "write one agent for each repository"),
+    ],
+};
+
+pub(super) static GRANTS: Table = Table {
+    name: "grants",
+    doc: "What an agent may reach. What is not listed is denied.",
+    keys: &[
+        key(
+            "repos",
+            Kind::Tables(&REPOSITORY_GRANT),
+            "[]",
+            "Repositories of `[repositories]`.",
+        ),
+        key(
+            "http",
+            Kind::Tables(&HTTP_GRANT),
+            "[]",
+            "Hosts and paths that may be requested.",
+        ),
+        key(
+            "directories",
+            Kind::Tables(&DIRECTORY_GRANT),
+            "[]",
+            "Directories of this machine.",
+        ),
+        key(
+            "env",
+            Kind::TextMap,
+            "{}",
+            "Environment variables of the guest. `${NAME}` in a value is the host's variable; the guest can read the value.",
+        ),
+    ],
+    instead: &[
+        ("repositories", "repos"),
+        ("repo", "repos"),
+        ("environment", "env"),
+        ("dirs", "directories"),
+        ("files", "directories"),
+        ("hosts", "http"),
+        ("urls", "http"),
+    ],
+    later: &[],
+};
+
+pub(super) static REPOSITORY_GRANT: Table = Table {
+    name: "repository_grant",
+    doc: "What an agent may do with one repository.",
+    keys: &[
+        required(
+            "name",
+            Kind::Text(LOOSE_NAME),
+            "A name of `[repositories]`.",
+        ),
+        key(
+            "read",
+            Kind::Boolean,
+            "true",
+            "List, read, log and diff through the forge interface.",
+        ),
+        key(
+            "files",
+            Kind::Boolean,
+            "false",
+            "Show the checkout to the guest as a read-only directory.",
+        ),
+        key(
+            "checkout",
+            Kind::Text("^/"),
+            "",
+            "Where the guest sees the checkout; `/repos/NAME` where `files` is true and this is not set. Setting it sets `files`.",
+        ),
+        key(
+            "commit",
+            Kind::Branches,
+            "false",
+            "Propose commits: to branches that match these patterns, or to any.",
+        ),
+        key(
+            "pull_request",
+            Kind::Branches,
+            "false",
+            "Propose pull requests into these branches.",
+        ),
+        key(
+            "merge",
+            Kind::Branches,
+            "false",
+            "Propose merges into these branches.",
+        ),
+        key("issue", Kind::Branches, "false", "Propose issues."),
+        key("comment", Kind::Branches, "false", "Propose comments."),
+        key(
+            "status",
+            Kind::Branches,
+            "false",
+            "Propose commit statuses on these branches.",
+        ),
+        key(
+            "publication",
+            Kind::Branches,
+            "false",
+            "Propose publications from these branches.",
+        ),
+    ],
+    instead: &[
+        ("repository", "name"),
+        ("write", "commit = [\"BRANCH\"]"),
+        ("branches", "commit = [\"BRANCH\"]"),
+        ("path", "[repositories.NAME]` with `path = \"…\""),
+    ],
+    later: &[],
+};
+
+pub(super) static HTTP_GRANT: Table = Table {
+    name: "http_grant",
+    doc: "Requests that an agent may send.",
+    keys: &[
+        required(
+            "url",
+            Kind::Text("^https?://[^/?#@]+(/[^?#]*)?$"),
+            "Scheme, host, and port and path where they matter, for instance `https://api.example.com/v1/*`.",
+        ),
+        key("methods", Kind::Texts, "[\"GET\", \"HEAD\"]", "Methods."),
+        key(
+            "private",
+            Kind::Texts,
+            "[]",
+            "Ranges of non-public addresses that the host's name may resolve to, for instance `10.2.0.0/16`.",
+        ),
+        key(
+            "credential",
+            Kind::Table(&CREDENTIAL),
+            "",
+            "A header that the host adds and the guest never sees.",
+        ),
+    ],
+    instead: &[
+        ("host", "url"),
+        ("method", "methods = [\"GET\"]"),
+        ("token", "credential = { value = \"Bearer ${NAME}\" }"),
+        (
+            "headers",
+            "credential = { header = \"…\", value = \"${NAME}\" }",
+        ),
+    ],
+    later: &[],
+};
+
+pub(super) static CREDENTIAL: Table = Table {
+    name: "credential",
+    doc: "A header that the host sets on matching requests, in place of whatever the guest set.",
+    keys: &[
+        key(
+            "header",
+            Kind::Text("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
+            "\"authorization\"",
+            "The header's name.",
+        ),
+        required(
+            "value",
+            Kind::Text(""),
+            "The header's value; `${NAME}` is the environment variable.",
+        ),
+    ],
+    instead: &[("name", "header"), ("token", "value = \"Bearer ${NAME}\"")],
+    later: &[],
+};
+
+pub(super) static DIRECTORY_GRANT: Table = Table {
+    name: "directory_grant",
+    doc: "A directory of this machine that the guest sees.",
+    keys: &[
+        required(
+            "host",
+            Kind::Text(""),
+            "The directory, relative to this file.",
+        ),
+        required(
+            "guest",
+            Kind::Text("^/"),
+            "Where the guest sees it: absolute, without `.`, `..` or a `/` at the end.",
+        ),
+        key(
+            "write",
+            Kind::Boolean,
+            "false",
+            "Whether the guest may change what is in it.",
+        ),
+    ],
+    instead: &[
+        ("path", "host = \"…\", guest = \"/…\""),
+        ("read_only", "write = false"),
+    ],
+    later: &[],
+};
+
+const LEAST: RunBudget = RunBudget::MINIMUM;
+const MOST: RunBudget = RunBudget::MAXIMUM;
+
+const fn or_zero(value: Option<u64>) -> u64 {
+    match value {
+        Some(value) => value,
+        None => 0,
+    }
+}
+
+const fn count(min: u64, max: u64) -> Kind {
+    Kind::Integer { min, max }
+}
+
+const fn size(min: u64, max: u64) -> Kind {
+    Kind::Size { min, max }
+}
+
+/// The keys of `limits`. Ranges are those of [`RunBudget`]; the defaults are compared with it by a test.
+pub(super) static LIMITS: Table = Table {
+    name: "limits",
+    doc: "What one run may use. Nothing means \"unlimited\".",
+    keys: &[
+        key(
+            "time",
+            Kind::Duration {
+                min: LEAST.time_ms,
+                max: MOST.time_ms,
+            },
+            "\"30s\"",
+            "Wall-clock time.",
+        ),
+        key(
+            "cpu",
+            Kind::Duration {
+                min: LEAST.cpu_ms,
+                max: MOST.cpu_ms,
+            },
+            "\"10s\"",
+            "CPU time.",
+        ),
+        key(
+            "fuel",
+            count(or_zero(LEAST.fuel), or_zero(MOST.fuel)),
+            "",
+            "Fuel, exact and repeatable; without it the CPU time alone stops the guest.",
+        ),
+        key(
+            "memory",
+            size(LEAST.memory_bytes, MOST.memory_bytes),
+            "\"64MiB\"",
+            "Linear memory, summed.",
+        ),
+        key(
+            "table_elements",
+            count(LEAST.table_elements, MOST.table_elements),
+            "20000",
+            "Table elements, summed.",
+        ),
+        key(
+            "instances",
+            count(LEAST.instances as u64, MOST.instances as u64),
+            "100",
+            "Core instances, memories and tables, each.",
+        ),
+        key(
+            "host_calls",
+            count(LEAST.host_calls, MOST.host_calls),
+            "1000000",
+            "Calls from the guest into the host.",
+        ),
+        key(
+            "boundary",
+            size(LEAST.boundary_bytes, MOST.boundary_bytes),
+            "\"256MiB\"",
+            "Bytes taken from the guest over all calls.",
+        ),
+        key(
+            "handles",
+            count(LEAST.handles as u64, MOST.handles as u64),
+            "1000",
+            "Resource handles at once.",
+        ),
+        key(
+            "log",
+            size(LEAST.log_bytes, MOST.log_bytes),
+            "\"256KiB\"",
+            "Log and standard streams together; the rest is cut.",
+        ),
+        key(
+            "output",
+            size(LEAST.output_bytes, MOST.output_bytes),
+            "\"8MiB\"",
+            "Report and artifacts together.",
+        ),
+        key(
+            "http_requests",
+            count(LEAST.http_requests as u64, MOST.http_requests as u64),
+            "100",
+            "Outgoing requests.",
+        ),
+        key(
+            "http_sent",
+            size(LEAST.http_sent_bytes, MOST.http_sent_bytes),
+            "\"8MiB\"",
+            "Bytes of request bodies.",
+        ),
+        key(
+            "http_received",
+            size(LEAST.http_received_bytes, MOST.http_received_bytes),
+            "\"32MiB\"",
+            "Bytes of answers.",
+        ),
+        key(
+            "random",
+            size(LEAST.random_bytes, MOST.random_bytes),
+            "\"1MiB\"",
+            "Random bytes.",
+        ),
+        key(
+            "files",
+            size(LEAST.files_bytes, MOST.files_bytes),
+            "\"64MiB\"",
+            "Bytes added to writable directories.",
+        ),
+        key(
+            "files_count",
+            count(LEAST.files_count, MOST.files_count),
+            "1000",
+            "Files and directories created.",
+        ),
+        key(
+            "key_value",
+            size(LEAST.key_value_bytes, MOST.key_value_bytes),
+            "\"16MiB\"",
+            "Bytes of the agent's key-value space, keys included.",
+        ),
+        key(
+            "key_value_keys",
+            count(LEAST.key_value_keys, MOST.key_value_keys),
+            "10000",
+            "Keys of the agent's key-value space.",
+        ),
+    ],
+    instead: &[
+        ("timeout", "time"),
+        ("wall", "time"),
+        ("wall_time", "time"),
+        ("tables", "table_elements"),
+        ("http", "http_requests"),
+        ("logs", "log"),
+        ("disk", "files"),
+    ],
+    later: &[],
+};

@@ -1,0 +1,263 @@
+//! `wasi:keyvalue`: the agent's own space on the host's store. There is one bucket, the agent's; it is opened by the empty name, `default` or the agent's name.
+
+use super::contract::agent::wasi::keyvalue::{atomics, batch, store};
+use super::state::RunState;
+use crate::model::Limit;
+use async_trait::async_trait;
+use wasmtime::component::Resource;
+
+/// Keys that one `list-keys` answers with.
+const LIST_KEYS: u32 = 1_000;
+
+/// What the sandbox needs of a key-value store. Spaces are apart by the agent's name.
+#[async_trait]
+pub trait KeyValue: Send + Sync {
+    /// The value of a key.
+    async fn get(&self, agent: &str, key: &str) -> Result<Option<Vec<u8>>, KeyValueError>;
+    /// Sets all of the pairs or none.
+    async fn set_many(
+        &self,
+        agent: &str,
+        pairs: Vec<(String, Vec<u8>)>,
+        quota: KeyValueQuota,
+    ) -> Result<(), KeyValueError>;
+    /// Removes keys; those that are not there are passed over.
+    async fn delete_many(&self, agent: &str, keys: Vec<String>) -> Result<(), KeyValueError>;
+    /// At most `limit` keys in order, after the `offset` first ones.
+    async fn list(
+        &self,
+        agent: &str,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Vec<String>, KeyValueError>;
+    /// Adds to a decimal counter.
+    async fn increment(
+        &self,
+        agent: &str,
+        key: &str,
+        delta: u64,
+        quota: KeyValueQuota,
+    ) -> Result<u64, KeyValueError>;
+}
+
+/// How much an agent may keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyValueQuota {
+    /// Keys and values, in bytes.
+    pub bytes: u64,
+    /// Keys.
+    pub keys: u64,
+}
+
+/// Why a key-value call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyValueError {
+    /// The space is full.
+    #[error("{0}")]
+    Quota(String),
+    /// The key or value cannot be stored.
+    #[error("{0}")]
+    Invalid(String),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[source] anyhow::Error),
+}
+
+/// The handle a guest holds; the space is known by the run.
+pub struct Bucket;
+
+impl RunState {
+    fn space(&self) -> Result<std::sync::Arc<dyn KeyValue>, store::Error> {
+        self.capabilities
+            .key_value
+            .clone()
+            .ok_or(store::Error::NoSuchStore)
+    }
+
+    fn quota(&self) -> KeyValueQuota {
+        KeyValueQuota {
+            bytes: self.meter.budget.key_value_bytes,
+            keys: self.meter.budget.key_value_keys,
+        }
+    }
+
+    fn told(&self, error: KeyValueError) -> store::Error {
+        match error {
+            KeyValueError::Quota(message) => {
+                self.meter.refuse(Limit::KeyValue, message.clone());
+                store::Error::Other(message)
+            }
+            KeyValueError::Invalid(message) => store::Error::Other(message),
+            KeyValueError::Store(cause) => {
+                tracing::error!(agent.name = %self.capabilities.agent, "a key-value call failed: {cause:#}");
+                store::Error::Other("the store failed, try again later".into())
+            }
+        }
+    }
+}
+
+impl store::Host for RunState {
+    async fn open(
+        &mut self,
+        identifier: String,
+    ) -> wasmtime::Result<Result<Resource<Bucket>, store::Error>> {
+        let own = identifier.is_empty()
+            || identifier == "default"
+            || identifier == self.capabilities.agent;
+        if !own {
+            self.meter.deny(
+                "key_value",
+                format!("open `{}`", super::meter::escape(&identifier)),
+                "an agent has its own key-value space only".into(),
+                "nothing can allow this: exchange data through events or artifacts".into(),
+            );
+            return Ok(Err(store::Error::AccessDenied));
+        }
+        if let Err(error) = self.space() {
+            return Ok(Err(error));
+        }
+        Ok(Ok(self.table.push(Bucket)?))
+    }
+}
+
+impl store::HostBucket for RunState {
+    async fn get(
+        &mut self,
+        _: Resource<Bucket>,
+        key: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, store::Error>> {
+        let space = match self.space() {
+            Ok(space) => space,
+            Err(error) => return Ok(Err(error)),
+        };
+        let value = space.get(&self.capabilities.agent, &key).await;
+        Ok(value.map_err(|error| self.told(error)))
+    }
+
+    async fn set(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), store::Error>> {
+        batch::Host::set_many(self, bucket, vec![(key, value)]).await
+    }
+
+    async fn delete(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> wasmtime::Result<Result<(), store::Error>> {
+        batch::Host::delete_many(self, bucket, vec![key]).await
+    }
+
+    async fn exists(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> wasmtime::Result<Result<bool, store::Error>> {
+        let value = self.get(bucket, key).await?;
+        Ok(value.map(|value| value.is_some()))
+    }
+
+    async fn list_keys(
+        &mut self,
+        _: Resource<Bucket>,
+        cursor: Option<u64>,
+    ) -> wasmtime::Result<Result<store::KeyResponse, store::Error>> {
+        let space = match self.space() {
+            Ok(space) => space,
+            Err(error) => return Ok(Err(error)),
+        };
+        let offset = cursor.unwrap_or(0);
+        let keys = space
+            .list(&self.capabilities.agent, offset, LIST_KEYS)
+            .await;
+        Ok(keys
+            .map(|keys| store::KeyResponse {
+                cursor: (keys.len() == LIST_KEYS as usize).then(|| offset + u64::from(LIST_KEYS)),
+                keys,
+            })
+            .map_err(|error| self.told(error)))
+    }
+
+    async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+        self.table.delete(bucket)?;
+        Ok(())
+    }
+}
+
+impl atomics::Host for RunState {
+    async fn increment(
+        &mut self,
+        _: Resource<Bucket>,
+        key: String,
+        delta: u64,
+    ) -> wasmtime::Result<Result<u64, store::Error>> {
+        let space = match self.space() {
+            Ok(space) => space,
+            Err(error) => return Ok(Err(error)),
+        };
+        let value = space
+            .increment(&self.capabilities.agent, &key, delta, self.quota())
+            .await;
+        Ok(value.map_err(|error| self.told(error)))
+    }
+}
+
+impl batch::Host for RunState {
+    async fn get_many(
+        &mut self,
+        _: Resource<Bucket>,
+        keys: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<Option<(String, Vec<u8>)>>, store::Error>> {
+        let space = match self.space() {
+            Ok(space) => space,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut values = Vec::new();
+        for key in keys {
+            // One by one, so that the answer is bounded by what the guest may take in: its own memory.
+            self.meter.enter_host()?;
+            match space.get(&self.capabilities.agent, &key).await {
+                Ok(value) => values.push(value.map(|value| (key, value))),
+                Err(error) => return Ok(Err(self.told(error))),
+            }
+        }
+        Ok(Ok(values))
+    }
+
+    async fn set_many(
+        &mut self,
+        _: Resource<Bucket>,
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> wasmtime::Result<Result<(), store::Error>> {
+        let space = match self.space() {
+            Ok(space) => space,
+            Err(error) => return Ok(Err(error)),
+        };
+        let bytes = pairs
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum::<usize>();
+        self.meter.cross(bytes as u64)?;
+        let quota = self.quota();
+        let done = space
+            .set_many(&self.capabilities.agent, pairs, quota)
+            .await;
+        Ok(done.map_err(|error| self.told(error)))
+    }
+
+    async fn delete_many(
+        &mut self,
+        _: Resource<Bucket>,
+        keys: Vec<String>,
+    ) -> wasmtime::Result<Result<(), store::Error>> {
+        let space = match self.space() {
+            Ok(space) => space,
+            Err(error) => return Ok(Err(error)),
+        };
+        let done = space.delete_many(&self.capabilities.agent, keys).await;
+        Ok(done.map_err(|error| self.told(error)))
+    }
+}

@@ -1,0 +1,537 @@
+//! What a run has used and what it ran into, shared between the store, the streams and whoever waits for the run: it outlives the store, which is dropped
+//! when a run is stopped.
+
+use super::budget::RunBudget;
+use crate::model::{Denial, Limit, LogLine};
+use jiff::Timestamp;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// The most different denials that a run's record lists; more of them would tell nobody more.
+const DENIALS_MAX: usize = 100;
+
+/// The longest log line in bytes; a longer one is broken.
+const LOG_LINE_MAX_BYTES: usize = 8 * 1024;
+
+/// How far a run has got, as it last said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Steps done.
+    pub done: u64,
+    /// Steps in all, if known.
+    pub total: Option<u64>,
+    /// What is being done.
+    pub message: String,
+}
+
+/// Counters, denials, log and the limit that was hit, of one run.
+#[derive(Debug)]
+pub struct Meter {
+    /// What may be used.
+    pub budget: RunBudget,
+    hard: Mutex<Option<(Limit, String)>>,
+    soft: Mutex<Option<(Limit, String)>>,
+    denials: Mutex<Vec<Denial>>,
+    log: Mutex<Log>,
+    progress: Mutex<Option<Progress>>,
+    host_calls: AtomicU64,
+    boundary_bytes: AtomicU64,
+    host_ns: AtomicU64,
+    host_entered: Mutex<Option<Instant>>,
+    memory_bytes: AtomicU64,
+    memory_peak_bytes: AtomicU64,
+    table_elements: AtomicU64,
+    random_bytes: AtomicU64,
+    files_bytes: AtomicU64,
+    files_count: AtomicU64,
+    output_bytes: AtomicU64,
+    cpu_ns: AtomicU64,
+    poll_began_ns: AtomicU64,
+    polling: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    lines: Vec<LogLine>,
+    /// How many lines were handed over already, so that sequence numbers go on.
+    taken: u64,
+    bytes: u64,
+    truncated: bool,
+    /// The unfinished line of standard output and of standard error.
+    partial: [Vec<u8>; 2],
+}
+
+/// Which standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A poisoned lock holds plain counters: they are as good as ever.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Meter {
+    /// A meter at zero.
+    #[must_use]
+    pub fn new(budget: RunBudget) -> Self {
+        Self {
+            budget,
+            hard: Mutex::default(),
+            soft: Mutex::default(),
+            denials: Mutex::default(),
+            log: Mutex::default(),
+            progress: Mutex::default(),
+            host_calls: AtomicU64::new(0),
+            boundary_bytes: AtomicU64::new(0),
+            host_ns: AtomicU64::new(0),
+            host_entered: Mutex::default(),
+            memory_bytes: AtomicU64::new(0),
+            memory_peak_bytes: AtomicU64::new(0),
+            table_elements: AtomicU64::new(0),
+            random_bytes: AtomicU64::new(0),
+            files_bytes: AtomicU64::new(0),
+            files_count: AtomicU64::new(0),
+            output_bytes: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
+            poll_began_ns: AtomicU64::new(0),
+            polling: AtomicBool::new(false),
+        }
+    }
+
+    /// Says that a limit ends the run. The first one counts. The error is what the host function returns, so that the guest stops.
+    pub fn stop(&self, limit: Limit, message: impl Into<String>) -> wasmtime::Error {
+        let message = message.into();
+        lock(&self.hard).get_or_insert((limit, message.clone()));
+        wasmtime::Error::msg(message)
+    }
+
+    /// Says that something was refused because of a limit; if the run then fails, this was why.
+    pub fn refuse(&self, limit: Limit, message: impl Into<String>) {
+        lock(&self.soft).get_or_insert((limit, message.into()));
+    }
+
+    /// The limit that ended the run.
+    pub fn stopped(&self) -> Option<(Limit, String)> {
+        lock(&self.hard).clone()
+    }
+
+    /// The limit that refused the run something.
+    pub fn refused(&self) -> Option<(Limit, String)> {
+        lock(&self.soft).clone()
+    }
+
+    /// Lists a denial, or counts it if it is listed.
+    pub fn deny(&self, capability: &str, attempt: String, reason: String, allow: String) {
+        let mut denials = lock(&self.denials);
+        if let Some(same) = denials
+            .iter_mut()
+            .find(|denial| denial.capability == capability && denial.attempt == attempt)
+        {
+            same.count += 1;
+        } else if denials.len() < DENIALS_MAX {
+            denials.push(Denial {
+                capability: capability.to_owned(),
+                attempt,
+                reason,
+                allow,
+                count: 1,
+            });
+        }
+    }
+
+    /// What was denied.
+    pub fn denials(&self) -> Vec<Denial> {
+        lock(&self.denials).clone()
+    }
+
+    /// Counts a call into the host.
+    ///
+    /// # Errors
+    /// When it was one too many.
+    pub fn enter_host(&self) -> wasmtime::Result<()> {
+        let calls = self.host_calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if calls > self.budget.host_calls {
+            return Err(self.stop(
+                Limit::HostCalls,
+                format!("more than {} calls into the host", self.budget.host_calls),
+            ));
+        }
+        *lock(&self.host_entered) = Some(Instant::now());
+        Ok(())
+    }
+
+    /// The host call is over.
+    pub fn leave_host(&self) {
+        if let Some(entered) = lock(&self.host_entered).take() {
+            let ns = u64::try_from(entered.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.host_ns.fetch_add(ns, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts bytes that cross from the guest to the host.
+    ///
+    /// # Errors
+    /// When there were too many.
+    pub fn cross(&self, bytes: u64) -> wasmtime::Result<()> {
+        let sum = self.boundary_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if sum > self.budget.boundary_bytes {
+            return Err(self.stop(
+                Limit::HostCalls,
+                format!(
+                    "more than {} bytes handed to the host",
+                    self.budget.boundary_bytes
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the guest may have this much more memory.
+    pub fn grow_memory(&self, current: usize, desired: usize) -> bool {
+        let more = desired.saturating_sub(current) as u64;
+        let sum = self.memory_bytes.load(Ordering::Relaxed) + more;
+        if sum > self.budget.memory_bytes {
+            self.refuse(
+                Limit::Memory,
+                format!(
+                    "needs {sum} bytes of memory, {} are allowed",
+                    self.budget.memory_bytes
+                ),
+            );
+            return false;
+        }
+        self.memory_bytes.store(sum, Ordering::Relaxed);
+        self.memory_peak_bytes.fetch_max(sum, Ordering::Relaxed);
+        true
+    }
+
+    /// Whether the guest may have this many more table elements.
+    pub fn grow_table(&self, current: usize, desired: usize) -> bool {
+        let more = desired.saturating_sub(current) as u64;
+        let sum = self
+            .table_elements
+            .load(Ordering::Relaxed)
+            .saturating_add(more);
+        if sum > self.budget.table_elements {
+            self.refuse(
+                Limit::Tables,
+                format!(
+                    "needs {sum} table elements, {} are allowed",
+                    self.budget.table_elements
+                ),
+            );
+            return false;
+        }
+        self.table_elements.store(sum, Ordering::Relaxed);
+        true
+    }
+
+    /// Counts random bytes.
+    ///
+    /// # Errors
+    /// When there were too many.
+    pub fn random(&self, bytes: u64) -> wasmtime::Result<()> {
+        let sum = self
+            .random_bytes
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
+        if sum > self.budget.random_bytes {
+            return Err(self.stop(
+                Limit::HostCalls,
+                format!("more than {} random bytes", self.budget.random_bytes),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Charges bytes that a writable directory would grow by; `false` when they are too many.
+    pub fn charge_file_bytes(&self, bytes: u64) -> bool {
+        let charged = self
+            .files_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
+                old.checked_add(bytes)
+                    .filter(|sum| *sum <= self.budget.files_bytes)
+            })
+            .is_ok();
+        if !charged {
+            self.refuse(
+                Limit::Files,
+                format!(
+                    "would write more than {} bytes to its directories",
+                    self.budget.files_bytes
+                ),
+            );
+        }
+        charged
+    }
+
+    /// Charges a file or directory that would be made; `false` when there are too many.
+    pub fn charge_file(&self) -> bool {
+        let charged = self.files_count.fetch_add(1, Ordering::Relaxed) < self.budget.files_count;
+        if !charged {
+            self.refuse(
+                Limit::Files,
+                format!("would make more than {} files", self.budget.files_count),
+            );
+        }
+        charged
+    }
+
+    /// Charges bytes of report or artifacts; `false` when they are too many.
+    pub fn charge_output(&self, bytes: u64) -> bool {
+        self.output_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
+                old.checked_add(bytes)
+                    .filter(|sum| *sum <= self.budget.output_bytes)
+            })
+            .is_ok()
+    }
+
+    /// Gives bytes of an artifact back that was replaced.
+    pub fn return_output(&self, bytes: u64) {
+        self.output_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of output that are left.
+    pub fn output_left(&self) -> u64 {
+        self.budget
+            .output_bytes
+            .saturating_sub(self.output_bytes.load(Ordering::Relaxed))
+    }
+
+    /// A poll of the run begins on this thread.
+    pub fn begin_poll(&self) {
+        self.poll_began_ns
+            .store(thread_cpu_ns(), Ordering::Relaxed);
+        self.polling.store(true, Ordering::Relaxed);
+    }
+
+    /// The poll is over.
+    pub fn end_poll(&self) {
+        if self.polling.swap(false, Ordering::Relaxed) {
+            let spent = thread_cpu_ns().saturating_sub(self.poll_began_ns.load(Ordering::Relaxed));
+            self.cpu_ns.fetch_add(spent, Ordering::Relaxed);
+        }
+    }
+
+    /// Checked at every epoch tick, on the thread of the run.
+    ///
+    /// # Errors
+    /// When the CPU time is over.
+    pub fn check_cpu(&self) -> wasmtime::Result<()> {
+        let now = thread_cpu_ns().saturating_sub(self.poll_began_ns.load(Ordering::Relaxed));
+        let spent = self.cpu_ns.load(Ordering::Relaxed) + now;
+        if spent > self.budget.cpu_ms.saturating_mul(1_000_000) {
+            return Err(self.stop(
+                Limit::Cpu,
+                format!("more than {} ms of CPU time", self.budget.cpu_ms),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes one message to the run's log.
+    pub fn log(&self, level: &str, message: &str) {
+        lock(&self.log).push(&self.budget, level, message);
+    }
+
+    /// Takes bytes of a standard stream and cuts them into lines.
+    pub fn write_stream(&self, stream: Stream, bytes: &[u8]) {
+        let mut log = lock(&self.log);
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+            let mut line = std::mem::take(&mut log.partial[stream as usize]);
+            line.extend_from_slice(&rest[..at]);
+            log.push(&self.budget, stream.level(), &String::from_utf8_lossy(&line));
+            rest = &rest[at + 1..];
+        }
+        for chunk in rest.chunks(LOG_LINE_MAX_BYTES) {
+            log.partial[stream as usize].extend_from_slice(chunk);
+            if log.partial[stream as usize].len() >= LOG_LINE_MAX_BYTES {
+                let line = std::mem::take(&mut log.partial[stream as usize]);
+                log.push(&self.budget, stream.level(), &String::from_utf8_lossy(&line));
+            }
+        }
+    }
+
+    /// Ends unfinished lines.
+    pub fn finish_streams(&self) {
+        let mut log = lock(&self.log);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let line = std::mem::take(&mut log.partial[stream as usize]);
+            if !line.is_empty() {
+                log.push(&self.budget, stream.level(), &String::from_utf8_lossy(&line));
+            }
+        }
+    }
+
+    /// The lines that were written since the last call.
+    pub fn take_log(&self) -> Vec<LogLine> {
+        let mut log = lock(&self.log);
+        log.taken += log.lines.len() as u64;
+        std::mem::take(&mut log.lines)
+    }
+
+    /// The lines that wait to be taken, from a sequence number on.
+    pub fn peek_log(&self, after: Option<u64>) -> Vec<LogLine> {
+        lock(&self.log)
+            .lines
+            .iter()
+            .filter(|line| after.is_none_or(|after| line.seq > after))
+            .cloned()
+            .collect()
+    }
+
+    /// How far the run has got.
+    pub fn progress(&self) -> Option<Progress> {
+        lock(&self.progress).clone()
+    }
+
+    /// Keeps the latest progress.
+    pub fn set_progress(&self, progress: Progress) {
+        *lock(&self.progress) = Some(progress);
+    }
+
+    /// Puts the counters into a usage record.
+    pub fn fill(&self, usage: &mut crate::model::Usage) {
+        self.leave_host();
+        let log = lock(&self.log);
+        usage.host_calls_us = self.host_ns.load(Ordering::Relaxed) / 1_000;
+        usage.cpu_us = self.cpu_ns.load(Ordering::Relaxed) / 1_000;
+        usage.peak_memory_bytes = self.memory_peak_bytes.load(Ordering::Relaxed);
+        usage.host_calls = self.host_calls.load(Ordering::Relaxed);
+        usage.output_bytes = self.output_bytes.load(Ordering::Relaxed);
+        usage.log_bytes = log.bytes;
+        usage.log_truncated = log.truncated;
+    }
+}
+
+impl Log {
+    fn push(&mut self, budget: &RunBudget, level: &str, message: &str) {
+        let message = escape(message);
+        self.bytes += message.len() as u64;
+        if self.truncated {
+            return;
+        }
+        let seq = self.taken + self.lines.len() as u64;
+        let (level, message) = if self.bytes > budget.log_bytes {
+            self.truncated = true;
+            (
+                "warn",
+                format!("the log is cut here: its limit is {} bytes", budget.log_bytes),
+            )
+        } else {
+            (level, message)
+        };
+        self.lines.push(LogLine {
+            seq,
+            at: Timestamp::now(),
+            level: level.to_owned(),
+            message,
+        });
+    }
+}
+
+impl Stream {
+    fn level(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// Makes control characters, line breaks and changes of writing direction visible, so that a log line stays one inert line wherever it is shown.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len().min(LOG_LINE_MAX_BYTES));
+    for character in text.chars() {
+        let invisible = character.is_control() && character != '\t'
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+                | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        if invisible {
+            escaped.extend(character.escape_unicode());
+        } else {
+            escaped.push(character);
+        }
+        if escaped.len() > LOG_LINE_MAX_BYTES {
+            escaped.push('…');
+            break;
+        }
+    }
+    escaped
+}
+
+/// CPU time of this thread, in nanoseconds.
+fn thread_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
+        + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meter(budget: RunBudget) -> Meter {
+        Meter::new(budget)
+    }
+
+    #[test]
+    fn sums_memory_over_all_memories() {
+        let meter = meter(RunBudget {
+            memory_bytes: 100,
+            ..RunBudget::default()
+        });
+        assert!(meter.grow_memory(0, 60));
+        assert!(!meter.grow_memory(0, 60), "a second memory counts too");
+        assert!(meter.grow_memory(60, 100));
+        assert_eq!(meter.refused().map(|(limit, _)| limit), Some(Limit::Memory));
+    }
+
+    #[test]
+    fn makes_every_log_line_inert() {
+        let check = |text: &str, expected: &str| assert_eq!(escape(text), expected);
+        check("plain\ttext", "plain\ttext");
+        check("\u{1b}[31mred", "\\u{1b}[31mred");
+        check("a\r\nb", "a\\u{d}\\u{a}b");
+        check("\u{202e}evil", "\\u{202e}evil");
+        check("<script>", "<script>");
+    }
+
+    #[test]
+    fn cuts_the_log_once_and_says_so() {
+        let meter = meter(RunBudget {
+            log_bytes: 10,
+            ..RunBudget::default()
+        });
+        for _ in 0..5 {
+            meter.log("info", "12345678");
+        }
+        let lines = meter.take_log();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].message.contains("cut here"));
+        let mut usage = crate::model::Usage::default();
+        meter.fill(&mut usage);
+        assert!(usage.log_truncated);
+        assert_eq!(usage.log_bytes, 40);
+    }
+
+    #[test]
+    fn cuts_streams_into_lines() {
+        let meter = meter(RunBudget::default());
+        meter.write_stream(Stream::Stdout, b"one\ntw");
+        meter.write_stream(Stream::Stdout, b"o\nrest");
+        meter.finish_streams();
+        let lines: Vec<_> = meter.take_log().into_iter().map(|line| line.message).collect();
+        assert_eq!(lines, ["one", "two", "rest"]);
+    }
+}

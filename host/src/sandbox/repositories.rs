@@ -1,0 +1,182 @@
+//! The contract's `forge` interface: the read side of granted repositories.
+
+use super::contract::agent::infinity::agent::forge as wit;
+use super::meter::escape;
+use super::state::RunState;
+use crate::forge::{self, Forge, ForgeError};
+use std::sync::Arc;
+
+fn told(error: ForgeError) -> wit::Error {
+    match error {
+        ForgeError::NotFound(message) => wit::Error::NotFound(message),
+        ForgeError::TooLarge(message) => wit::Error::TooLarge(message),
+        ForgeError::Unavailable(message) => wit::Error::Unavailable(message),
+        ForgeError::Other(message) => wit::Error::Other(message),
+    }
+}
+
+fn person(person: forge::Person) -> wit::Person {
+    wit::Person {
+        name: person.name,
+        email: person.email,
+    }
+}
+
+impl RunState {
+    fn repository(&self, name: &str) -> Result<Arc<dyn Forge>, wit::Error> {
+        if let Some(repository) = self.capabilities.repositories.get(name) {
+            return Ok(Arc::clone(repository));
+        }
+        let shown: String = escape(&name.chars().take(100).collect::<String>());
+        let reason = format!("reading the repository `{shown}` is not granted");
+        self.meter.deny(
+            "forge",
+            format!("read `{shown}`"),
+            reason.clone(),
+            format!("repos = [{{ name = \"{shown}\", read = true }}]"),
+        );
+        Err(wit::Error::Denied(reason))
+    }
+}
+
+impl wit::Host for RunState {
+    async fn repositories(&mut self) -> wasmtime::Result<Vec<wit::Repository>> {
+        let mut repositories = Vec::new();
+        for (name, repository) in &self.capabilities.repositories {
+            let default_branch = repository
+                .default_branch()
+                .await
+                .unwrap_or_else(|_| "HEAD".into());
+            repositories.push(wit::Repository {
+                name: name.clone(),
+                default_branch,
+            });
+        }
+        Ok(repositories)
+    }
+
+    async fn resolve(
+        &mut self,
+        repository: String,
+        reference: String,
+    ) -> wasmtime::Result<Result<String, wit::Error>> {
+        let repository = match self.repository(&repository) {
+            Ok(repository) => repository,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(repository.resolve(&reference).await.map_err(told))
+    }
+
+    async fn tree(
+        &mut self,
+        repository: String,
+        reference: String,
+        path: String,
+    ) -> wasmtime::Result<Result<Vec<wit::Entry>, wit::Error>> {
+        let repository = match self.repository(&repository) {
+            Ok(repository) => repository,
+            Err(error) => return Ok(Err(error)),
+        };
+        let entries = repository.tree(&reference, &path).await.map_err(told);
+        Ok(entries.map(|entries| {
+            entries
+                .into_iter()
+                .map(|entry| wit::Entry {
+                    path: entry.path,
+                    kind: match entry.kind {
+                        forge::EntryKind::File => wit::EntryKind::File,
+                        forge::EntryKind::Executable => wit::EntryKind::Executable,
+                        forge::EntryKind::Symlink => wit::EntryKind::Symlink,
+                        forge::EntryKind::Submodule => wit::EntryKind::Submodule,
+                    },
+                    id: entry.id,
+                    size: entry.size,
+                })
+                .collect()
+        }))
+    }
+
+    async fn read(
+        &mut self,
+        repository: String,
+        reference: String,
+        path: String,
+    ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
+        let repository = match self.repository(&repository) {
+            Ok(repository) => repository,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(repository.read(&reference, &path).await.map_err(told))
+    }
+
+    async fn log(
+        &mut self,
+        repository: String,
+        reference: String,
+        since: Option<String>,
+        limit: u32,
+    ) -> wasmtime::Result<Result<Vec<wit::Commit>, wit::Error>> {
+        let repository = match self.repository(&repository) {
+            Ok(repository) => repository,
+            Err(error) => return Ok(Err(error)),
+        };
+        let commits = repository
+            .log(&reference, since.as_deref(), limit)
+            .await
+            .map_err(told);
+        Ok(commits.map(|commits| {
+            commits
+                .into_iter()
+                .map(|commit| wit::Commit {
+                    id: commit.id,
+                    parents: commit.parents,
+                    author: person(commit.author),
+                    committer: person(commit.committer),
+                    committed_at: commit.committed_at,
+                    message: commit.message,
+                    verified: commit.verified,
+                })
+                .collect()
+        }))
+    }
+
+    async fn diff(
+        &mut self,
+        repository: String,
+        base: Option<String>,
+        head: String,
+    ) -> wasmtime::Result<Result<Vec<wit::FileDiff>, wit::Error>> {
+        let repository = match self.repository(&repository) {
+            Ok(repository) => repository,
+            Err(error) => return Ok(Err(error)),
+        };
+        let files = repository
+            .diff(base.as_deref(), &head)
+            .await
+            .map_err(told);
+        Ok(files.map(|files| {
+            files
+                .into_iter()
+                .map(|file| wit::FileDiff {
+                    path: file.path,
+                    change: match file.change {
+                        forge::Change::Added => wit::Change::Added,
+                        forge::Change::Modified => wit::Change::Modified,
+                        forge::Change::Deleted => wit::Change::Deleted,
+                        forge::Change::Renamed => wit::Change::Renamed,
+                    },
+                    binary: file.binary,
+                    added: file
+                        .added
+                        .into_iter()
+                        .map(|line| wit::AddedLine {
+                            line: line.line,
+                            text: line.text,
+                        })
+                        .collect(),
+                    removed: file.removed,
+                })
+                .collect()
+        }))
+    }
+}

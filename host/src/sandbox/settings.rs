@@ -1,0 +1,26 @@
+//! `wasi:config/store`: the agent's settings. A string is handed over as it is, everything else as JSON.
+
+use super::contract::agent::wasi::config::store::{Error, Host};
+use super::state::RunState;
+use serde_json::Value;
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl Host for RunState {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, Error>> {
+        Ok(Ok(self.capabilities.settings.get(&key).map(text)))
+    }
+
+    async fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, Error>> {
+        let settings = &self.capabilities.settings;
+        Ok(Ok(settings
+            .iter()
+            .map(|(key, value)| (key.clone(), text(value)))
+            .collect()))
+    }
+}

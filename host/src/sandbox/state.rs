@@ -1,0 +1,146 @@
+//! The data of one store: what a guest's calls reach, and the limiter that all of its memories and tables answer to.
+
+use super::files::Directory;
+use super::http::{GuestHttp, HttpGrant};
+use super::key_value::KeyValue;
+use super::meter::{Meter, Stream};
+use super::streams::LogStream;
+use crate::forge::Forge;
+use crate::model::Artifact;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// What an agent may reach. The same for all of its runs under one configuration; everything is checked already.
+#[derive(Clone, Default)]
+pub struct Capabilities {
+    /// The agent's name: it owns its key-value space.
+    pub agent: String,
+    /// What `wasi:config/store` answers.
+    pub settings: Arc<Map<String, Value>>,
+    /// Environment variables.
+    pub environment: Vec<(String, String)>,
+    /// Directories.
+    pub directories: Vec<Directory>,
+    /// Repositories whose read side is open, by name.
+    pub repositories: BTreeMap<String, Arc<dyn Forge>>,
+    /// Requests that may leave.
+    pub http: Arc<[HttpGrant]>,
+    /// The key-value store, if there is one.
+    pub key_value: Option<Arc<dyn KeyValue>>,
+}
+
+/// The data of one store.
+pub struct RunState {
+    pub(super) meter: Arc<Meter>,
+    pub(super) capabilities: Arc<Capabilities>,
+    pub(super) artifacts: Arc<Mutex<BTreeMap<String, Artifact>>>,
+    pub(super) table: ResourceTable,
+    pub(super) wasi: WasiCtx,
+    http: WasiHttpCtx,
+    guest_http: GuestHttp,
+    limiter: Limiter,
+}
+
+/// What `wasmtime` asks before memories and tables grow.
+pub(super) struct Limiter(Arc<Meter>);
+
+impl RunState {
+    /// Builds the state of one run.
+    ///
+    /// # Errors
+    /// When a granted directory cannot be opened.
+    pub(super) fn new(
+        capabilities: Arc<Capabilities>,
+        meter: Arc<Meter>,
+        artifacts: Arc<Mutex<BTreeMap<String, Artifact>>>,
+        guest_http: GuestHttp,
+    ) -> wasmtime::Result<Self> {
+        let stream = |stream| LogStream {
+            meter: Arc::clone(&meter),
+            stream,
+        };
+        let mut builder = WasiCtxBuilder::new();
+        builder
+            .stdout(stream(Stream::Stdout))
+            .stderr(stream(Stream::Stderr))
+            .max_random_size(meter.budget.random_bytes)
+            .arg(&capabilities.agent);
+        for (name, value) in &capabilities.environment {
+            builder.env(name, value);
+        }
+        for directory in &capabilities.directories {
+            directory.open(&mut builder)?;
+        }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(meter.budget.handles as usize);
+        Ok(Self {
+            limiter: Limiter(Arc::clone(&meter)),
+            wasi: builder.build(),
+            http: WasiHttpCtx::new(),
+            table,
+            guest_http,
+            artifacts,
+            capabilities,
+            meter,
+        })
+    }
+
+    pub(super) fn limiter(&mut self) -> &mut dyn wasmtime::ResourceLimiter {
+        &mut self.limiter
+    }
+}
+
+impl WasiView for RunState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for RunState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.guest_http,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+impl wasmtime::ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.0.grow_memory(current, desired))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.0.grow_table(current, desired))
+    }
+
+    fn instances(&self) -> usize {
+        self.0.budget.instances as usize
+    }
+
+    fn memories(&self) -> usize {
+        self.0.budget.instances as usize
+    }
+
+    fn tables(&self) -> usize {
+        self.0.budget.instances as usize
+    }
+}

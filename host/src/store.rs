@@ -1,0 +1,591 @@
+//! Turns what happened into durable rows, and questions about it into pages: runs, their reports, logs and artifacts, events, flags, and each agent's key-value space.
+//!
+//! Invariants: what a writing method acknowledged survives a crash of the process and of the machine; a run ends once; an agent reaches its own keys only.
+//! It knows nothing of HTTP, of components, or of what a run means; whoever calls decides what to record.
+//!
+//! Times are kept in microseconds; anything finer is cut off.
+//! A future of a writing method that is dropped before it answered may or may not have written.
+
+mod artifacts;
+mod cursor;
+mod key_value;
+mod lock;
+mod rows;
+mod runs;
+pub mod sqlite;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::model::{
+    Artifact, Event, Finding, LogLine, Outcome, Report, Run, RunEnd, RunState, Trigger,
+};
+
+pub use sqlite::SqliteStore;
+
+/// Most rows that one page holds: some megabytes at worst, and more than a person reads.
+pub const PAGE_MAX: u32 = 1_000;
+
+/// Longest key of the key-value space, in bytes.
+pub const KEY_MAX_BYTES: usize = 1_024;
+
+/// Longest value of the key-value space, in bytes: it is read and written in one piece.
+pub const VALUE_MAX_BYTES: usize = 1024 * 1024;
+
+/// Most keys of one call on many keys: such a call holds the only writer while it lasts.
+pub const KEYS_PER_CALL_MAX: usize = 1_000;
+
+/// Most bytes of values that one call on many keys reads or writes: they are in memory together.
+pub const BYTES_PER_CALL_MAX: usize = 32 * 1024 * 1024;
+
+/// What the store cannot do, and what to do about it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process uses the state directory.
+    #[error(
+        "`{}` is in use by {}; stop that one, or give this one a state directory of its own",
+        path.display(),
+        pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    )]
+    Locked {
+        /// The state directory.
+        path: PathBuf,
+        /// Who holds it, where its lock file says so.
+        pid: Option<u32>,
+    },
+    /// A later version of the host wrote the file.
+    #[error(
+        "`{}` has schema {found} and this program knows {known} at most; run the version of `infinity` that wrote it, or a later one",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this program knows.
+        known: i64,
+    },
+    /// A file does not hold what was written to it.
+    #[error(
+        "`{}` is damaged: {detail}; stop the host and put a backup in its place, or move it away to begin without it",
+        path.display()
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The SQLite that was linked is too old.
+    #[error("SQLite {found} is linked and {needed} is needed; build with the bundled one")]
+    Version {
+        /// The version linked.
+        found: String,
+        /// The lowest version that will do.
+        needed: &'static str,
+    },
+    /// The file system cannot hold the database safely.
+    #[error(
+        "`{}` cannot be used: `{setting}` is `{found}` instead of `{needed}`; put the state directory on a local file system",
+        path.display()
+    )]
+    Setting {
+        /// The database.
+        path: PathBuf,
+        /// The name of the setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it has to be.
+        needed: &'static str,
+    },
+    /// The schema could not be brought up to date.
+    #[error(
+        "the schema of `{}` cannot be brought up to date; the file is as it was, put a backup in its place or report this",
+        path.display()
+    )]
+    Migration {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<sqlx::migrate::MigrateError>,
+    },
+    /// There is no room; nothing of the operation was kept, and writing goes on once there is room.
+    #[error("no space is left for `{}`; free some, or prune runs and events", path.display())]
+    Full {
+        /// What could not grow.
+        path: PathBuf,
+    },
+    /// The run is recorded already, under its own id or for the same trigger.
+    #[error("the same trigger was recorded already, as run `{run}`")]
+    Duplicate {
+        /// The run that is there.
+        run: Uuid,
+    },
+    /// There is no such run.
+    #[error("there is no run `{run}`")]
+    UnknownRun {
+        /// What was asked for.
+        run: Uuid,
+    },
+    /// A run cannot be ended without an outcome.
+    #[error("run `{run}` cannot end without an outcome")]
+    NoOutcome {
+        /// The run.
+        run: Uuid,
+    },
+    /// The bytes of an artifact are not what its digest says.
+    #[error("artifact `{name}` does not have the digest `{digest}`")]
+    Digest {
+        /// The artifact.
+        name: String,
+        /// What it is said to have.
+        digest: String,
+    },
+    /// The cursor was not given out for this query.
+    #[error("the cursor does not belong to this query; start again without one")]
+    Cursor,
+    /// A page of that size is not served.
+    #[error("a page has 1 to {PAGE_MAX} rows and not {limit}; ask for a number in between")]
+    PageLimit {
+        /// What was asked for.
+        limit: u32,
+    },
+    /// The key-value space would become larger than it may be; nothing was written.
+    #[error("{what} would be over the limit of {limit}")]
+    Quota {
+        /// What is limited.
+        what: &'static str,
+        /// The most there may be.
+        limit: u64,
+    },
+    /// Not a key.
+    #[error("a key {problem}")]
+    InvalidKey {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The value is no decimal number.
+    #[error("the value of `{key}` is no counter; set it to a decimal number, or delete it")]
+    NotCounter {
+        /// The key, escaped.
+        key: String,
+    },
+    /// The sum is too large; the counter was left alone.
+    #[error("the counter `{key}` would go over {}", u64::MAX)]
+    Overflow {
+        /// The key, escaped.
+        key: String,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// An earlier commit failed on the disk, after which nothing can be said of later ones. Reading goes on.
+    #[error(
+        "the store stopped writing after its disk failed; look at the system's log, mend the disk, and start the host again"
+    )]
+    Failed,
+    /// A file beside the database could not be read or written.
+    #[error("`{}` cannot be used; look at its permissions and at the disk", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The database refused, for a reason that is none of the others.
+    #[error("the database `{}` refused", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+}
+
+impl StoreError {
+    /// The error for a file beside the database.
+    fn io(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full {
+                path: path.to_owned(),
+            },
+            _ => Self::Io {
+                path: path.to_owned(),
+                source: Arc::new(source),
+            },
+        }
+    }
+
+    /// The error for what SQLite said of the file at `path`.
+    fn database(path: &Path, source: sqlx::Error) -> Self {
+        let path = path.to_owned();
+        match &source {
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => return Self::Closed,
+            // What is read was written by the host, so bytes that mean nothing are damage.
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                return Self::Corrupt {
+                    path,
+                    detail: source.to_string(),
+                };
+            }
+            sqlx::Error::Database(database) => match rows::primary_code(&source) {
+                Some(rows::SQLITE_FULL) => return Self::Full { path },
+                Some(rows::SQLITE_CORRUPT | rows::SQLITE_NOTADB) => {
+                    return Self::Corrupt {
+                        path,
+                        detail: database.message().to_owned(),
+                    };
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        Self::Database {
+            path,
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Rows, 1 to [`PAGE_MAX`].
+    pub limit: u32,
+    /// Where the page before ended; `None` for the first.
+    pub cursor: Option<String>,
+}
+
+impl Default for PageRequest {
+    fn default() -> Self {
+        Self {
+            limit: 100,
+            cursor: None,
+        }
+    }
+}
+
+/// One part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// For the page after this one. Text without meaning to anyone else, in hexadecimal digits.
+    pub next: Option<String>,
+}
+
+/// Which runs are wanted; what is `None` is not looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of this agent.
+    pub agent: Option<String>,
+    /// Of this plugin.
+    pub plugin: Option<String>,
+    /// In this state.
+    pub state: Option<RunState>,
+    /// That ended so.
+    pub outcome: Option<Outcome>,
+    /// That started for this reason.
+    pub trigger: Option<Trigger>,
+    /// Created at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Created before this moment.
+    pub until: Option<Timestamp>,
+}
+
+/// What an agent did last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    /// The run.
+    pub id: Uuid,
+    /// Where it is.
+    pub state: RunState,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What is known of an agent that ever ran. It stays when the agent's runs are pruned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentRecord {
+    /// Its name.
+    pub agent: String,
+    /// The run created last, unless it was pruned.
+    pub last_run: Option<LastRun>,
+    /// The latest moment of its schedule (`cron` or `every`) for which a run was recorded.
+    pub last_scheduled_at: Option<Timestamp>,
+    /// Runs ever recorded.
+    pub runs: u64,
+    /// How many of its last 20 ended runs neither succeeded nor were cancelled.
+    pub failures: u32,
+}
+
+/// How much an agent may keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KvQuota {
+    /// Bytes of keys and values together.
+    pub bytes: u64,
+    /// Keys.
+    pub keys: u64,
+}
+
+/// How much an agent keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KvUsage {
+    /// Bytes of keys and values together.
+    pub bytes: u64,
+    /// Keys.
+    pub keys: u64,
+}
+
+/// What pruning removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Runs, with their reports and logs.
+    pub runs: u64,
+    /// Events.
+    pub events: u64,
+    /// Files of artifacts that no run names any more.
+    pub artifacts: u64,
+}
+
+/// Durable rows and the questions asked of them.
+///
+/// Every method can fail with [`StoreError::Database`], [`StoreError::Corrupt`] and [`StoreError::Closed`];
+/// every writing one also with [`StoreError::Full`] and [`StoreError::Failed`]. The rest is said at each.
+/// A writing method answers after the bytes are on the disk.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Records a run before anything of it happens. `findings`, `summary`, `outcome` and `ended_at` are normally empty.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when there is a run of that id, or of that agent, idempotency key and attempt.
+    async fn create_run(&self, run: Run) -> Result<(), StoreError>;
+
+    /// Says that a queued run entered the sandbox. `false`, and nothing done, if it is not queued any more.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`].
+    async fn mark_running(&self, id: Uuid, started_at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Ends a run: its row, report, log, artifacts and events, all or nothing. `false`, and nothing done, if it had ended before.
+    ///
+    /// The row's identity stays as created: agent, plugin, principal, trigger, attempt, key, input, `scheduled_at` and `created_at`. State becomes ended whatever `run.state` says.
+    /// Lines that [`Store::append_log`] brought already are not stored again. Of two artifacts of one name the last counts.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`], [`StoreError::NoOutcome`], [`StoreError::Digest`]; [`StoreError::Io`] when an artifact cannot be written.
+    async fn end_run(&self, end: RunEnd) -> Result<bool, StoreError>;
+
+    /// A run.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn run(&self, id: Uuid) -> Result<Option<Run>, StoreError>;
+
+    /// Runs, by the time of their creation, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] when the cursor is not from the same filter; [`StoreError::PageLimit`].
+    async fn runs(&self, filter: RunFilter, page: PageRequest) -> Result<Page<Run>, StoreError>;
+
+    /// What a run returned; `None` until it ended.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn report(&self, id: Uuid) -> Result<Option<Report>, StoreError>;
+
+    /// A run's findings in the order reported; none until it ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] when the cursor is not of this run; [`StoreError::PageLimit`].
+    async fn findings(&self, id: Uuid, page: PageRequest) -> Result<Page<Finding>, StoreError>;
+
+    /// Lines of a run's log in order, those after `after_seq` only. `limit` is brought into 1 to [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// As every method.
+    async fn log(
+        &self,
+        id: Uuid,
+        after_seq: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<LogLine>, StoreError>;
+
+    /// Adds lines to the log of a run that has not ended, for those who follow it. Their `seq` rises; lines up to the last one stored are skipped, so a call can be repeated. Does nothing for a run that ended.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`].
+    async fn append_log(&self, id: Uuid, lines: Vec<LogLine>) -> Result<(), StoreError>;
+
+    /// A file that a run made.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when its bytes are gone or are not what was stored; [`StoreError::Io`].
+    async fn artifact(&self, id: Uuid, name: &str) -> Result<Option<Artifact>, StoreError>;
+
+    /// All runs that have not ended, oldest first: what to recover at start.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn unfinished(&self) -> Result<Vec<Run>, StoreError>;
+
+    /// All agents that ever ran, by name.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn agent_records(&self) -> Result<Vec<AgentRecord>, StoreError>;
+
+    /// Adds an event to the feed. An event whose id is there already is left out, so a call can be repeated.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn publish(&self, event: Event) -> Result<(), StoreError>;
+
+    /// The feed, oldest first. `kinds` are exact names, a handful; none means all. `next` is always there and says where to go on, also when nothing came yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`], [`StoreError::PageLimit`].
+    async fn events(
+        &self,
+        kinds: &[String],
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Event>, StoreError>;
+
+    /// Where the feed ends now: the cursor for those who want what comes from here on.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn events_end(&self) -> Result<String, StoreError>;
+
+    /// Sets a small durable fact of the host, such as an agent on hold; `None` removes it.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn set_flag(&self, name: &str, value: Option<&str>) -> Result<(), StoreError>;
+
+    /// All facts set.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn flags(&self) -> Result<BTreeMap<String, String>, StoreError>;
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidKey`].
+    async fn kv_get(&self, agent: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Whether there is such a key.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidKey`].
+    async fn kv_exists(&self, agent: &str, key: &str) -> Result<bool, StoreError>;
+
+    /// Sets a key. A space that is over its quota can still shrink.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidKey`], [`StoreError::Quota`].
+    async fn kv_set(
+        &self,
+        agent: &str,
+        key: &str,
+        value: Vec<u8>,
+        quota: KvQuota,
+    ) -> Result<(), StoreError>;
+
+    /// Removes a key; `false` if it was not there.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidKey`].
+    async fn kv_delete(&self, agent: &str, key: &str) -> Result<bool, StoreError>;
+
+    /// Keys in the order of their bytes, those after `after` only, and whether there are more. `limit` is brought into 1 to [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// As every method.
+    async fn kv_list(
+        &self,
+        agent: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<String>, bool), StoreError>;
+
+    /// Adds to a counter, which is decimal text and 0 where the key is missing, and answers with the sum.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidKey`], [`StoreError::NotCounter`], [`StoreError::Overflow`], [`StoreError::Quota`].
+    async fn kv_increment(
+        &self,
+        agent: &str,
+        key: &str,
+        delta: u64,
+        quota: KvQuota,
+    ) -> Result<u64, StoreError>;
+
+    /// The values of many keys as of one moment, in the order asked for.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidKey`]; [`StoreError::Quota`] beyond [`KEYS_PER_CALL_MAX`] or [`BYTES_PER_CALL_MAX`].
+    async fn kv_get_many(
+        &self,
+        agent: &str,
+        keys: &[String],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
+
+    /// Sets many keys, all or nothing; of two values for one key the last counts.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidKey`]; [`StoreError::Quota`], also beyond [`KEYS_PER_CALL_MAX`] or [`BYTES_PER_CALL_MAX`].
+    async fn kv_set_many(
+        &self,
+        agent: &str,
+        entries: Vec<(String, Vec<u8>)>,
+        quota: KvQuota,
+    ) -> Result<(), StoreError>;
+
+    /// Removes many keys, all or nothing, and answers how many were there.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidKey`]; [`StoreError::Quota`] beyond [`KEYS_PER_CALL_MAX`].
+    async fn kv_delete_many(&self, agent: &str, keys: &[String]) -> Result<u64, StoreError>;
+
+    /// How much an agent keeps.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn kv_usage(&self, agent: &str) -> Result<KvUsage, StoreError>;
+
+    /// Removes all but the newest ended runs of each agent, the events before a moment, and the files that no run names any more.
+    /// Works in small steps between which others write. Freed room is used again; the database file does not become smaller.
+    /// A trigger whose run was removed is not known as a duplicate any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when a file cannot be removed; what was removed before stays removed.
+    async fn prune(
+        &self,
+        keep_runs_per_agent: u32,
+        events_older_than: Timestamp,
+    ) -> Result<Pruned, StoreError>;
+
+    /// Writes what is waiting, folds the write-ahead log into the database, notes a clean end and lets go of the state directory. Later calls fail with [`StoreError::Closed`].
+    ///
+    /// # Errors
+    /// As every writing method; the lock is let go of in any case.
+    async fn close(&self) -> Result<(), StoreError>;
+}
