@@ -190,7 +190,10 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
 struct Document;
 
 /// The routes and the document that describes them.
-fn routes() -> (axum::Router<Arc<dyn ControlPlane>>, utoipa::openapi::OpenApi) {
+fn routes() -> (
+    axum::Router<Arc<dyn ControlPlane>>,
+    utoipa::openapi::OpenApi,
+) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::index))
         .routes(routes!(health::health))

@@ -1,5 +1,15 @@
 //! Infinity runs automation agents that nobody has to trust. Start reading at [`app`], which joins the stages.
 
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod diagnostics;
 pub mod forge;
 pub mod model;
+pub mod registry;
+pub mod runtime;
 pub mod sandbox;
+pub mod sarif;
+pub mod schedule;
+pub mod store;

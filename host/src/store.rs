@@ -8,6 +8,7 @@
 
 mod artifacts;
 mod cursor;
+mod events;
 mod key_value;
 mod lock;
 mod rows;

@@ -170,7 +170,7 @@ assignments := [
 	[concat("", [`(?i)(`, words, `)["']?\s*(?:=|:)\s*([^\s"'\x60,;(){}\[\]<>$|\\]{8,})(?:[\s,;]|$)`]), "text"],
 ]
 
-in_scope("any", _)
+in_scope("any", _) if true
 
 in_scope("text", path) if not regex.match(code, path)
 

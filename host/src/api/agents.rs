@@ -155,7 +155,9 @@ fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
         _ => Err(ApiError::new(
             StatusCode::BAD_REQUEST,
             "invalid_idempotency_key",
-            format!("`Idempotency-Key` is given once, as 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters"),
+            format!(
+                "`Idempotency-Key` is given once, as 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters"
+            ),
         )),
     }
 }

@@ -17,7 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
 /// The header that carries the request's id.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Surrounds all routes.
 pub(super) fn wrap(router: Router) -> Router {
@@ -105,7 +105,13 @@ fn finish(mut response: Response, id: &str, accept: &Accept, safe: bool) -> Resp
 fn check_host(request: &Request, listen: Option<SocketAddr>) -> Result<(), ApiError> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
-    let invalid = |detail| Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_host", detail));
+    let invalid = |detail| {
+        Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_host",
+            detail,
+        ))
+    };
     if second.is_some() {
         return invalid("the request has more than one `Host`");
     }
@@ -130,11 +136,7 @@ fn check_host(request: &Request, listen: Option<SocketAddr>) -> Result<(), ApiEr
     }
 }
 
-fn check_origin(
-    request: &Request,
-    safe: bool,
-    listen: Option<SocketAddr>,
-) -> Result<(), ApiError> {
+fn check_origin(request: &Request, safe: bool, listen: Option<SocketAddr>) -> Result<(), ApiError> {
     if safe {
         return Ok(());
     }
@@ -260,7 +262,10 @@ mod tests {
 
     fn admits(accept: &str, media_type: &str) -> bool {
         let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_str(accept).expect("valid"));
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_str(accept).expect("valid"),
+        );
         Accept::of(&headers).admits(media_type)
     }
 
@@ -268,7 +273,10 @@ mod tests {
     fn the_most_specific_range_decides() {
         assert!(admits("*/*", "image/svg+xml"));
         assert!(admits("image/*, */*;q=0.1", "image/svg+xml"));
-        assert!(admits("text/html, application/*;q=0.9", "application/json; charset=utf-8"));
+        assert!(admits(
+            "text/html, application/*;q=0.9",
+            "application/json; charset=utf-8"
+        ));
         assert!(admits("application/json", "application/sarif+json"));
         assert!(!admits("text/html", "application/json"));
         assert!(!admits("*/*, application/json;q=0", "application/json"));

@@ -167,17 +167,19 @@ impl IntoResponse for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::InvalidCursor => Self::new(
+            StoreError::Cursor => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_cursor",
                 "the cursor is not one that this list gave out; start again without `cursor`",
             ),
-            StoreError::Full => Self::new(
+            StoreError::Full { .. } => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "storage_full",
                 "the state folder is full; free space on its disk, then try again",
             )
             .caused_by(error),
+            StoreError::PageLimit { .. } => Self::invalid_parameter(error.to_string()),
+            StoreError::UnknownRun { .. } => no_such_run(),
             other => {
                 let cause = causes(&other);
                 Self::internal(cause)
@@ -195,9 +197,7 @@ impl From<StartError> for ApiError {
                 "agent_disabled",
                 "the agent is disabled; set `enabled = true` in `plugins.toml` or mend the problem that `GET /v1/agents/{name}` names",
             ),
-            StartError::Refused(reason) => {
-                Self::new(StatusCode::CONFLICT, "agent_refused", reason)
-            }
+            StartError::Refused(reason) => Self::new(StatusCode::CONFLICT, "agent_refused", reason),
             StartError::InvalidInput { pointer, message } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid_input",

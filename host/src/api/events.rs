@@ -4,7 +4,6 @@ use super::error::{ApiError, Problem};
 use super::params::{FromQuery, Params, Values};
 use super::views::EventList;
 use super::{Answer, Plane};
-use crate::store::PageRequest;
 use axum::Json;
 use axum::extract::State;
 use utoipa::IntoParams;
@@ -34,7 +33,7 @@ impl FromQuery for EventQuery {
 
 /// List events
 ///
-/// Newest first, as CloudEvents 1.0 envelopes.
+/// Oldest first, as CloudEvents 1.0 envelopes. `next` is always there: who sends it again later gets what came since.
 #[utoipa::path(
     get, path = "/v1/events", operation_id = "list_events", tag = "events",
     params(EventQuery),
@@ -47,11 +46,11 @@ pub(super) async fn list_events(
     State(plane): Plane,
     Params(query): Params<EventQuery>,
 ) -> Answer<Json<EventList>> {
-    let page = PageRequest {
-        limit: query.limit,
-        cursor: query.cursor,
-    };
-    let page = plane.store().events(query.kind, page).await?;
+    let kinds: Vec<String> = query.kind.into_iter().collect();
+    let page = plane
+        .store()
+        .events(&kinds, query.cursor.as_deref(), query.limit)
+        .await?;
     Ok(Json(EventList {
         items: page.items,
         next: page.next,

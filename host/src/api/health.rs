@@ -72,12 +72,9 @@ pub(super) async fn ready(State(plane): Plane, _: Params<NoQuery>) -> Answer<Jso
         Ok(()) => Ok(Json(Ready {
             status: "ready".into(),
         })),
-        Err(reason) => Err(ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not_ready",
-            reason,
-        )
-        .retry_later()),
+        Err(reason) => {
+            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reason).retry_later())
+        }
     }
 }
 

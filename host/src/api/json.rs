@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The largest body: 1 MiB. An input is parameters, not material; material comes from granted repositories and directories.
-pub const BODY_MAX_BYTES: usize = 1024 * 1024;
+pub(super) const BODY_MAX_BYTES: usize = 1024 * 1024;
 
 /// How long a body may take beyond its due, so that one late packet is no reason to refuse.
 const BODY_GRACE: Duration = Duration::from_secs(10);
@@ -96,14 +96,15 @@ async fn read(headers: &HeaderMap, mut body: axum::body::Body) -> Result<Bytes, 
     let start = Instant::now();
     let mut bytes = BytesMut::new();
     while !body.is_end_stream() {
-        let earned = Duration::from_millis(bytes.len() as u64 * 1000 / BODY_MIN_BYTES_PER_SECOND);
-        let frame = tokio::time::timeout_at(start + BODY_GRACE + earned, body.frame())
+        let frame = tokio::time::timeout_at(start + time_for(bytes.len()), body.frame())
             .await
             .map_err(|_| {
                 ApiError::new(
                     StatusCode::REQUEST_TIMEOUT,
                     "request_timeout",
-                    format!("the body came slower than {BODY_MIN_BYTES_PER_SECOND} bytes per second"),
+                    format!(
+                        "the body came slower than {BODY_MIN_BYTES_PER_SECOND} bytes per second"
+                    ),
                 )
                 .with_header(header::CONNECTION, HeaderValue::from_static("close"))
             })?;
@@ -124,6 +125,11 @@ async fn read(headers: &HeaderMap, mut body: axum::body::Body) -> Result<Bytes, 
         }
     }
     Ok(bytes.freeze())
+}
+
+/// How long a body may take when so many bytes of it have come.
+fn time_for(received: usize) -> Duration {
+    BODY_GRACE + Duration::from_millis(received as u64 * 1000 / BODY_MIN_BYTES_PER_SECOND)
 }
 
 /// Parses one JSON value.
@@ -240,6 +246,12 @@ mod tests {
         assert!(detail.contains("duplicate key `b` at line 2"), "{detail}");
         let detail = super::tests::detail(b"{\"a\":1,\"\\u0061\":2}");
         assert!(detail.contains("duplicate key `a`"), "{detail}");
+    }
+
+    #[test]
+    fn a_body_earns_its_time_with_its_bytes() {
+        assert_eq!(time_for(0), BODY_GRACE);
+        assert_eq!(time_for(10 * 1024), BODY_GRACE + Duration::from_secs(10));
     }
 
     #[test]

@@ -119,7 +119,7 @@ async fn read(
         });
     }
     let run = find(plane, id).await?;
-    let lines = plane.store().logs(id, after, limit).await?;
+    let lines = plane.store().log(id, after, limit).await?;
     Ok(Part {
         lines,
         ended: run.state == RunState::Ended,
@@ -146,7 +146,9 @@ fn follow(
         ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too_many_followers",
-            format!("{FOLLOWERS_MAX} clients follow logs already; read the log in parts with `?after=`"),
+            format!(
+                "{FOLLOWERS_MAX} clients follow logs already; read the log in parts with `?after=`"
+            ),
         )
         .retry_later()
     })?;
@@ -205,7 +207,7 @@ impl Follower {
                 let lines = self
                     .plane
                     .store()
-                    .logs(self.id, self.after, FOLLOW_LINES)
+                    .log(self.id, self.after, FOLLOW_LINES)
                     .await?;
                 if lines.is_empty() {
                     return if run.state == RunState::Ended {

@@ -132,7 +132,9 @@ impl Values {
                 .ok()
                 .filter(|limit| (1..=LIMIT_MAX).contains(limit))
                 .ok_or_else(|| {
-                    ApiError::invalid_parameter(format!("`limit` is a number from 1 to {LIMIT_MAX}"))
+                    ApiError::invalid_parameter(format!(
+                        "`limit` is a number from 1 to {LIMIT_MAX}"
+                    ))
                 }),
         }
     }

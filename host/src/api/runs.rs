@@ -5,7 +5,7 @@ use super::params::{FromQuery, Name, NoQuery, PageQuery, Params, RunId, Values};
 use super::server::Connection;
 use super::views::{ArtifactList, FindingList, RunList, RunView};
 use super::{Answer, ControlPlane, Plane};
-use crate::model::{Outcome, Principal, Report, Run, RunState, Trigger};
+use crate::model::{Finding, Level, Outcome, Principal, Report, Run, RunState, Trigger};
 use crate::sarif;
 use crate::store::{PageRequest, RunFilter};
 use axum::Json;
@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::IntoParams;
@@ -269,12 +270,48 @@ pub(super) async fn get_sarif(
 ) -> Answer<Response> {
     let run = find(&plane, id).await?;
     let report = report_of(&plane, &run).await?;
-    let mut response = Json(sarif::document(&run, &report)).into_response();
+    let mut response = Json(sarif_of(&plane, &run, &report)).into_response();
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/sarif+json"),
     );
     Ok(response)
+}
+
+/// The findings in SARIF's words; the tool is the plugin, with the version that its manifest states if it is still the component that ran.
+fn sarif_of(plane: &Arc<dyn ControlPlane>, run: &Run, report: &Report) -> Value {
+    let findings: Vec<sarif::Finding> = report.findings.iter().map(sarif_finding).collect();
+    let plugins = plane.plugins();
+    let version = plugins
+        .iter()
+        .find(|plugin| plugin.digest == run.plugin_digest)
+        .and_then(|plugin| plugin.inspection.as_ref())
+        .and_then(|inspection| inspection.version.as_deref());
+    sarif::to_sarif(&sarif::SarifInput {
+        tool: &run.plugin,
+        version,
+        findings: &findings,
+        success: matches!(run.outcome, Some(Outcome::Succeeded | Outcome::Failed)),
+    })
+}
+
+fn sarif_finding(finding: &Finding) -> sarif::Finding {
+    sarif::Finding {
+        rule: finding.rule.clone(),
+        level: match finding.level {
+            Level::Note => sarif::Level::Note,
+            Level::Warning => sarif::Level::Warning,
+            Level::Error => sarif::Level::Error,
+        },
+        message: finding.message.clone(),
+        location: finding.location.as_ref().map(|location| sarif::Location {
+            repository: location.repository.clone(),
+            path: location.path.clone(),
+            line: location.line,
+            column: location.column,
+        }),
+        help: finding.help.clone(),
+    }
 }
 
 /// List a run's artifacts
@@ -389,8 +426,14 @@ mod tests {
                 assert!(parse(&format!("\"{word}\"")), "{word}");
             }
         };
-        known(&STATES, |word| serde_json::from_str::<RunState>(word).is_ok());
-        known(&OUTCOMES, |word| serde_json::from_str::<Outcome>(word).is_ok());
-        known(&TRIGGERS, |word| serde_json::from_str::<Trigger>(word).is_ok());
+        known(&STATES, |word| {
+            serde_json::from_str::<RunState>(word).is_ok()
+        });
+        known(&OUTCOMES, |word| {
+            serde_json::from_str::<Outcome>(word).is_ok()
+        });
+        known(&TRIGGERS, |word| {
+            serde_json::from_str::<Trigger>(word).is_ok()
+        });
     }
 }

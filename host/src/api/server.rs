@@ -339,10 +339,16 @@ mod tests {
     #[tokio::test]
     async fn refuses_too_many_and_too_large_headers() {
         let (address, stop, task) = start(hello()).await;
-        let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(101));
+        let many = format!(
+            "GET / HTTP/1.1\r\nhost: x\r\n{}\r\n",
+            "a: b\r\n".repeat(101)
+        );
         let answer = exchange(address, many.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
-        let large = format!("GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "b".repeat(20_000));
+        let large = format!(
+            "GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n",
+            "b".repeat(20_000)
+        );
         let answer = exchange(address, large.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
         let fine = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
@@ -373,12 +379,10 @@ mod tests {
             silent.push(TcpStream::connect(address).await.expect("connects"));
         }
         let fine = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        let answer = tokio::time::timeout(
-            Duration::from_secs(5),
-            exchange(address, fine.as_bytes()),
-        )
-        .await
-        .expect("is served before a silent connection times out");
+        let answer =
+            tokio::time::timeout(Duration::from_secs(5), exchange(address, fine.as_bytes()))
+                .await
+                .expect("is served before a silent connection times out");
         assert!(answer.ends_with("hello"), "{answer}");
         stop.cancel();
         task.await.expect("ends");
@@ -403,9 +407,10 @@ mod tests {
             )
         };
         let (address, stop, task) = start(router).await;
-        let request = tokio::spawn(async move {
-            exchange(address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await
-        });
+        let request =
+            tokio::spawn(
+                async move { exchange(address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await },
+            );
         reached.notified().await;
         stop.cancel();
         release.notify_one();

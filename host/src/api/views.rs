@@ -39,7 +39,6 @@ pub struct PluginView {
     /// Why it cannot, in one sentence.
     pub problem: Option<String>,
     /// What the component says about itself and what it imports; `null` while unknown.
-    #[schema(value_type = Option<Object>)]
     pub inspection: Option<Inspection>,
 }
 
@@ -215,12 +214,12 @@ pub struct ArtifactList {
     pub next: Option<String>,
 }
 
-/// A part of the list of events, newest first.
+/// A part of the list of events, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct EventList {
-    /// Newest first.
+    /// Oldest first.
     pub items: Vec<Event>,
-    /// What to send as `cursor` for the next part; `null` at the end.
+    /// What to send as `cursor` for what comes after; always there.
     pub next: Option<String>,
 }
 

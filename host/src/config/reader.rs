@@ -311,10 +311,6 @@ impl<'r, 'd> Reader<'r, 'd> {
     }
 
     /// `Ok(whether)` or `Err(patterns)`.
-    #[expect(
-        clippy::type_complexity,
-        reason = "either of two plain things, read in one place"
-    )]
     pub(super) fn branches(
         &self,
         name: &str,
@@ -355,10 +351,6 @@ impl<'r, 'd> Reader<'r, 'd> {
     }
 
     /// The elements of a table whose keys are names, in their order, with the keys that each may hold.
-    #[expect(
-        clippy::type_complexity,
-        reason = "name and value, taken apart at once by the two callers"
-    )]
     pub(super) fn entries(
         &self,
         name: &str,

@@ -9,7 +9,7 @@
 //! nor from a work tree, so content cannot hide itself from a diff. References and paths are validated before
 //! git sees them, and every command but the first look-up gets full object ids
 //! only. Each process has a deadline, a bounded answer and a place among
-//! [`GIT_PROCESSES_MAX`]. This module does not know who asks.
+//! `GIT_PROCESSES_MAX`. This module does not know who asks.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -1952,6 +1952,35 @@ mod tests {
         forge.program = "no-such-git".into();
         let error = forge.resolve("main").await.unwrap_err();
         assert!(error.to_string().contains("install it"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn repositories_with_sha256_ids_are_read() {
+        let fixture = Fixture::new();
+        std::fs::remove_dir_all(fixture.work().join(".git")).unwrap();
+        fixture.git(&[
+            "init",
+            "--quiet",
+            "--initial-branch=main",
+            "--object-format=sha256",
+        ]);
+        fixture.write("a", "one\n");
+        let id = fixture.commit("first");
+        assert_eq!(id.len(), 64);
+        let forge = fixture.forge();
+        assert_eq!(forge.resolve("main").await.unwrap(), id);
+        assert_eq!(forge.read("main", "a").await.unwrap(), b"one\n");
+        assert_eq!(forge.diff(None, "main").await.unwrap()[0].added.len(), 1);
+        assert_eq!(forge.log("main", None, 1).await.unwrap()[0].id, id);
+        assert!(
+            forge
+                .checkout(&id)
+                .await
+                .unwrap()
+                .path()
+                .join("a")
+                .is_file()
+        );
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 /// The world `agent` with everything it may import.
 pub mod agent {
-    #![expect(
-        unreachable_pub,
+    #![allow(
         clippy::all,
         reason = "generated from the WIT files, which carry the documentation"
     )]
@@ -19,8 +18,7 @@ pub mod agent {
 
 /// The world `badge-renderer`.
 pub mod badge {
-    #![expect(
-        unreachable_pub,
+    #![allow(
         clippy::all,
         reason = "generated from the WIT files, which carry the documentation"
     )]
@@ -34,8 +32,7 @@ pub mod badge {
 
 /// The world `policy-engine`.
 pub mod policy {
-    #![expect(
-        unreachable_pub,
+    #![allow(
         clippy::all,
         reason = "generated from the WIT files, which carry the documentation"
     )]
@@ -49,8 +46,7 @@ pub mod policy {
 
 /// The world `prepared`.
 pub mod prepared {
-    #![expect(
-        unreachable_pub,
+    #![allow(
         clippy::all,
         reason = "generated from the WIT files, which carry the documentation"
     )]

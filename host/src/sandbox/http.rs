@@ -126,3 +126,44 @@ fn wasi_error(error: EgressError) -> Error {
         EgressError::Internal(why) => Error::InternalError(Some(why.to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::Arc;
+
+    use http_body_util::Empty;
+
+    use super::*;
+
+    struct Deaf;
+
+    impl HttpEvents for Deaf {
+        fn denied(&self, _: HttpDenial) {}
+        fn limit(&self, _: &'static str) {}
+    }
+
+    #[tokio::test]
+    async fn the_guest_is_told_of_a_denial() {
+        let gate = Arc::new(EgressGate::new(GateSettings::default()).expect("a gate"));
+        let literal = HttpGrant::parse("http://127.0.0.1", &[], &[]).expect("valid");
+        let mut http = GuestHttp::new(
+            gate,
+            vec![literal].into(),
+            HttpLimits::default(),
+            Arc::new(Deaf),
+        );
+        for (url, expected) in [
+            ("https://a.test/", "HTTP request denied"),
+            ("gopher://a.test/", "HTTP request denied"),
+            ("http://127.0.0.1/", "destination IP address is prohibited"),
+        ] {
+            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            let request = Request::get(url).body(body).expect("a request");
+            let sending = http.send_request(request, None, Box::new(async { Ok(()) }));
+            let error = Pin::from(sending).await.err().expect(url);
+            assert_eq!(error.to_string(), expected, "{url}");
+        }
+        assert_eq!(http.usage().denied, 3);
+    }
+}

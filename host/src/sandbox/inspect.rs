@@ -958,7 +958,7 @@ mod tests {
         );
         check(
             "(component (core module (type $f (func)) (type (cont $f))))",
-            "stack switching",
+            "garbage-collected references and stack switching",
         );
         check(
             "(component (core module (memory 1 (pagesize 1))))",
@@ -1158,7 +1158,7 @@ mod tests {
     #[test]
     fn a_component_of_very_many_names_is_refused() {
         let imports: String = (0..=NAMES_MAX)
-            .map(|number| format!("(import \"i{number}\" (instance))"))
+            .map(|number| format!("(import \"i{number}\" (func))"))
             .collect();
         let error = inspect(&wasm(&format!("(component {imports})"))).unwrap_err();
         assert_eq!(error, InspectError::TooManyNames);

@@ -781,6 +781,7 @@ fn yaml_error(path: &str, text: &str) -> LoadError {
 
 /// Cuts off the ` at line 1 column 2` that the parsers of documents append.
 fn without_position(text: &str) -> &str {
+    let text = text.strip_prefix("Failed to parse YAML: ").unwrap_or(text);
     text.find(" at line ").map_or(text, |end| &text[..end])
 }
 

@@ -184,7 +184,7 @@
         (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1)))
         (i32.sub (i32.const 0) (local.get $align))))
       (global.set $next (i32.add (local.get $at) (local.get $size)))
-      (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
+      (if (i32.ge_u (i32.shr_u (i32.sub (global.get $next) (i32.const 1)) (i32.const 16)) (memory.size))
         (then (if (i32.eq (i32.const -1)
           (memory.grow (i32.add (i32.const 1) (i32.div_u (local.get $size) (i32.const 65536)))))
           (then unreachable))))

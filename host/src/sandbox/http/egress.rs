@@ -178,7 +178,11 @@ impl Exchange {
 
     fn by(&self, patience: Option<Duration>) -> Instant {
         match patience {
-            Some(patience) => self.deadline.min(Instant::now() + patience),
+            // A guest may ask for 500 years, which no clock can add.
+            Some(patience) => {
+                let patience = patience.min(self.http.meter.limits().total());
+                self.deadline.min(Instant::now() + patience)
+            }
             None => self.deadline,
         }
     }
@@ -272,7 +276,9 @@ impl Exchange {
             fate,
             mask,
             self.deadline,
-            self.timeouts.between_bytes,
+            self.timeouts
+                .between_bytes
+                .map(|patience| patience.min(meter.limits().total())),
         );
         Ok(Response::from_parts(parts, body))
     }

@@ -576,4 +576,14 @@ mod tests {
             .to_string();
         assert!(error.contains("no-such-file.pem"), "{error}");
     }
+
+    #[tokio::test]
+    async fn the_systems_resolver_answers_with_the_port() {
+        // A literal needs no name server.
+        let found = SystemResolver::default()
+            .resolve("127.0.0.1", 81)
+            .await
+            .expect("an answer");
+        assert_eq!(found, ["127.0.0.1:81".parse().expect("an address")]);
+    }
 }

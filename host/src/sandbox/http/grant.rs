@@ -968,7 +968,7 @@ mod tests {
             ("http://a.com:443/", "scheme"),
             ("ftp://a.com/", "scheme"),
             ("https://xn--a-0ga.com/", "no_grant"),
-            ("https://a.com%2eevil.io/", "bad_url"),
+            ("https://a.com%2eevil.io/", "not_a_url"),
         ] {
             assert_eq!(ask(&grants, "GET", url), expected, "{url}");
         }

@@ -13,6 +13,9 @@ use thiserror::Error;
 
 use super::grant::{DenialReason, HttpDenial};
 
+/// Longest deadline of one request: more than any run may take, and safe to add to any clock.
+const TOTAL_MAX: Duration = Duration::from_secs(3600);
+
 /// Limits on what one run does over HTTP. Every field is in force; nothing means "unlimited".
 ///
 /// Source: `limits` in `plugins.toml`.
@@ -29,7 +32,8 @@ pub struct HttpLimits {
     /// Status line and headers of one response, in bytes: 8 KiB to 1 MiB, default 64 KiB.
     pub response_header_bytes: u32,
     /// One request from the guest's call to the last byte of the answer, waiting for a free
-    /// place, looking the name up and connecting included, in milliseconds: default 30_000.
+    /// place, looking the name up and connecting included, in milliseconds: at most 3_600_000,
+    /// default 30_000.
     pub total_ms: u64,
 }
 
@@ -48,7 +52,7 @@ impl Default for HttpLimits {
 
 impl HttpLimits {
     pub(super) fn total(&self) -> Duration {
-        Duration::from_millis(self.total_ms)
+        Duration::from_millis(self.total_ms).min(TOTAL_MAX)
     }
 }
 

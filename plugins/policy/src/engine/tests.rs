@@ -196,9 +196,9 @@ fn the_mistakes_of_all_files_are_reported_at_once_with_their_places() {
         "policies/syntax.rego:4:",
         "policies/unsafe.rego:3:",
         "policies/unsafe2_test.rego:3:",
-        "policies/x/data.json:3:1: trailing comma",
+        "policies/x/data.json:3:1: key must be a string",
         "policies/x/list.json: a data document must be a mapping at its top",
-        "policies/x/more.yaml:2:",
+        "policies/x/more.yaml:1:4: did not find",
     ]
     .iter()
     .zip(found)
@@ -470,4 +470,56 @@ fn measure() {
             );
         }
     }
+}
+
+#[test]
+#[ignore = "scan"]
+#[expect(clippy::print_stdout, reason = "temporary")]
+fn scan() {
+    let mut engine = PolicyEngine::load(&shipped()).unwrap_or_else(|e| panic!("{}", lines(&e)));
+    let root = std::env::var("SCAN_ROOT").unwrap();
+    let list = std::fs::read_to_string(std::env::var("SCAN_LIST").unwrap()).unwrap();
+    let mut total = 0usize;
+    let all = Instant::now();
+    for path in list.lines() {
+        let Ok(text) = std::fs::read_to_string(Path::new(&root).join(path)) else {
+            continue;
+        };
+        let added: Vec<_> = text
+            .lines()
+            .enumerate()
+            .map(|(n, t)| serde_json::json!({"line": n + 1, "text": t}))
+            .collect();
+        total += added.len();
+        let input = serde_json::json!({"repository": {"name": "x"}, "files": [{"path": path, "change": "added", "binary": false, "added": added}]}).to_string();
+        let started = Instant::now();
+        let decision = engine.evaluate("github.commit.secrets", &input).unwrap();
+        let took = started.elapsed();
+        if took.as_millis() > 50 {
+            println!("SLOW {path} {took:?}");
+        }
+        for v in &decision.denials {
+            println!(
+                "DENY {path}:{} {} | {}",
+                v.line.unwrap(),
+                v.message,
+                text.lines()
+                    .nth(v.line.unwrap() as usize - 1)
+                    .unwrap()
+                    .trim()
+            );
+        }
+        for v in &decision.warnings {
+            println!(
+                "WARN {path}:{} {} | {}",
+                v.line.unwrap(),
+                v.message,
+                text.lines()
+                    .nth(v.line.unwrap() as usize - 1)
+                    .unwrap()
+                    .trim()
+            );
+        }
+    }
+    println!("{total} lines in {:?}", all.elapsed());
 }

@@ -1,0 +1,681 @@
+//! Joins the stages: configuration, store, sandbox, registry, runtime, schedule, API. The only file that names them all, and the only one that hands the trait of one
+//! stage to another.
+
+use crate::api::{
+    self, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ControlPlane, HealthCheck,
+    LiveRun, PluginStatus, PluginView, RunSummary, StartRun,
+};
+use crate::config::{AgentConfig, Config};
+use crate::model::{LogLine, Principal, Run, RunState, Trigger};
+use crate::registry::{Agent, Registry, Surroundings};
+use crate::runtime::{self, Runtime, Start};
+use crate::sandbox::call::{Answer, BadgeRequest, BadgeState, BadgeStyle, Call};
+use crate::sandbox::http::{EgressGate, GateSettings};
+use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
+use crate::sandbox::meter::Meter;
+use crate::sandbox::{Job, Loaded, LocalSandbox, Sandbox, SandboxOptions};
+use crate::schedule::{self, Interval, Starter};
+use crate::store::{KvQuota, SqliteStore, Store, StoreError};
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How long runs in progress may go on after the host was asked to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Runs of each agent that stay in the store; the oldest beyond are pruned.
+const KEEP_RUNS: u32 = 10_000;
+
+/// How long events stay.
+const KEEP_EVENTS: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How often the store is pruned.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Drawn badges that are kept: labels are a client's to choose, so their number is bounded.
+const BADGES_MAX: usize = 1_000;
+
+/// The file in the state folder that says where a running host listens.
+pub const ADDRESS_FILE: &str = "address";
+
+/// What differs between the program and its tests.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The program that is called as `PROGRAM compile-worker JOB`; this one unless set.
+    pub worker: Option<PathBuf>,
+}
+
+/// The host, joined.
+pub struct App {
+    config: Arc<Config>,
+    store: Arc<SqliteStore>,
+    sandbox: Arc<LocalSandbox>,
+    gate: Arc<EgressGate>,
+    registry: Arc<ArcSwap<Registry>>,
+    runtime: Arc<Runtime>,
+    wake: Notify,
+    badges: Mutex<HashMap<(String, BadgeState, BadgeStyle, String), Badge>>,
+    stopping: CancellationToken,
+}
+
+impl App {
+    /// Opens the store and loads everything that the configuration names. Nothing runs yet and nothing listens.
+    ///
+    /// # Errors
+    /// When the state folder cannot be used, for instance because another process does, or the proxy or `ca_file` cannot be used.
+    pub async fn open(
+        config: Config,
+        options: Options,
+        progress: &(dyn Fn(&str) + Send + Sync),
+    ) -> anyhow::Result<Arc<Self>> {
+        let config = Arc::new(config);
+        let store = Arc::new(SqliteStore::open(&config.host.state).await?);
+        let proxy = config
+            .host
+            .proxy
+            .as_ref()
+            .map(|proxy| proxy.parse())
+            .transpose()
+            .context("`host.proxy` is no URL")?;
+        let gate = Arc::new(EgressGate::new(GateSettings {
+            ca_file: config.host.ca_file.clone(),
+            proxy,
+            own_listeners: vec![config.host.listen],
+            ..GateSettings::default()
+        })?);
+        let worker = match options.worker {
+            Some(worker) => worker,
+            None => std::env::current_exe().context("this program's own file is unknown")?,
+        };
+        let sandbox = Arc::new(LocalSandbox::new(SandboxOptions {
+            state: config.host.state.clone(),
+            worker,
+            compile_cpu: Duration::from_millis(config.host.compile_cpu_ms),
+            compile_memory_bytes: config.host.compile_memory_bytes,
+            gate: Arc::clone(&gate),
+            threads: 0,
+        })?);
+        let dynamic: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let surroundings = Surroundings {
+            sandbox: sandbox.as_ref(),
+            key_value: Arc::new(Keys(Arc::clone(&dynamic))),
+            progress,
+        };
+        let registry = Registry::build(Arc::clone(&config), &surroundings).await;
+        let registry = Arc::new(ArcSwap::from_pointee(registry));
+        let runtime = Arc::new(Runtime::new(
+            Arc::clone(&registry),
+            dynamic,
+            Arc::clone(&sandbox) as Arc<dyn Sandbox>,
+            config.host.concurrency as usize,
+            config.host.queue as usize,
+        ));
+        Ok(Arc::new(Self {
+            config,
+            store,
+            sandbox,
+            gate,
+            registry,
+            runtime,
+            wake: Notify::new(),
+            badges: Mutex::default(),
+            stopping: CancellationToken::new(),
+        }))
+    }
+
+    /// The routes over this host.
+    #[must_use]
+    pub fn router(self: &Arc<Self>) -> axum::Router {
+        api::router(Arc::clone(self) as Arc<dyn ControlPlane>)
+    }
+
+    /// The plugins and agents in force.
+    #[must_use]
+    pub fn registry(&self) -> Arc<Registry> {
+        self.registry.load_full()
+    }
+
+    /// The runtime, for benches.
+    #[must_use]
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// The sandbox, for benches.
+    #[must_use]
+    pub fn sandbox(&self) -> &Arc<LocalSandbox> {
+        &self.sandbox
+    }
+
+    /// Takes up what an earlier process left and makes snapshots in the background: what a host does before it serves, and a single command before it runs.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn begin(self: &Arc<Self>) -> anyhow::Result<()> {
+        self.runtime.recover().await?;
+        let app = Arc::clone(self);
+        tokio::spawn(async move { app.runtime.prepare_snapshots().await });
+        Ok(())
+    }
+
+    /// Serves until `shutdown`: API, schedule and housekeeping. Then takes no more runs, lets those in progress end, and closes the store.
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the store cannot be closed.
+    pub async fn serve(
+        self: Arc<Self>,
+        shutdown: impl Future<Output = ()> + Send,
+        listening: impl FnOnce(SocketAddr),
+    ) -> anyhow::Result<()> {
+        self.begin().await?;
+        let listen = self.config.host.listen;
+        let listener = tokio::net::TcpListener::bind(listen)
+            .await
+            .with_context(|| {
+                format!("cannot listen on {listen}; `--listen` or `PORT` choose another address")
+            })?;
+        let address = listener.local_addr()?;
+        self.gate.set_own_listeners(vec![address]);
+        let address_file = self.config.host.state.join(ADDRESS_FILE);
+        std::fs::write(&address_file, address.to_string())
+            .with_context(|| format!("`{}` cannot be written", address_file.display()))?;
+        let scheduled = Arc::clone(&self);
+        let scheduler = tokio::spawn(async move {
+            let starter = Scheduled(&scheduled);
+            tokio::select! {
+                () = schedule::run(&starter, &scheduled.wake) => {}
+                () = scheduled.stopping.cancelled() => {}
+            }
+        });
+        let kept = Arc::clone(&self);
+        let housekeeper = tokio::spawn(async move {
+            tokio::select! {
+                () = kept.keep_house() => {}
+                () = kept.stopping.cancelled() => {}
+            }
+        });
+        listening(address);
+        let stopping = self.stopping.clone();
+        let router = self.router();
+        let serving = tokio::spawn(api::serve(listener, router, {
+            let stopping = stopping.clone();
+            async move { stopping.cancelled().await }
+        }));
+        shutdown.await;
+        tracing::info!("stopping: runs in progress may end within {} s", DRAIN.as_secs());
+        stopping.cancel();
+        self.runtime.stop(DRAIN).await;
+        let _ = scheduler.await;
+        let _ = housekeeper.await;
+        let _ = serving.await;
+        let _ = std::fs::remove_file(address_file);
+        self.close().await
+    }
+
+    /// Closes the store.
+    ///
+    /// # Errors
+    /// When the last writes fail.
+    pub async fn close(&self) -> anyhow::Result<()> {
+        self.runtime.stop(DRAIN).await;
+        self.store.close().await?;
+        Ok(())
+    }
+
+    async fn keep_house(&self) {
+        loop {
+            let before = Timestamp::now()
+                .checked_sub(jiff::SignedDuration::try_from(KEEP_EVENTS).unwrap_or_default())
+                .unwrap_or(Timestamp::MIN);
+            match self.store.prune(KEEP_RUNS, before).await {
+                Ok(pruned) => tracing::debug!("pruned: {pruned:?}"),
+                Err(error) => tracing::warn!("the store could not be pruned: {error}"),
+            }
+            tokio::time::sleep(PRUNE_EVERY).await;
+        }
+    }
+
+    /// The component that draws badges: of the first agent whose plugin can.
+    fn badge_renderer(&self) -> Option<(Arc<Agent>, Arc<Loaded>)> {
+        self.registry.load().agents.values().find_map(|agent| {
+            let loaded = agent.loaded.as_ref().ok()?;
+            loaded
+                .inspection
+                .exports
+                .iter()
+                .any(|export| export.starts_with("infinity:agent/badge@"))
+                .then(|| (Arc::clone(agent), Arc::clone(loaded)))
+        })
+    }
+
+    fn agent_view(&self, agent: &Agent) -> AgentView {
+        let config = &agent.config;
+        let past = self.runtime.past(config.name.as_str());
+        AgentView {
+            name: config.name.as_str().to_owned(),
+            plugin: config.plugin.clone(),
+            description: config.description.clone().or_else(|| {
+                let inspection = agent.plugin.as_ref()?.inspection.as_ref().ok()?;
+                inspection.manifest.as_ref()?.description.clone()
+            }),
+            enabled: config.enabled,
+            problem: agent
+                .loaded
+                .as_ref()
+                .err()
+                .filter(|_| config.enabled)
+                .map(|refusal| refusal.message.clone())
+                .or_else(|| agent.loaded.as_ref().ok()?.notice()),
+            every_ms: config
+                .every
+                .map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
+            autonomy: config.autonomy.as_str().to_owned(),
+            grants: grants(config),
+            limits: config.limits.clone(),
+            next_at: config.every.filter(|_| config.enabled).map(|every| {
+                schedule::next_moment(past.last_moment, every, Timestamp::now())
+            }),
+            input_schema: agent.input_schema(),
+            state: match self.runtime.agent_state(config.name.as_str()) {
+                BadgeState::Paused => api::AgentState::Paused,
+                BadgeState::Error => api::AgentState::Error,
+                BadgeState::Generating => api::AgentState::Generating,
+                BadgeState::Deployed => api::AgentState::Deployed,
+                BadgeState::Online => api::AgentState::Online,
+            },
+            last_run: past.last_run.as_deref().map(RunSummary::from),
+        }
+    }
+}
+
+/// The grants as the API shows them: nothing secret is in them.
+fn grants(config: &AgentConfig) -> Value {
+    let grants = &config.grants;
+    json!({
+        "repos": grants.repositories.iter().map(|grant| json!({
+            "name": grant.name, "read": grant.read, "checkout": grant.checkout,
+            "effects": grant.effects.keys().map(|kind| kind.as_str()).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+        "http": grants.http.iter().map(|grant| json!({
+            "url": grant.url, "methods": grant.methods, "private": grant.private,
+            "credential": grant.credential.as_ref().map(|credential| &credential.header),
+        })).collect::<Vec<_>>(),
+        "directories": grants.directories.iter().map(|grant| json!({
+            "guest": grant.guest, "write": grant.write,
+        })).collect::<Vec<_>>(),
+        "env": grants.environment.keys().collect::<Vec<_>>(),
+    })
+}
+
+#[async_trait]
+impl ControlPlane for App {
+    fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    fn plugins(&self) -> Vec<PluginView> {
+        let registry = self.registry.load();
+        registry
+            .plugins
+            .values()
+            .map(|plugin| PluginView {
+                name: plugin.name.clone(),
+                file: plugin.file.clone(),
+                digest: plugin.digest.clone(),
+                size: plugin.size,
+                status: if plugin.inspection.is_ok() {
+                    PluginStatus::Ready
+                } else {
+                    PluginStatus::Refused
+                },
+                problem: plugin
+                    .inspection
+                    .as_ref()
+                    .err()
+                    .map(|refusal| refusal.message.clone()),
+                inspection: plugin.inspection.as_ref().ok().cloned(),
+            })
+            .collect()
+    }
+
+    fn agents(&self) -> Vec<AgentView> {
+        let registry = self.registry.load();
+        registry
+            .agents
+            .values()
+            .map(|agent| self.agent_view(agent))
+            .collect()
+    }
+
+    async fn start_run(&self, request: StartRun) -> Result<Run, api::StartError> {
+        let start = Start {
+            agent: request.agent,
+            input: request.input,
+            principal: request.principal,
+            trigger: request.trigger,
+            idempotency_key: request.idempotency_key,
+            scheduled_at: Timestamp::now(),
+        };
+        self.runtime.start(start).await.map_err(|error| match error {
+            runtime::StartError::UnknownAgent { nearest, .. } => {
+                api::StartError::UnknownAgent { nearest }
+            }
+            runtime::StartError::Disabled(_) => api::StartError::Disabled,
+            runtime::StartError::InvalidInput { pointer, message } => {
+                api::StartError::InvalidInput { pointer, message }
+            }
+            runtime::StartError::QueueFull(_) => api::StartError::QueueFull,
+            runtime::StartError::Stopping => api::StartError::Stopping,
+            runtime::StartError::Store(StoreError::Duplicate { run }) => {
+                api::StartError::Duplicate(run)
+            }
+            runtime::StartError::Store(error) => api::StartError::Store(error),
+        })
+    }
+
+    async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<Run>, StoreError> {
+        if let Some(run) = self.runtime.wait(id, timeout).await {
+            return Ok(Some(run));
+        }
+        self.store.run(id).await
+    }
+
+    async fn cancel(&self, id: Uuid, principal: Principal) -> Result<Run, CancelError> {
+        let run = self.store.run(id).await.map_err(CancelError::Store)?;
+        let run = run.ok_or(CancelError::NotFound)?;
+        if run.state == RunState::Ended || !self.runtime.cancel(id) {
+            return Err(CancelError::Ended);
+        }
+        tracing::info!(run.id = %id, "run {id} is cancelled by {} `{}`", principal.kind, principal.name);
+        // Every stage of a run ends within a second of being told to.
+        let ended = self.runtime.wait(id, Duration::from_secs(5)).await;
+        Ok(ended.unwrap_or(run))
+    }
+
+    fn live(&self, id: Uuid) -> Option<LiveRun> {
+        let (started_at, progress) = self.runtime.live(id)?;
+        Some(LiveRun {
+            started_at,
+            progress: progress.map(|progress| api::Progress {
+                done: progress.done,
+                total: progress.total,
+                message: progress.message,
+            }),
+        })
+    }
+
+    async fn live_log(&self, id: Uuid, after: Option<u64>) -> Option<Vec<LogLine>> {
+        self.runtime.live_log(id, after)
+    }
+
+    async fn badge(
+        &self,
+        subject: BadgeSubject,
+        style: api::BadgeStyle,
+        label: Option<String>,
+    ) -> Result<Badge, BadgeError> {
+        let (name, state) = match subject {
+            BadgeSubject::System => ("infinity".to_owned(), self.runtime.system_state()),
+            BadgeSubject::Agent(name) => {
+                let registry = self.registry.load();
+                if !registry.agents.contains_key(&name) {
+                    return Err(BadgeError::UnknownAgent {
+                        nearest: registry.nearest(&name),
+                    });
+                }
+                let state = self.runtime.agent_state(&name);
+                (name, state)
+            }
+        };
+        let label = label.unwrap_or(name);
+        let style = match style {
+            api::BadgeStyle::Flat => BadgeStyle::Flat,
+            api::BadgeStyle::FlatSquare => BadgeStyle::FlatSquare,
+            api::BadgeStyle::Plastic => BadgeStyle::Plastic,
+            api::BadgeStyle::ForTheBadge => BadgeStyle::ForTheBadge,
+            api::BadgeStyle::Social => BadgeStyle::Social,
+        };
+        let Some((agent, loaded)) = self.badge_renderer() else {
+            return Err(BadgeError::Unavailable(
+                "no agent has a plugin that draws badges".into(),
+            ));
+        };
+        let digest = loaded.inspection.digest.clone();
+        let key = (digest, state, style, label.clone());
+        let kept = |badges: &Mutex<HashMap<_, Badge>>| {
+            badges
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .get(&key)
+                .cloned()
+        };
+        if let Some(badge) = kept(&self.badges) {
+            return Ok(badge);
+        }
+        let job = Job {
+            meter: Arc::new(Meter::new(agent.config.limits.clone())),
+            capabilities: Arc::clone(&agent.capabilities),
+            cancel: CancellationToken::new(),
+        };
+        let call = Call::Render(BadgeRequest {
+            label: label.clone(),
+            state,
+            style,
+        });
+        let badge = match self.sandbox.call(&loaded, call, job).await.result {
+            Ok(Answer::Badge(image)) => Badge {
+                svg: image.svg,
+                label,
+                message: image.message,
+                color: image.color,
+            },
+            Ok(Answer::Error(message)) => return Err(BadgeError::InvalidLabel(message)),
+            Ok(_) => return Err(BadgeError::Unavailable("the plugin drew nothing".into())),
+            Err(stop) => return Err(BadgeError::Unavailable(stop.message)),
+        };
+        let mut badges = self
+            .badges
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if badges.len() >= BADGES_MAX {
+            badges.clear();
+        }
+        badges.insert(key, badge.clone());
+        Ok(badge)
+    }
+
+    async fn health(&self) -> Vec<HealthCheck> {
+        let registry = self.registry.load_full();
+        let store = self.store.flags().await;
+        let broken: Vec<&str> = registry
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.config.enabled && agent.loaded.is_err())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        vec![
+            HealthCheck {
+                component: "store".into(),
+                ok: store.is_ok(),
+                detail: match store {
+                    Ok(_) => "answers".into(),
+                    Err(error) => error.to_string(),
+                },
+            },
+            HealthCheck {
+                component: "agents".into(),
+                ok: broken.is_empty(),
+                detail: if broken.is_empty() {
+                    format!("{} in force", registry.agents.len())
+                } else {
+                    format!("cannot run: {}", broken.join(", "))
+                },
+            },
+            HealthCheck {
+                component: "runtime".into(),
+                ok: true,
+                detail: format!("{} runs queued or in progress", self.runtime.live_count()),
+            },
+        ]
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.stopping.is_cancelled() {
+            return Err("the host is stopping".into());
+        }
+        Ok(())
+    }
+}
+
+/// The schedule's way to the runtime.
+struct Scheduled<'a>(&'a Arc<App>);
+
+#[async_trait]
+impl Starter for Scheduled<'_> {
+    fn intervals(&self) -> Vec<Interval> {
+        let registry = self.0.registry.load();
+        registry
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.config.enabled)
+            .filter_map(|(name, agent)| {
+                Some(Interval {
+                    agent: name.clone(),
+                    every: agent.config.every?,
+                })
+            })
+            .collect()
+    }
+
+    async fn last_moments(&self) -> BTreeMap<String, Timestamp> {
+        match self.0.store.agent_records().await {
+            Ok(records) => records
+                .into_iter()
+                .filter_map(|record| Some((record.agent, record.last_scheduled_at?)))
+                .collect(),
+            Err(error) => {
+                tracing::error!("the schedule's last moments cannot be read: {error}");
+                BTreeMap::new()
+            }
+        }
+    }
+
+    fn is_live(&self, agent: &str) -> bool {
+        self.0.runtime.is_live(agent)
+    }
+
+    async fn start(&self, agent: &str, trigger: Trigger, moment: Timestamp) {
+        let started = self
+            .0
+            .runtime
+            .start(Start {
+                agent: agent.to_owned(),
+                input: Value::Null,
+                principal: Principal::schedule(),
+                trigger,
+                idempotency_key: Some(format!("every/{moment}")),
+                scheduled_at: moment,
+            })
+            .await;
+        match started {
+            Ok(_) | Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => {}
+            Err(error) => {
+                tracing::error!(agent.name = %agent, "the run of `{agent}` that was due at {moment} did not start: {error}");
+            }
+        }
+    }
+}
+
+/// The agents' keys on the store.
+struct Keys(Arc<dyn Store>);
+
+fn told(error: StoreError) -> KeyValueError {
+    match error {
+        StoreError::Quota { .. } => KeyValueError::Quota(error.to_string()),
+        StoreError::InvalidKey { .. }
+        | StoreError::NotCounter { .. }
+        | StoreError::Overflow { .. } => KeyValueError::Invalid(error.to_string()),
+        other => KeyValueError::Store(other.into()),
+    }
+}
+
+fn quota(quota: KeyValueQuota) -> KvQuota {
+    KvQuota {
+        bytes: quota.bytes,
+        keys: quota.keys,
+    }
+}
+
+#[async_trait]
+impl KeyValue for Keys {
+    async fn get(&self, agent: &str, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
+        self.0.kv_get(agent, key).await.map_err(told)
+    }
+
+    async fn set_many(
+        &self,
+        agent: &str,
+        pairs: Vec<(String, Vec<u8>)>,
+        limit: KeyValueQuota,
+    ) -> Result<(), KeyValueError> {
+        self.0
+            .kv_set_many(agent, pairs, quota(limit))
+            .await
+            .map_err(told)
+    }
+
+    async fn delete_many(&self, agent: &str, keys: Vec<String>) -> Result<(), KeyValueError> {
+        self.0.kv_delete_many(agent, &keys).await.map_err(told)?;
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        agent: &str,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Vec<String>, KeyValueError> {
+        // The contract counts, the store goes on from a key. A space has few enough keys to walk.
+        let mut skip = usize::try_from(offset).unwrap_or(usize::MAX);
+        let mut after: Option<String> = None;
+        let mut found = Vec::new();
+        loop {
+            let (keys, more) = self
+                .0
+                .kv_list(agent, after.as_deref(), limit)
+                .await
+                .map_err(told)?;
+            after = keys.last().cloned();
+            let passed = skip.min(keys.len());
+            skip -= passed;
+            found.extend(keys.into_iter().skip(passed));
+            if !more || found.len() >= limit as usize {
+                found.truncate(limit as usize);
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn increment(
+        &self,
+        agent: &str,
+        key: &str,
+        delta: u64,
+        limit: KeyValueQuota,
+    ) -> Result<u64, KeyValueError> {
+        self.0
+            .kv_increment(agent, key, delta, quota(limit))
+            .await
+            .map_err(told)
+    }
+}

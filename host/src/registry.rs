@@ -1,0 +1,559 @@
+//! Turns the configuration and the folder of plugins into the agents in force: found, hashed, inspected, compiled and linked, each with what it may reach.
+//!
+//! A registry is immutable; a new one replaces it whole. A plugin or agent that cannot run is in it with the reason, so that one bad entry disables itself alone. The
+//! registry knows no runs and no time.
+
+use crate::config::{AgentConfig, Config};
+use crate::forge::Forge;
+use crate::forge::local::LocalForge;
+use crate::sandbox::files::Directory;
+use crate::sandbox::http::{Credential, HttpGrant};
+use crate::sandbox::inspect::{Inspection, inspect};
+use crate::sandbox::key_value::KeyValue;
+use crate::sandbox::state::Capabilities;
+use crate::sandbox::{InitFile, InitInput, LoadError, LoadRequest, Loaded, Sandbox, digest};
+use bytes::Bytes;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The largest component, in bytes: a CPython component has some 40 MiB.
+pub const COMPONENT_MAX_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Plugins in the folder; more than anybody wrote, and a bound for a folder that was named by mistake.
+pub const PLUGINS_MAX: usize = 1_000;
+
+/// All files together that one agent's `policies` hand to `init`, in bytes.
+const INIT_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Files of one agent's `policies`.
+const INIT_MAX_FILES: usize = 2_000;
+
+/// How deep `policies` may be nested.
+const INIT_MAX_DEPTH: usize = 16;
+
+/// A component that was found.
+pub struct Plugin {
+    /// The file's name without `.wasm`.
+    pub name: String,
+    /// The file, relative to the folder.
+    pub file: String,
+    /// `sha256:<hex>`; empty when the file could not be read.
+    pub digest: String,
+    /// In bytes.
+    pub size: u64,
+    /// What it is, or why it is refused.
+    pub inspection: Result<Inspection, Refusal>,
+    bytes: Bytes,
+}
+
+/// Why something cannot run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason in a run's record, such as `invalid_component`.
+    pub reason: String,
+    /// One sentence for people.
+    pub message: String,
+}
+
+impl Refusal {
+    fn new(reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+impl From<&LoadError> for Refusal {
+    fn from(error: &LoadError) -> Self {
+        let message = match error {
+            LoadError::Host(cause) => format!("{error}: {cause:#}"),
+            other => other.to_string(),
+        };
+        Self::new(error.reason(), message)
+    }
+}
+
+/// A repository that an agent sees as a directory.
+#[derive(Clone)]
+pub struct Checkout {
+    /// Where it comes from.
+    pub repository: Arc<dyn Forge>,
+    /// Where the guest sees it.
+    pub guest: String,
+}
+
+/// An agent in force.
+pub struct Agent {
+    /// As configured.
+    pub config: AgentConfig,
+    /// Its plugin, if there is one of that name.
+    pub plugin: Option<Arc<Plugin>>,
+    /// The component, or why the agent cannot run.
+    pub loaded: Result<Arc<Loaded>, Refusal>,
+    /// What it may reach, without its checkouts, which are made for each run.
+    pub capabilities: Arc<Capabilities>,
+    /// Repositories that it sees as directories.
+    pub checkouts: Vec<Checkout>,
+    /// What its input must be like.
+    pub input: Option<jsonschema::Validator>,
+}
+
+impl Agent {
+    /// The JSON Schema of its input.
+    #[must_use]
+    pub fn input_schema(&self) -> Option<Value> {
+        let plugin = self.plugin.as_ref()?;
+        let inspection = plugin.inspection.as_ref().ok()?;
+        inspection.manifest.as_ref()?.input_schema.clone()
+    }
+}
+
+/// The plugins and agents in force.
+pub struct Registry {
+    /// Where it came from.
+    pub config: Arc<Config>,
+    /// By name.
+    pub plugins: BTreeMap<String, Arc<Plugin>>,
+    /// By name.
+    pub agents: BTreeMap<String, Arc<Agent>>,
+}
+
+/// What building a registry needs from elsewhere.
+pub struct Surroundings<'a> {
+    /// Loads components.
+    pub sandbox: &'a dyn Sandbox,
+    /// Where agents keep their keys.
+    pub key_value: Arc<dyn KeyValue>,
+    /// Told what is being done, for people who wait.
+    pub progress: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+impl Registry {
+    /// Finds, inspects, compiles and links everything that the configuration names.
+    pub async fn build(config: Arc<Config>, surroundings: &Surroundings<'_>) -> Self {
+        let folder = config.host.plugins.clone();
+        let plugins = tokio::task::spawn_blocking(move || find(&folder))
+            .await
+            .unwrap_or_default();
+        let mut agents = BTreeMap::new();
+        for (name, agent) in &config.agents {
+            let built = build_agent(&config, agent, &plugins, surroundings).await;
+            if let Err(refusal) = &built.loaded {
+                tracing::warn!(agent.name = %name, "the agent cannot run: {}", refusal.message);
+            }
+            agents.insert(name.as_str().to_owned(), Arc::new(built));
+        }
+        Self {
+            config,
+            plugins,
+            agents,
+        }
+    }
+
+    /// The agent's name that is nearest to one that does not exist.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<String> {
+        let near = |candidate: &&String| {
+            candidate.starts_with(name)
+                || name.starts_with(candidate.as_str())
+                || distance(candidate, name) <= 2
+        };
+        self.agents
+            .keys()
+            .filter(near)
+            .min_by_key(|candidate| distance(candidate, name))
+            .cloned()
+    }
+}
+
+/// Levenshtein's distance, for names of at most 63 characters.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (diagonal + usize::from(a != *b))
+                .min(above + 1)
+                .min(row[j] + 1);
+            diagonal = above;
+        }
+    }
+    row[other.len()]
+}
+
+/// The components in the folder, by name. A file that cannot be read is listed with the reason.
+fn find(folder: &Path) -> BTreeMap<String, Arc<Plugin>> {
+    let mut plugins = BTreeMap::new();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return plugins;
+    };
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .collect();
+    files.sort();
+    for file in files.into_iter().take(PLUGINS_MAX) {
+        let Some(name) = file.file_stem().and_then(|stem| stem.to_str()) else {
+            continue;
+        };
+        let plugin = read_plugin(name, &file);
+        plugins.insert(name.to_owned(), Arc::new(plugin));
+    }
+    plugins
+}
+
+fn read_plugin(name: &str, file: &Path) -> Plugin {
+    let shown = file
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let mut plugin = Plugin {
+        name: name.to_owned(),
+        file: shown,
+        digest: String::new(),
+        size: 0,
+        inspection: Err(Refusal::new("invalid_component", "the file is empty")),
+        bytes: Bytes::new(),
+    };
+    let read = || -> std::io::Result<Result<Vec<u8>, u64>> {
+        let metadata = std::fs::metadata(file)?;
+        if !metadata.is_file() {
+            return Err(std::io::Error::other("it is no regular file"));
+        }
+        if metadata.len() > COMPONENT_MAX_BYTES {
+            return Ok(Err(metadata.len()));
+        }
+        Ok(Ok(std::fs::read(file)?))
+    };
+    match read() {
+        Ok(Ok(bytes)) => {
+            plugin.digest = digest(&bytes);
+            plugin.size = bytes.len() as u64;
+            plugin.inspection = inspect(&bytes)
+                .map_err(|error| Refusal::new("invalid_component", error.to_string()));
+            plugin.bytes = bytes.into();
+        }
+        Ok(Err(size)) => {
+            plugin.size = size;
+            plugin.inspection = Err(Refusal::new(
+                "load_limit",
+                format!("the component has {size} bytes, {COMPONENT_MAX_BYTES} are allowed"),
+            ));
+        }
+        Err(error) => {
+            plugin.inspection = Err(Refusal::new(
+                "invalid_component",
+                format!("the file cannot be read: {error}"),
+            ));
+        }
+    }
+    plugin
+}
+
+async fn build_agent(
+    config: &Config,
+    agent: &AgentConfig,
+    plugins: &BTreeMap<String, Arc<Plugin>>,
+    surroundings: &Surroundings<'_>,
+) -> Agent {
+    let plugin = plugins.get(&agent.plugin).cloned();
+    let mut checkouts = Vec::new();
+    let capabilities = capabilities(config, agent, surroundings, &mut checkouts).await;
+    let (capabilities, refused) = match capabilities {
+        Ok(capabilities) => (capabilities, None),
+        Err(refusal) => (Capabilities::default(), Some(refusal)),
+    };
+    let input = plugin
+        .as_ref()
+        .and_then(|plugin| plugin.inspection.as_ref().ok())
+        .and_then(|inspection| inspection.manifest.as_ref())
+        .and_then(|manifest| manifest.input_schema.as_ref())
+        .and_then(|schema| jsonschema::validator_for(schema).ok());
+    let loaded = match (&plugin, refused) {
+        (_, Some(refusal)) => Err(refusal),
+        (None, None) => Err(Refusal::new(
+            "plugin_missing",
+            format!(
+                "there is no `{}.wasm` in `{}`{}",
+                agent.plugin,
+                config.host.plugins.display(),
+                if plugins.is_empty() {
+                    "; `cargo xtask build` puts the shipped plugins there"
+                } else {
+                    ""
+                }
+            ),
+        )),
+        (Some(_), None) if !agent.enabled => {
+            Err(Refusal::new("disabled", "the agent is disabled"))
+        }
+        (Some(plugin), None) => load(agent, plugin, surroundings).await,
+    };
+    Agent {
+        config: agent.clone(),
+        plugin,
+        loaded,
+        capabilities: Arc::new(capabilities),
+        checkouts,
+        input,
+    }
+}
+
+async fn load(
+    agent: &AgentConfig,
+    plugin: &Plugin,
+    surroundings: &Surroundings<'_>,
+) -> Result<Arc<Loaded>, Refusal> {
+    let inspection = plugin.inspection.as_ref().map_err(Clone::clone)?;
+    if let Some(schema) = inspection
+        .manifest
+        .as_ref()
+        .and_then(|manifest| manifest.settings_schema.as_ref())
+    {
+        check_settings(schema, agent)?;
+    }
+    if inspection.memory_min_bytes > agent.limits.memory_bytes {
+        return Err(Refusal::new(
+            "memory",
+            format!(
+                "the component needs {} bytes of memory from the start, {} are allowed; raise `memory` in the agent's `limits`",
+                inspection.memory_min_bytes, agent.limits.memory_bytes
+            ),
+        ));
+    }
+    let init = init_input(agent)?;
+    (surroundings.progress)(&format!("loading {}", plugin.name));
+    surroundings
+        .sandbox
+        .load(LoadRequest {
+            bytes: plugin.bytes.clone(),
+            digest: plugin.digest.clone(),
+            fuel: agent.limits.fuel.is_some(),
+            init: Some(Arc::new(init)),
+            snapshot: agent.snapshot,
+        })
+        .await
+        .map_err(|error| Refusal::from(&error))
+}
+
+fn check_settings(schema: &Value, agent: &AgentConfig) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::new("settings", message));
+    let validator = match jsonschema::validator_for(schema) {
+        Ok(validator) => validator,
+        Err(error) => {
+            return refuse(format!(
+                "the plugin's own schema of its settings is not valid: {error}"
+            ));
+        }
+    };
+    let settings = Value::Object(agent.settings.clone());
+    let mistakes: Vec<String> = validator
+        .iter_errors(&settings)
+        .take(20)
+        .map(|error| {
+            let path = error.instance_path().to_string();
+            let path = path.trim_start_matches('/').replace('/', ".");
+            if path.is_empty() {
+                format!("{error}")
+            } else {
+                format!("`{path}`: {error}")
+            }
+        })
+        .collect();
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    refuse(format!(
+        "the `settings` of the agent do not fit its plugin: {}",
+        mistakes.join("; ")
+    ))
+}
+
+async fn capabilities(
+    config: &Config,
+    agent: &AgentConfig,
+    surroundings: &Surroundings<'_>,
+    checkouts: &mut Vec<Checkout>,
+) -> Result<Capabilities, Refusal> {
+    let mut http = Vec::new();
+    for grant in &agent.grants.http {
+        let invalid = |error: crate::sandbox::http::GrantError| {
+            Refusal::new("grant", format!("an `http` grant cannot be used: {error}"))
+        };
+        let mut parsed =
+            HttpGrant::parse(&grant.url, &grant.methods, &grant.private).map_err(invalid)?;
+        if let Some(credential) = &grant.credential {
+            let credential =
+                Credential::new(&credential.header, credential.value.expose()).map_err(invalid)?;
+            parsed = parsed
+                .with_credential(Arc::new(credential))
+                .map_err(invalid)?;
+        }
+        http.push(parsed);
+    }
+    let mut repositories: BTreeMap<String, Arc<dyn Forge>> = BTreeMap::new();
+    if agent.enabled {
+        for grant in &agent.grants.repositories {
+            let Some(repository) = config.repositories.get(&grant.name) else {
+                continue;
+            };
+            let forge = LocalForge::open(&grant.name, &repository.path, &config.host.state)
+                .map_err(|error| {
+                    Refusal::new(
+                        "repository",
+                        format!("the repository `{}` cannot be used: {error}", grant.name),
+                    )
+                })?;
+            let forge: Arc<dyn Forge> = Arc::new(forge);
+            if grant.read {
+                repositories.insert(grant.name.clone(), Arc::clone(&forge));
+            }
+            if let Some(guest) = &grant.checkout {
+                checkouts.push(Checkout {
+                    repository: forge,
+                    guest: guest.clone(),
+                });
+            }
+        }
+    }
+    Ok(Capabilities {
+        agent: agent.name.as_str().to_owned(),
+        settings: Arc::new(agent.settings.clone()),
+        environment: agent
+            .grants
+            .environment
+            .iter()
+            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+            .collect(),
+        directories: agent
+            .grants
+            .directories
+            .iter()
+            .map(|grant| Directory {
+                host: grant.host.clone(),
+                guest: grant.guest.clone(),
+                write: grant.write,
+            })
+            .collect(),
+        repositories,
+        http: http.into(),
+        key_value: Some(Arc::clone(&surroundings.key_value)),
+    })
+}
+
+/// What goes into `init`: the settings and, where the agent has `policies`, the files below it.
+fn init_input(agent: &AgentConfig) -> Result<InitInput, Refusal> {
+    let mut files = Vec::new();
+    if let Some(folder) = &agent.policies {
+        files = policy_files(folder)?;
+        if files.is_empty() {
+            return Err(Refusal::new(
+                "policies",
+                format!("there is no policy in `{}`", folder.display()),
+            ));
+        }
+    }
+    Ok(InitInput {
+        settings: Value::Object(agent.settings.clone()).to_string(),
+        files,
+    })
+}
+
+/// Policies (`*.rego`) and data (`*.json`, `*.yaml`, `*.yml`) below a folder, in order of their paths.
+///
+/// # Errors
+/// When something cannot be read, is no UTF-8, or is too much.
+pub fn policy_files(folder: &Path) -> Result<Vec<InitFile>, Refusal> {
+    let refuse = |path: &Path, why: &str| {
+        Refusal::new(
+            "policies",
+            format!("`{}` cannot be used: {why}", path.display()),
+        )
+    };
+    let mut files = Vec::new();
+    let mut bytes = 0;
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((current, depth)) = folders.pop() {
+        if depth > INIT_MAX_DEPTH {
+            return Err(refuse(&current, "it is nested too deeply"));
+        }
+        let entries =
+            std::fs::read_dir(&current).map_err(|error| refuse(&current, &error.to_string()))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            let hidden = entry.file_name().to_string_lossy().starts_with('.');
+            if kind.is_dir() && !hidden {
+                folders.push((path, depth + 1));
+                continue;
+            }
+            let wanted = path.extension().is_some_and(|extension| {
+                ["rego", "json", "yaml", "yml"]
+                    .iter()
+                    .any(|known| extension == *known)
+            });
+            if !kind.is_file() || !wanted || hidden {
+                continue;
+            }
+            let size = entry.metadata().map_or(0, |metadata| metadata.len());
+            bytes += size;
+            if bytes > INIT_MAX_BYTES || files.len() >= INIT_MAX_FILES {
+                return Err(refuse(
+                    folder,
+                    "it holds more than 16 MiB or 2,000 files of policies",
+                ));
+            }
+            let content =
+                std::fs::read_to_string(&path).map_err(|error| refuse(&path, &error.to_string()))?;
+            let relative = path.strip_prefix(folder).unwrap_or(&path);
+            files.push(InitFile {
+                path: relative.to_string_lossy().into_owned(),
+                content,
+            });
+        }
+    }
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measures_the_distance_of_names() {
+        let check = |one, other, expected| assert_eq!(distance(one, other), expected);
+        check("badge", "badge", 0);
+        check("badge", "bagde", 2);
+        check("", "abc", 3);
+        check("policy", "policies", 3);
+    }
+
+    #[test]
+    fn reads_policies_in_order_and_passes_over_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("b")).unwrap();
+        for (path, text) in [
+            ("b/x.rego", "package b"),
+            ("a.rego", "package a"),
+            ("README.md", "#"),
+            ("b/data.json", "{}"),
+        ] {
+            std::fs::write(folder.path().join(path), text).unwrap();
+        }
+        let paths: Vec<_> = policy_files(folder.path())
+            .unwrap()
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
+        assert_eq!(paths, ["a.rego", "b/data.json", "b/x.rego"]);
+    }
+}

@@ -1,0 +1,879 @@
+//! Turns a recorded run and an agent into an outcome, a report, usage and a log: the durable row first, then a place among the running, then the sandbox, then
+//! the terminal record, once.
+//!
+//! What a run proposes is in its report and nothing of it is carried out here. The runtime knows no routes, no tables and no schedule.
+
+use crate::model::{
+    Artifact, ArtifactInfo, Event, Level, LogLine, Outcome, Principal, Report, Run, RunEnd,
+    RunState, Trigger, Usage,
+};
+use crate::registry::{Agent, Registry};
+use crate::sandbox::call::{
+    Answer, BadgeRequest, BadgeState, BadgeStyle, Call, GuestFailure, GuestReport, Invocation,
+};
+use crate::sandbox::files::Directory;
+use crate::sandbox::meter::Meter;
+use crate::sandbox::{CallEnd, Job, Loaded, Sandbox, Stop, digest};
+use crate::store::{Store, StoreError};
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// The longest summary, in characters, as the contract says.
+const SUMMARY_MAX: usize = 1_000;
+
+/// Events of one run beside its end; a policy that denies more says the same more often.
+const EVENTS_MAX: usize = 100;
+
+/// A run that takes longer than this gets a `running` row; shorter ones go from queued to ended, which saves a commit each.
+const RUNNING_ROW_AFTER: Duration = Duration::from_millis(500);
+
+/// How long an ended run's record is tried to be written when the disk is full; the run stays in memory until then.
+const RECORD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The agent's name.
+    pub agent: String,
+    /// JSON.
+    pub input: Value,
+    /// Who asks.
+    pub principal: Principal,
+    /// Why.
+    pub trigger: Trigger,
+    /// Unique for the trigger; made up where there is none.
+    pub idempotency_key: Option<String>,
+    /// When it was due.
+    pub scheduled_at: Timestamp,
+}
+
+/// Why a run was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No such agent.
+    #[error("there is no agent `{name}`")]
+    UnknownAgent {
+        /// As asked for.
+        name: String,
+        /// One with a similar name.
+        nearest: Option<String>,
+    },
+    /// The agent is disabled.
+    #[error("the agent `{0}` is disabled")]
+    Disabled(String),
+    /// The input does not fit the plugin's schema.
+    #[error("the input does not fit the agent's schema: {message}")]
+    InvalidInput {
+        /// Where, as a JSON pointer.
+        pointer: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Too many runs wait.
+    #[error("{0} runs are waiting already")]
+    QueueFull(usize),
+    /// The host is going down.
+    #[error("the host is stopping")]
+    Stopping,
+    /// The store failed, or has this trigger already.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A run that is queued or in the sandbox.
+struct Live {
+    agent: String,
+    started_at: OnceLock<Timestamp>,
+    meter: OnceLock<Arc<Meter>>,
+    cancel: CancellationToken,
+    ended: watch::Sender<Option<Run>>,
+}
+
+/// What is kept in memory of an agent's past, so that lists and badges ask no store.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Its latest ended run.
+    pub last_run: Option<Arc<Run>>,
+    /// The latest moment of its schedule that was recorded.
+    pub last_moment: Option<Timestamp>,
+}
+
+/// Runs runs.
+pub struct Runtime {
+    registry: Arc<ArcSwap<Registry>>,
+    store: Arc<dyn Store>,
+    sandbox: Arc<dyn Sandbox>,
+    live: Mutex<HashMap<Uuid, Arc<Live>>>,
+    pasts: Mutex<BTreeMap<String, Past>>,
+    places: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+    queue_size: usize,
+    stopping: AtomicBool,
+    tasks: TaskTracker,
+}
+
+impl Runtime {
+    /// A runtime with room for `concurrency` runs at once and `queue` that wait.
+    #[must_use]
+    pub fn new(
+        registry: Arc<ArcSwap<Registry>>,
+        store: Arc<dyn Store>,
+        sandbox: Arc<dyn Sandbox>,
+        concurrency: usize,
+        queue: usize,
+    ) -> Self {
+        Self {
+            registry,
+            store,
+            sandbox,
+            live: Mutex::default(),
+            pasts: Mutex::default(),
+            places: Arc::new(Semaphore::new(concurrency)),
+            queue: Arc::new(Semaphore::new(queue + concurrency)),
+            queue_size: queue,
+            stopping: AtomicBool::new(false),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    fn live_runs(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Live>>> {
+        self.live
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn pasts(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Past>> {
+        self.pasts
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Takes up what an earlier process left: what ran is lost, what waited runs now.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
+        for record in self.store.agent_records().await? {
+            let last_run = match record.last_run {
+                Some(last) => self.store.run(last.id).await?.map(Arc::new),
+                None => None,
+            };
+            let past = Past {
+                last_run: last_run.filter(|run| run.state == RunState::Ended),
+                last_moment: record.last_scheduled_at,
+            };
+            self.pasts().insert(record.agent, past);
+        }
+        for run in self.store.unfinished().await? {
+            let agent = self.registry.load().agents.get(&run.agent).cloned();
+            match (run.state, agent) {
+                (RunState::Queued, Some(agent)) if agent.config.enabled => {
+                    self.enqueue(run, agent, None);
+                }
+                _ => self.lose(run).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a run of a process that died.
+    async fn lose(&self, mut run: Run) -> Result<(), StoreError> {
+        run.outcome = Some(Outcome::Lost);
+        run.message = Some("the host died while the run was in progress".into());
+        run.hint = Some("start it again if what it does may be repeated".into());
+        run.ended_at = Some(Timestamp::now());
+        let report = Report::default();
+        let events = events(&run, &report, false);
+        self.remember(&run);
+        self.store
+            .end_run(RunEnd {
+                run,
+                report,
+                log: Vec::new(),
+                artifacts: Vec::new(),
+                events,
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Records a run, durably, and lets it start as soon as there is a place.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is recorded then.
+    pub async fn start(self: &Arc<Self>, start: Start) -> Result<Run, StartError> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(StartError::Stopping);
+        }
+        let registry = self.registry.load_full();
+        let Some(agent) = registry.agents.get(&start.agent) else {
+            return Err(StartError::UnknownAgent {
+                nearest: registry.nearest(&start.agent),
+                name: start.agent,
+            });
+        };
+        if !agent.config.enabled {
+            return Err(StartError::Disabled(start.agent));
+        }
+        if let Some(schema) = &agent.input {
+            if let Some(mistake) = schema.iter_errors(&start.input).next() {
+                return Err(StartError::InvalidInput {
+                    pointer: mistake.instance_path().to_string(),
+                    message: mistake.to_string(),
+                });
+            }
+        }
+        let Ok(waiting) = Arc::clone(&self.queue).try_acquire_owned() else {
+            return Err(StartError::QueueFull(self.queue_size));
+        };
+        let id = Uuid::now_v7();
+        let run = Run {
+            id,
+            agent: start.agent,
+            plugin: agent.config.plugin.clone(),
+            plugin_digest: agent
+                .plugin
+                .as_ref()
+                .map_or_else(String::new, |plugin| plugin.digest.clone()),
+            config_digest: registry.config.digest.clone(),
+            principal: start.principal,
+            trigger: start.trigger,
+            attempt: 1,
+            idempotency_key: start.idempotency_key.unwrap_or_else(|| id.to_string()),
+            state: RunState::Queued,
+            outcome: None,
+            reason: None,
+            message: None,
+            hint: None,
+            summary: None,
+            findings: 0,
+            denials: Vec::new(),
+            usage: Usage::default(),
+            input: start.input,
+            scheduled_at: start.scheduled_at,
+            created_at: Timestamp::now(),
+            started_at: None,
+            ended_at: None,
+        };
+        self.store.create_run(run.clone()).await?;
+        if matches!(run.trigger, Trigger::Every | Trigger::Cron) {
+            let mut pasts = self.pasts();
+            pasts.entry(run.agent.clone()).or_default().last_moment = Some(run.scheduled_at);
+        }
+        self.enqueue(run.clone(), Arc::clone(agent), Some(waiting));
+        Ok(run)
+    }
+
+    /// Lets a recorded run go its way. `waiting` is its place in the queue, held until it ended; runs of an earlier process need none.
+    fn enqueue(
+        self: &Arc<Self>,
+        run: Run,
+        agent: Arc<Agent>,
+        waiting: Option<OwnedSemaphorePermit>,
+    ) {
+        let live = Arc::new(Live {
+            agent: run.agent.clone(),
+            started_at: OnceLock::new(),
+            meter: OnceLock::new(),
+            cancel: CancellationToken::new(),
+            ended: watch::Sender::new(None),
+        });
+        self.live_runs().insert(run.id, Arc::clone(&live));
+        let runtime = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let id = run.id;
+            if let Some(ended) = runtime.carry_out(run, agent, &live).await {
+                runtime.remember(&ended);
+                live.ended.send_replace(Some(ended));
+            }
+            runtime.live_runs().remove(&id);
+            drop(waiting);
+        });
+    }
+
+    /// From the queue to the terminal record; none for a run that did not start before the host stops: it stays queued.
+    async fn carry_out(&self, mut run: Run, agent: Arc<Agent>, live: &Live) -> Option<Run> {
+        let queued = Instant::now();
+        let place = tokio::select! {
+            biased;
+            () = live.cancel.cancelled() => None,
+            place = Arc::clone(&self.places).acquire_owned() => place.ok(),
+        };
+        if self.stopping.load(Ordering::Acquire) && !live.cancel.is_cancelled() {
+            return None;
+        }
+        let meter = Arc::new(Meter::new(agent.config.limits.clone()));
+        let started_at = Timestamp::now();
+        let mut end = if place.is_some() {
+            let _ = live.started_at.set(started_at);
+            let _ = live.meter.set(Arc::clone(&meter));
+            run.started_at = Some(started_at);
+            let work = self.inside(&run, &agent, &meter, &live.cancel);
+            let told = self.tell_running(run.id, started_at, &meter);
+            tokio::select! {
+                biased;
+                end = work => end,
+                () = told => CallEnd::stopped(Stop::host("the run's record was lost")),
+            }
+        } else {
+            CallEnd::stopped(Stop::cancelled())
+        };
+        drop(place);
+        end.usage.queue_us = micros(queued.elapsed()).saturating_sub(end.usage.wall_us);
+        let judges = agent
+            .plugin
+            .as_ref()
+            .and_then(|plugin| plugin.inspection.as_ref().ok())
+            .is_some_and(|inspection| {
+                inspection
+                    .exports
+                    .iter()
+                    .any(|export| export.starts_with("infinity:agent/policy@"))
+            });
+        let (report, artifacts) = settle(&mut run, end, &meter);
+        let record = RunEnd {
+            events: events(&run, &report, judges),
+            run: run.clone(),
+            report,
+            log: meter.take_log(),
+            artifacts,
+        };
+        self.record(record).await;
+        Some(run)
+    }
+
+    /// Writes the terminal record. While there is no room on the disk it tries again: the record is what a trigger was promised.
+    async fn record(&self, end: RunEnd) {
+        let began = Instant::now();
+        loop {
+            match self.store.end_run(end.clone()).await {
+                Ok(_) => return,
+                Err(StoreError::Full { .. }) if began.elapsed() < RECORD_PATIENCE => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => {
+                    tracing::error!(run.id = %end.run.id, agent.name = %end.run.agent,
+                        "the end of run {} could not be recorded: {error}", end.run.id);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// For a run that takes long: writes that it runs, and its log as it grows. Never ends.
+    async fn tell_running(&self, id: Uuid, started_at: Timestamp, meter: &Meter) {
+        tokio::time::sleep(RUNNING_ROW_AFTER).await;
+        if let Err(error) = self.store.mark_running(id, started_at).await {
+            tracing::warn!(run.id = %id, "that run {id} is in progress could not be recorded: {error}");
+        }
+        loop {
+            let lines = meter.take_log();
+            if !lines.is_empty() {
+                if let Err(error) = self.store.append_log(id, lines).await {
+                    tracing::warn!(run.id = %id, "log lines of run {id} could not be recorded: {error}");
+                }
+            }
+            tokio::time::sleep(RUNNING_ROW_AFTER).await;
+        }
+    }
+
+    async fn inside(
+        &self,
+        run: &Run,
+        agent: &Agent,
+        meter: &Arc<Meter>,
+        cancel: &CancellationToken,
+    ) -> CallEnd {
+        let loaded = match &agent.loaded {
+            Ok(loaded) => Arc::clone(loaded),
+            Err(refusal) => {
+                return CallEnd::stopped(Stop {
+                    outcome: Outcome::Refused,
+                    reason: Some(refusal.reason.clone()),
+                    message: refusal.message.clone(),
+                    hint: Some("`infinity plugin inspect` shows what the plugin is".into()),
+                    backtrace: Vec::new(),
+                });
+            }
+        };
+        let exports = |name: &str| {
+            loaded
+                .inspection
+                .exports
+                .iter()
+                .any(|export| export.starts_with(name))
+        };
+        if !exports("run") && exports("infinity:agent/badge@") {
+            return self.draw_all(&loaded, agent, meter, cancel).await;
+        }
+        let mut capabilities = Arc::clone(&agent.capabilities);
+        let mut held = Vec::new();
+        if !agent.checkouts.is_empty() {
+            let mut own = (*capabilities).clone();
+            for checkout in &agent.checkouts {
+                let made = async {
+                    let commit = checkout.repository.resolve("HEAD").await?;
+                    checkout.repository.checkout(&commit).await
+                };
+                match made.await {
+                    Ok(made) => {
+                        own.directories.push(Directory {
+                            host: made.path().to_owned(),
+                            guest: checkout.guest.clone(),
+                            write: false,
+                        });
+                        held.push(made);
+                    }
+                    Err(error) => {
+                        return CallEnd::stopped(Stop {
+                            outcome: Outcome::Failed,
+                            reason: Some("repository".into()),
+                            message: format!("the checkout for `{}` could not be made: {error}", checkout.guest),
+                            hint: None,
+                            backtrace: Vec::new(),
+                        });
+                    }
+                }
+            }
+            capabilities = Arc::new(own);
+        }
+        let call = Call::Run(Invocation {
+            run_id: run.id.to_string(),
+            agent: run.agent.clone(),
+            trigger: run.trigger,
+            attempt: run.attempt,
+            idempotency_key: run.idempotency_key.clone(),
+            scheduled_at: run.scheduled_at.to_string(),
+            input: run.input.to_string(),
+        });
+        let job = Job {
+            meter: Arc::clone(meter),
+            capabilities,
+            cancel: cancel.clone(),
+        };
+        self.sandbox.call(&loaded, call, job).await
+    }
+
+    /// A run of a component that only draws: the badges of the system and of every agent, as artifacts.
+    async fn draw_all(
+        &self,
+        loaded: &Arc<Loaded>,
+        agent: &Agent,
+        meter: &Arc<Meter>,
+        cancel: &CancellationToken,
+    ) -> CallEnd {
+        let mut end = CallEnd {
+            result: Err(Stop::cancelled()),
+            usage: Usage::default(),
+            artifacts: Vec::new(),
+        };
+        let mut drawn = serde_json::Map::new();
+        let mut subjects = vec![("system".to_owned(), self.system_state())];
+        subjects.extend(
+            self.registry
+                .load()
+                .agents
+                .keys()
+                .filter(|name| *name != agent.config.name.as_str())
+                .map(|name| (name.clone(), self.agent_state(name))),
+        );
+        for (label, state) in subjects {
+            let request = BadgeRequest {
+                label: label.clone(),
+                state,
+                style: BadgeStyle::Flat,
+            };
+            let job = Job {
+                meter: Arc::clone(meter),
+                capabilities: Arc::clone(&agent.capabilities),
+                cancel: cancel.clone(),
+            };
+            let one = self.sandbox.call(loaded, Call::Render(request), job).await;
+            let usage = one.usage;
+            end.usage = Usage {
+                instantiate_us: end.usage.instantiate_us + usage.instantiate_us,
+                guest_us: end.usage.guest_us + usage.guest_us,
+                wall_us: end.usage.wall_us + usage.wall_us,
+                ..usage
+            };
+            let image = match one.result {
+                Ok(Answer::Badge(image)) => image,
+                other => {
+                    end.result = other;
+                    return end;
+                }
+            };
+            drawn.insert(
+                label.clone(),
+                json!({ "message": image.message, "color": image.color }),
+            );
+            end.artifacts.push(Artifact {
+                info: ArtifactInfo {
+                    name: format!("{label}.svg"),
+                    media_type: "image/svg+xml".into(),
+                    size: image.svg.len() as u64,
+                    digest: digest(image.svg.as_bytes()),
+                },
+                content: image.svg.into_bytes().into(),
+            });
+        }
+        end.result = Ok(Answer::Report(Box::new(GuestReport {
+            passed: true,
+            summary: format!("{} badges drawn", drawn.len()),
+            output: Some(Value::Object(drawn).to_string()),
+            ..GuestReport::default()
+        })));
+        end
+    }
+
+    /// The state of an agent, the first that holds.
+    #[must_use]
+    pub fn agent_state(&self, name: &str) -> BadgeState {
+        let registry = self.registry.load();
+        let Some(agent) = registry.agents.get(name) else {
+            return BadgeState::Error;
+        };
+        detect(Facts {
+            paused: !agent.config.enabled,
+            error: agent.loaded.is_err() || self.past(name).failed(),
+            generating: self.is_live(name),
+            deployed: false,
+        })
+    }
+
+    /// The state of the system: over all agents that are enabled, drawing ones apart, which would always see themselves at work.
+    #[must_use]
+    pub fn system_state(&self) -> BadgeState {
+        let registry = self.registry.load();
+        let draws = |agent: &Agent| {
+            agent.loaded.as_ref().is_ok_and(|loaded| {
+                !loaded
+                    .inspection
+                    .exports
+                    .iter()
+                    .any(|export| export == "run")
+            })
+        };
+        registry
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.config.enabled && !draws(agent))
+            .map(|(name, _)| self.agent_state(name))
+            .min()
+            .unwrap_or(BadgeState::Online)
+    }
+
+    fn remember(&self, ended: &Run) {
+        let mut pasts = self.pasts();
+        pasts.entry(ended.agent.clone()).or_default().last_run = Some(Arc::new(ended.clone()));
+    }
+
+    /// What an agent did last.
+    #[must_use]
+    pub fn past(&self, name: &str) -> Past {
+        self.pasts().get(name).cloned().unwrap_or_default()
+    }
+
+    /// Whether a run of the agent waits or is in progress.
+    #[must_use]
+    pub fn is_live(&self, agent: &str) -> bool {
+        self.live_runs().values().any(|live| live.agent == agent)
+    }
+
+    /// Runs that wait or are in progress.
+    #[must_use]
+    pub fn live_count(&self) -> usize {
+        self.live_runs().len()
+    }
+
+    /// When a live run started, none if it waits, and its progress; `None` if it does not live here.
+    #[must_use]
+    pub fn live(
+        &self,
+        id: Uuid,
+    ) -> Option<(Option<Timestamp>, Option<crate::sandbox::meter::Progress>)> {
+        let live = self.live_runs().get(&id).cloned()?;
+        let progress = live.meter.get().and_then(|meter| meter.progress());
+        Some((live.started_at.get().copied(), progress))
+    }
+
+    /// The lines of a live run that are not in the store yet.
+    #[must_use]
+    pub fn live_log(&self, id: Uuid, after: Option<u64>) -> Option<Vec<LogLine>> {
+        let live = self.live_runs().get(&id).cloned()?;
+        Some(
+            live.meter
+                .get()
+                .map(|meter| meter.peek_log(after))
+                .unwrap_or_default(),
+        )
+    }
+
+    /// Waits until a live run ended, at most `timeout`; `None` when it does not live here or the time is over.
+    pub async fn wait(&self, id: Uuid, timeout: Duration) -> Option<Run> {
+        let mut ended = {
+            let live = self.live_runs().get(&id).cloned()?;
+            live.ended.subscribe()
+        };
+        let run = tokio::time::timeout(timeout, ended.wait_for(Option::is_some))
+            .await
+            .ok()?
+            .ok()?
+            .clone();
+        run
+    }
+
+    /// Ends a live run; `false` when it does not live here.
+    #[must_use]
+    pub fn cancel(&self, id: Uuid) -> bool {
+        let live = self.live_runs().get(&id).cloned();
+        match live {
+            Some(live) => {
+                live.cancel.cancel();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes no more runs, waits for those in progress, at most `patience`, then ends them.
+    pub async fn stop(&self, patience: Duration) {
+        self.stopping.store(true, Ordering::Release);
+        self.tasks.close();
+        // What waits for a place stays queued in the store and runs at the next start.
+        if tokio::time::timeout(patience, self.tasks.wait())
+            .await
+            .is_ok()
+        {
+            return;
+        }
+        for live in self.live_runs().values() {
+            live.cancel.cancel();
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
+    }
+
+    /// Makes the snapshots of all agents in the background, one after the other.
+    pub async fn prepare_snapshots(&self) {
+        let agents: Vec<_> = self.registry.load().agents.values().cloned().collect();
+        for agent in agents {
+            let Ok(loaded) = &agent.loaded else {
+                continue;
+            };
+            if let Err(error) = self.sandbox.prepare(loaded).await {
+                tracing::warn!(agent.name = %agent.config.name, "the agent `{}` runs without a snapshot: {error}", agent.config.name);
+            }
+        }
+    }
+}
+
+impl Past {
+    /// Whether the agent's latest run did not succeed.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        !matches!(
+            self.last_run.as_ref().and_then(|run| run.outcome),
+            None | Some(Outcome::Succeeded | Outcome::Cancelled)
+        )
+    }
+}
+
+/// What a state is detected from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Somebody paused it.
+    pub paused: bool,
+    /// The latest finished run did not succeed, or it cannot run.
+    pub error: bool,
+    /// A run is in progress.
+    pub generating: bool,
+    /// The latest run's effects were applied.
+    pub deployed: bool,
+}
+
+/// The first state that holds: Paused, Error, Generating, Deployed, Online.
+#[must_use]
+pub fn detect(facts: Facts) -> BadgeState {
+    match facts {
+        Facts { paused: true, .. } => BadgeState::Paused,
+        Facts { error: true, .. } => BadgeState::Error,
+        Facts {
+            generating: true, ..
+        } => BadgeState::Generating,
+        Facts { deployed: true, .. } => BadgeState::Deployed,
+        _ => BadgeState::Online,
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Fills in the run's terminal fields and gives its report and files.
+fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec<Artifact>) {
+    let mut report = Report {
+        artifacts: end
+            .artifacts
+            .iter()
+            .map(|artifact| artifact.info.clone())
+            .collect(),
+        ..Report::default()
+    };
+    let mut ended = |outcome: Outcome, reason: Option<String>, message: Option<String>| {
+        run.outcome = Some(outcome);
+        run.reason = reason;
+        run.message = message;
+    };
+    match end.result {
+        Ok(Answer::Report(guest)) => match output(&guest) {
+            Ok(output) => {
+                report.passed = Some(guest.passed);
+                report.summary = guest.summary.chars().take(SUMMARY_MAX).collect();
+                report.output = output;
+                report.findings = guest.findings;
+                report.effects = guest.effects;
+                let outcome = if guest.passed {
+                    Outcome::Succeeded
+                } else {
+                    Outcome::Failed
+                };
+                ended(outcome, None, None);
+                run.summary = Some(report.summary.clone());
+            }
+            Err(message) => ended(Outcome::Failed, Some("invalid_output".into()), Some(message)),
+        },
+        Ok(Answer::Failure(failure)) => {
+            let (reason, message) = match failure {
+                GuestFailure::InvalidInput(message) => ("invalid_input", message),
+                GuestFailure::Unavailable(message) => ("unavailable", message),
+                GuestFailure::Other(message) => ("error", message),
+            };
+            ended(Outcome::Failed, Some(reason.into()), Some(message));
+        }
+        Ok(Answer::Error(message)) => {
+            ended(Outcome::Failed, Some("error".into()), Some(message));
+        }
+        Ok(_) => ended(
+            Outcome::HostError,
+            None,
+            Some("the sandbox answered another call".into()),
+        ),
+        Err(stop) => {
+            ended(stop.outcome, stop.reason, Some(stop.message));
+            run.hint = stop.hint;
+            report.backtrace = stop.backtrace;
+        }
+    }
+    run.denials = meter.denials();
+    // A guest that failed after it was refused something failed because of it, as far as the host can tell.
+    if run.outcome == Some(Outcome::Failed) {
+        if let Some((limit, message)) = meter.refused() {
+            run.outcome = Some(Outcome::Limited);
+            run.reason = Some(limit.as_str().into());
+            run.hint = Some(format!(
+                "{message}; if this much is right for the agent, raise `{}` in its `limits`",
+                limit.key()
+            ));
+        } else if !run.denials.is_empty() {
+            run.reason = Some("denied".into());
+            run.hint = Some("see the denials: each has the line that would allow it".into());
+        }
+    }
+    run.findings = report.findings.len() as u64;
+    run.usage = end.usage;
+    run.state = RunState::Ended;
+    run.ended_at = Some(Timestamp::now());
+    (report, end.artifacts)
+}
+
+fn output(guest: &GuestReport) -> Result<Option<Value>, String> {
+    guest
+        .output
+        .as_ref()
+        .map(|text| serde_json::from_str(text))
+        .transpose()
+        .map_err(|error| format!("the report's output is no JSON: {error}"))
+}
+
+/// What a run's end announces: how it ended, and each policy that said no.
+fn events(run: &Run, report: &Report, judges: bool) -> Vec<Event> {
+    let time = run.ended_at.unwrap_or_else(Timestamp::now);
+    let event = |kind: String, subject: String, data: Value| Event {
+        id: Uuid::now_v7(),
+        source: format!("/agents/{}", run.agent),
+        kind,
+        subject: Some(subject),
+        time,
+        data,
+    };
+    let outcome = run
+        .outcome
+        .and_then(|outcome| serde_json::to_value(outcome).ok())
+        .and_then(|name| name.as_str().map(str::to_owned))
+        .unwrap_or_else(|| "ended".into());
+    let mut events = vec![event(
+        format!("run.{outcome}"),
+        run.id.to_string(),
+        json!({ "agent": run.agent, "reason": run.reason, "message": run.message, "findings": run.findings }),
+    )];
+    if judges {
+        let denied = report
+            .findings
+            .iter()
+            .filter(|finding| finding.level == Level::Error)
+            .take(EVENTS_MAX);
+        events.extend(denied.map(|finding| {
+            let subject = finding.location.as_ref().map_or_else(
+                || run.id.to_string(),
+                |location| match &location.repository {
+                    Some(repository) => format!("{repository}/{}", location.path),
+                    None => location.path.clone(),
+                },
+            );
+            event(
+                "policy.denied".into(),
+                subject,
+                json!({ "rule": finding.rule, "message": finding.message, "run": run.id }),
+            )
+        }));
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detects_the_first_state_that_holds() {
+        let all = Facts {
+            paused: true,
+            error: true,
+            generating: true,
+            deployed: true,
+        };
+        assert_eq!(detect(all), BadgeState::Paused);
+        assert_eq!(detect(Facts { paused: false, ..all }), BadgeState::Error);
+        let generating = Facts {
+            paused: false,
+            error: false,
+            ..all
+        };
+        assert_eq!(detect(generating), BadgeState::Generating);
+        let deployed = Facts {
+            generating: false,
+            ..generating
+        };
+        assert_eq!(detect(deployed), BadgeState::Deployed);
+        assert_eq!(detect(Facts::default()), BadgeState::Online);
+    }
+}

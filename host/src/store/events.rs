@@ -1,0 +1,194 @@
+//! Turns events into a feed that can be read on from any place in it, and keeps the host's flags.
+//!
+//! Invariant: an event's place is higher than that of every event committed before it, so a reader who goes on from a place misses none.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection, SqlitePool};
+
+use super::rows;
+use super::writer::{Failure, Operation};
+use crate::model::Event;
+
+/// Events removed by one operation: some milliseconds of the writer's time.
+const PRUNE_STEP: u32 = 1_000;
+
+/// An event, ready to be written.
+pub(super) struct EventRow {
+    event: Event,
+    data: String,
+}
+
+impl EventRow {
+    pub(super) fn new(event: Event) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            data: rows::to_json(&event.data)?,
+            event,
+        })
+    }
+}
+
+#[async_trait]
+impl Operation for EventRow {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        Ok(insert_event(connection, self).await?)
+    }
+}
+
+pub(super) async fn insert_event(
+    connection: &mut SqliteConnection,
+    row: &EventRow,
+) -> Result<(), sqlx::Error> {
+    let event = &row.event;
+    sqlx::query(
+        "INSERT INTO events (id, kind, source, subject, time, data) VALUES (?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(&event.id.as_bytes()[..])
+    .bind(&event.kind)
+    .bind(&event.source)
+    .bind(&event.subject)
+    .bind(event.time.as_microsecond())
+    .bind(&row.data)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes some events with a place below `before` and answers how many; 0 when none is left.
+pub(super) struct PruneEvents {
+    pub(super) before: i64,
+}
+
+#[async_trait]
+impl Operation for PruneEvents {
+    type Answer = u64;
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, Failure> {
+        let removed = sqlx::query(
+            "DELETE FROM events WHERE seq IN \
+             (SELECT seq FROM events WHERE seq < ?1 ORDER BY seq LIMIT ?2)",
+        )
+        .bind(self.before)
+        .bind(PRUNE_STEP)
+        .execute(connection)
+        .await?;
+        Ok(removed.rows_affected())
+    }
+}
+
+/// The place of the first event at `microseconds` or later; the end if there is none.
+pub(super) async fn first_since(pool: &SqlitePool, microseconds: i64) -> Result<i64, sqlx::Error> {
+    let first: Option<i64> =
+        sqlx::query_scalar("SELECT seq FROM events WHERE time >= ? ORDER BY seq LIMIT 1")
+            .bind(microseconds)
+            .fetch_optional(pool)
+            .await?;
+    Ok(first.unwrap_or(i64::MAX))
+}
+
+/// The place of the last event ever written; 0 before the first.
+pub(super) async fn end(pool: &SqlitePool) -> Result<i64, sqlx::Error> {
+    let end: Option<i64> =
+        sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+            .fetch_optional(pool)
+            .await?;
+    Ok(end.unwrap_or(0))
+}
+
+/// Events with a place after `after`, at most `limit`, each with its place.
+pub(super) async fn page(
+    pool: &SqlitePool,
+    kinds: &[String],
+    after: i64,
+    limit: u32,
+) -> Result<Vec<(i64, Event)>, sqlx::Error> {
+    let mut found = Vec::new();
+    if kinds.is_empty() {
+        let rows = sqlx::query(
+            "SELECT seq, id, kind, source, subject, time, data FROM events \
+             WHERE seq > ? ORDER BY seq LIMIT ?",
+        )
+        .bind(after)
+        .bind(limit)
+        .fetch_all(pool)
+        .await?;
+        for row in &rows {
+            found.push(event(row)?);
+        }
+        return Ok(found);
+    }
+    // One moment for all kinds: else an event of an early kind could come in while a late kind is read, and be passed over.
+    let mut moment = pool.begin().await?;
+    for kind in kinds {
+        let rows = sqlx::query(
+            "SELECT seq, id, kind, source, subject, time, data FROM events INDEXED BY events_by_kind \
+             WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?",
+        )
+        .bind(kind)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&mut *moment)
+        .await?;
+        for row in &rows {
+            found.push(event(row)?);
+        }
+        found.sort_by_key(|(seq, _)| *seq);
+        found.dedup_by_key(|(seq, _)| *seq);
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    }
+    moment.commit().await?;
+    Ok(found)
+}
+
+fn event(row: &SqliteRow) -> Result<(i64, Event), sqlx::Error> {
+    let event = Event {
+        id: rows::id(row, 1)?,
+        kind: row.try_get(2)?,
+        source: row.try_get(3)?,
+        subject: row.try_get(4)?,
+        time: rows::time(row.try_get(5)?)?,
+        data: rows::from_json(row.try_get(6)?)?,
+    };
+    Ok((row.try_get(0)?, event))
+}
+
+pub(super) struct SetFlag {
+    pub(super) name: String,
+    pub(super) value: Option<String>,
+}
+
+#[async_trait]
+impl Operation for SetFlag {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        match &self.value {
+            Some(value) => {
+                sqlx::query("INSERT OR REPLACE INTO flags (name, value) VALUES (?, ?)")
+                    .bind(&self.name)
+                    .bind(value)
+                    .execute(connection)
+                    .await?
+            }
+            None => {
+                sqlx::query("DELETE FROM flags WHERE name = ?")
+                    .bind(&self.name)
+                    .execute(connection)
+                    .await?
+            }
+        };
+        Ok(())
+    }
+}
+
+pub(super) async fn flags(pool: &SqlitePool) -> Result<BTreeMap<String, String>, sqlx::Error> {
+    let found: Vec<(String, String)> = sqlx::query_as("SELECT name, value FROM flags")
+        .fetch_all(pool)
+        .await?;
+    Ok(found.into_iter().collect())
+}

@@ -1,0 +1,559 @@
+//! Turns the life of a run into its rows: created, running, ended with all it left behind; and pages of them back.
+//!
+//! Invariant: a run ends once. Everything that needs thought or space is encoded by the caller, so that the one writer only writes.
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use sqlx::{Row, SqliteConnection, SqlitePool};
+use tokio::sync::OwnedRwLockReadGuard;
+use uuid::Uuid;
+
+use super::artifacts::ArtifactRow;
+use super::cursor::Position;
+use super::events::{EventRow, insert_event};
+use super::rows::{self, run_columns};
+use super::writer::{Failure, Operation};
+use super::{AgentRecord, LastRun, RunFilter, StoreError};
+use crate::model::{LogLine, Outcome, Report, Run, RunEnd, RunState};
+
+/// Lines of one stored piece of a log: what a page of it reads at least.
+const CHUNK_MAX_LINES: usize = 1_000;
+
+/// Bytes after which a piece of a log ends, so that reading some lines does not read megabytes.
+const CHUNK_MAX_BYTES: usize = 128 * 1024;
+
+/// Runs removed by one operation: some milliseconds of the writer's time.
+const PRUNE_STEP: u32 = 200;
+
+pub(super) struct CreateRun {
+    run: Run,
+    denials: String,
+    usage: String,
+    input: String,
+}
+
+impl CreateRun {
+    pub(super) fn new(run: Run) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            denials: rows::to_json(&run.denials)?,
+            usage: rows::to_json(&run.usage)?,
+            input: rows::to_json(&run.input)?,
+            run,
+        })
+    }
+}
+
+#[async_trait]
+impl Operation for CreateRun {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        let run = &self.run;
+        let inserted = sqlx::query(
+            "INSERT INTO runs (id, agent, plugin, plugin_digest, config_digest, principal_kind, \
+             principal_name, trigger_kind, attempt, idempotency_key, state, outcome, reason, \
+             message, hint, summary, findings, denials, usage, input, scheduled_at, created_at, \
+             started_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, \
+             ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(&run.id.as_bytes()[..])
+        .bind(&run.agent)
+        .bind(&run.plugin)
+        .bind(&run.plugin_digest)
+        .bind(&run.config_digest)
+        .bind(&run.principal.kind)
+        .bind(&run.principal.name)
+        .bind(rows::trigger(run.trigger))
+        .bind(i64::from(run.attempt))
+        .bind(&run.idempotency_key)
+        .bind(rows::state(run.state))
+        .bind(run.outcome.map(rows::outcome))
+        .bind(&run.reason)
+        .bind(&run.message)
+        .bind(&run.hint)
+        .bind(&run.summary)
+        .bind(rows::integer(run.findings))
+        .bind(&self.denials)
+        .bind(&self.usage)
+        .bind(&self.input)
+        .bind(run.scheduled_at.as_microsecond())
+        .bind(run.created_at.as_microsecond())
+        .bind(run.started_at.map(Timestamp::as_microsecond))
+        .bind(run.ended_at.map(Timestamp::as_microsecond))
+        .execute(&mut *connection)
+        .await?;
+        if inserted.rows_affected() == 1 {
+            return Ok(());
+        }
+        let there = sqlx::query(
+            "SELECT id FROM runs WHERE agent = ?1 AND idempotency_key = ?2 AND attempt = ?3 \
+             UNION ALL SELECT id FROM runs WHERE id = ?4",
+        )
+        .bind(&run.agent)
+        .bind(&run.idempotency_key)
+        .bind(i64::from(run.attempt))
+        .bind(&run.id.as_bytes()[..])
+        .fetch_all(connection)
+        .await?;
+        let there = there.first().ok_or(sqlx::Error::RowNotFound)?;
+        Err(StoreError::Duplicate {
+            run: rows::id(there, 0)?,
+        }
+        .into())
+    }
+}
+
+pub(super) struct MarkRunning {
+    pub(super) id: Uuid,
+    pub(super) started_at: Timestamp,
+}
+
+#[async_trait]
+impl Operation for MarkRunning {
+    type Answer = bool;
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<bool, Failure> {
+        let updated = sqlx::query(
+            "UPDATE runs SET state = 'running', started_at = ?2 WHERE id = ?1 AND state = 'queued'",
+        )
+        .bind(&self.id.as_bytes()[..])
+        .bind(self.started_at.as_microsecond())
+        .execute(&mut *connection)
+        .await?;
+        if updated.rows_affected() == 0 {
+            require(connection, self.id).await?;
+        }
+        Ok(updated.rows_affected() == 1)
+    }
+}
+
+/// Refuses a run that is not recorded.
+async fn require(connection: &mut SqliteConnection, run: Uuid) -> Result<(), Failure> {
+    let there = sqlx::query("SELECT 1 FROM runs WHERE id = ?")
+        .bind(&run.as_bytes()[..])
+        .fetch_optional(connection)
+        .await?;
+    match there {
+        Some(_) => Ok(()),
+        None => Err(StoreError::UnknownRun { run }.into()),
+    }
+}
+
+pub(super) struct EndRun {
+    run: Run,
+    outcome: Outcome,
+    ended_at: Timestamp,
+    denials: String,
+    usage: String,
+    report: String,
+    findings: String,
+    lines: Vec<LogLine>,
+    /// `lines`, for the usual run of which no line was stored before.
+    chunks: Vec<Chunk>,
+    artifacts: Vec<ArtifactRow>,
+    events: Vec<EventRow>,
+    /// Keeps the artifacts' files from being pruned until rows name them.
+    _files: Option<OwnedRwLockReadGuard<()>>,
+}
+
+impl EndRun {
+    /// `artifacts` are the rows for those of `end`, whose files are on the disk and held by `files`.
+    pub(super) fn new(
+        end: RunEnd,
+        outcome: Outcome,
+        artifacts: Vec<ArtifactRow>,
+        files: Option<OwnedRwLockReadGuard<()>>,
+    ) -> Result<Self, sqlx::Error> {
+        let mut report = end.report;
+        let findings = rows::to_json(&std::mem::take(&mut report.findings))?;
+        let mut events = Vec::with_capacity(end.events.len());
+        for event in end.events {
+            events.push(EventRow::new(event)?);
+        }
+        Ok(Self {
+            outcome,
+            ended_at: end.run.ended_at.unwrap_or_else(Timestamp::now),
+            denials: rows::to_json(&end.run.denials)?,
+            usage: rows::to_json(&end.run.usage)?,
+            run: end.run,
+            report: rows::to_json(&report)?,
+            findings,
+            chunks: chunks(&end.log, -1)?,
+            lines: end.log,
+            artifacts,
+            events,
+            _files: files,
+        })
+    }
+}
+
+#[async_trait]
+impl Operation for EndRun {
+    type Answer = bool;
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<bool, Failure> {
+        let run = &self.run;
+        let updated = sqlx::query(
+            "UPDATE runs SET plugin_digest = ?2, config_digest = ?3, state = 'ended', \
+             outcome = ?4, reason = ?5, message = ?6, hint = ?7, summary = ?8, findings = ?9, \
+             denials = ?10, usage = ?11, started_at = coalesce(?12, started_at), ended_at = ?13 \
+             WHERE id = ?1 AND state <> 'ended' \
+             RETURNING seq, (SELECT last_seq FROM log_chunks WHERE run = runs.seq \
+             ORDER BY first_seq DESC LIMIT 1)",
+        )
+        .bind(&run.id.as_bytes()[..])
+        .bind(&run.plugin_digest)
+        .bind(&run.config_digest)
+        .bind(rows::outcome(self.outcome))
+        .bind(&run.reason)
+        .bind(&run.message)
+        .bind(&run.hint)
+        .bind(&run.summary)
+        .bind(rows::integer(run.findings))
+        .bind(&self.denials)
+        .bind(&self.usage)
+        .bind(run.started_at.map(Timestamp::as_microsecond))
+        .bind(self.ended_at.as_microsecond())
+        // All rows rather than the first, so that the statement runs to its end.
+        .fetch_all(&mut *connection)
+        .await?;
+        let Some(row) = updated.first() else {
+            require(connection, run.id).await?;
+            return Ok(false);
+        };
+        let seq: i64 = row.try_get(0)?;
+        sqlx::query("INSERT INTO reports (run, report, findings) VALUES (?, ?, ?)")
+            .bind(seq)
+            .bind(&self.report)
+            .bind(&self.findings)
+            .execute(&mut *connection)
+            .await?;
+        match row.try_get::<Option<i64>, _>(1)? {
+            None => insert_chunks(connection, seq, &self.chunks).await?,
+            Some(last) => insert_chunks(connection, seq, &chunks(&self.lines, last)?).await?,
+        }
+        for artifact in &self.artifacts {
+            sqlx::query(
+                "INSERT OR REPLACE INTO artifacts (run, name, media_type, size, digest) \
+                 VALUES (?, ?, ?, ?, ?)",
+            )
+            .bind(seq)
+            .bind(&artifact.name)
+            .bind(&artifact.media_type)
+            .bind(rows::integer(artifact.size))
+            .bind(&artifact.digest[..])
+            .execute(&mut *connection)
+            .await?;
+        }
+        for event in &self.events {
+            insert_event(connection, event).await?;
+        }
+        Ok(true)
+    }
+}
+
+pub(super) struct AppendLog {
+    pub(super) id: Uuid,
+    pub(super) lines: Vec<LogLine>,
+}
+
+#[async_trait]
+impl Operation for AppendLog {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        let row = sqlx::query(
+            "SELECT seq, state, (SELECT last_seq FROM log_chunks WHERE run = runs.seq \
+             ORDER BY first_seq DESC LIMIT 1) FROM runs WHERE id = ?",
+        )
+        .bind(&self.id.as_bytes()[..])
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or(Failure::Refused(StoreError::UnknownRun { run: self.id }))?;
+        if rows::word::<RunState>(row.try_get(1)?)? == RunState::Ended {
+            return Ok(());
+        }
+        let last = row.try_get::<Option<i64>, _>(2)?.unwrap_or(-1);
+        insert_chunks(connection, row.try_get(0)?, &chunks(&self.lines, last)?).await?;
+        Ok(())
+    }
+}
+
+/// A piece of a log.
+struct Chunk {
+    first: i64,
+    last: i64,
+    lines: String,
+}
+
+/// The lines after `last`, in pieces.
+fn chunks(lines: &[LogLine], mut last: i64) -> Result<Vec<Chunk>, sqlx::Error> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    let mut count = 0;
+    for line in lines {
+        let seq = rows::integer(line.seq);
+        if seq <= last {
+            continue;
+        }
+        last = seq;
+        let at = line.at.as_microsecond();
+        let text = rows::to_json(&(seq, at, &line.level, &line.message))?;
+        match chunks.last_mut() {
+            Some(chunk) if count < CHUNK_MAX_LINES && chunk.lines.len() < CHUNK_MAX_BYTES => {
+                chunk.lines.push(',');
+                chunk.lines.push_str(&text);
+                chunk.last = seq;
+                count += 1;
+            }
+            _ => {
+                chunks.push(Chunk {
+                    first: seq,
+                    last: seq,
+                    lines: format!("[{text}"),
+                });
+                count = 1;
+            }
+        }
+    }
+    for chunk in &mut chunks {
+        chunk.lines.push(']');
+    }
+    Ok(chunks)
+}
+
+async fn insert_chunks(
+    connection: &mut SqliteConnection,
+    run: i64,
+    chunks: &[Chunk],
+) -> Result<(), sqlx::Error> {
+    for chunk in chunks {
+        sqlx::query("INSERT INTO log_chunks (run, first_seq, last_seq, lines) VALUES (?, ?, ?, ?)")
+            .bind(run)
+            .bind(chunk.first)
+            .bind(chunk.last)
+            .bind(&chunk.lines)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Removes some of an agent's oldest ended runs and answers how many; 0 when the rest is to be kept.
+pub(super) struct PruneRuns {
+    pub(super) agent: String,
+    pub(super) keep: u32,
+}
+
+#[async_trait]
+impl Operation for PruneRuns {
+    type Answer = u64;
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, Failure> {
+        let removed = sqlx::query(
+            "DELETE FROM runs WHERE seq IN (SELECT seq FROM runs INDEXED BY runs_by_agent \
+             WHERE agent = ?1 AND state = 'ended' ORDER BY created_at DESC, seq DESC \
+             LIMIT ?2 OFFSET ?3)",
+        )
+        .bind(&self.agent)
+        .bind(PRUNE_STEP)
+        .bind(self.keep)
+        .execute(connection)
+        .await?;
+        Ok(removed.rows_affected())
+    }
+}
+
+pub(super) async fn run(pool: &SqlitePool, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        run_columns!(),
+        " FROM runs WHERE id = ?"
+    ))
+    .bind(&id.as_bytes()[..])
+    .fetch_optional(pool)
+    .await?;
+    row.map(|row| Ok(rows::run(&row)?.1)).transpose()
+}
+
+/// A page of runs by one index. The other conditions are looked at row by row.
+macro_rules! page_of_runs {
+    ($index:literal, $condition:literal) => {
+        concat!(
+            "SELECT ",
+            run_columns!(),
+            " FROM runs INDEXED BY ",
+            $index,
+            " WHERE ",
+            $condition,
+            " AND (created_at, seq) < (?1, ?2) AND created_at >= ?3 \
+             AND (?4 IS NULL OR agent = ?4) AND (?5 IS NULL OR plugin = ?5) \
+             AND (?6 IS NULL OR state = ?6) AND (?7 IS NULL OR outcome = ?7) \
+             AND (?8 IS NULL OR trigger_kind = ?8) \
+             ORDER BY created_at DESC, seq DESC LIMIT ?9"
+        )
+    };
+}
+
+/// The runs of `filter` that come after `position`, at most `limit`, each with its own position.
+pub(super) async fn page(
+    pool: &SqlitePool,
+    filter: &RunFilter,
+    position: Option<Position>,
+    limit: i64,
+) -> Result<Vec<(Position, Run)>, sqlx::Error> {
+    let until = filter.until.map_or(i64::MAX, Timestamp::as_microsecond);
+    // Rows count from 1, so this is before the first row of that moment.
+    let (before, before_seq) = position.map_or((until, 0), |position| position.min((until, 0)));
+    // The index that leaves the fewest rows to look at: unfinished runs are few, and so are those that did not succeed.
+    let sql = match filter {
+        RunFilter {
+            state: Some(RunState::Queued | RunState::Running),
+            ..
+        } => page_of_runs!("runs_unfinished", "state <> 'ended'"),
+        RunFilter {
+            outcome: Some(outcome),
+            ..
+        } if *outcome != Outcome::Succeeded => page_of_runs!("runs_by_outcome", "outcome = ?7"),
+        RunFilter { agent: Some(_), .. } => page_of_runs!("runs_by_agent", "agent = ?4"),
+        RunFilter {
+            plugin: Some(_), ..
+        } => page_of_runs!("runs_by_plugin", "plugin = ?5"),
+        _ => page_of_runs!("runs_by_time", "true"),
+    };
+    let found = sqlx::query(sql)
+        .bind(before)
+        .bind(before_seq)
+        .bind(filter.since.map_or(i64::MIN, Timestamp::as_microsecond))
+        .bind(&filter.agent)
+        .bind(&filter.plugin)
+        .bind(filter.state.map(rows::state))
+        .bind(filter.outcome.map(rows::outcome))
+        .bind(filter.trigger.map(rows::trigger))
+        .bind(limit)
+        .fetch_all(pool)
+        .await?;
+    found
+        .iter()
+        .map(|row| {
+            let (seq, run) = rows::run(row)?;
+            Ok(((run.created_at.as_microsecond(), seq), run))
+        })
+        .collect()
+}
+
+pub(super) async fn unfinished(pool: &SqlitePool) -> Result<Vec<Run>, sqlx::Error> {
+    let found = sqlx::query(concat!(
+        "SELECT ",
+        run_columns!(),
+        " FROM runs INDEXED BY runs_unfinished WHERE state <> 'ended' ORDER BY created_at, seq"
+    ))
+    .fetch_all(pool)
+    .await?;
+    found.iter().map(|row| Ok(rows::run(row)?.1)).collect()
+}
+
+/// The report with its findings, both as stored.
+pub(super) async fn report(
+    pool: &SqlitePool,
+    id: Uuid,
+) -> Result<Option<(String, String)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT report, reports.findings FROM reports JOIN runs ON run = seq WHERE id = ?",
+    )
+    .bind(&id.as_bytes()[..])
+    .fetch_optional(pool)
+    .await
+}
+
+pub(super) fn whole_report(report: &str, findings: &str) -> Result<Report, sqlx::Error> {
+    Ok(Report {
+        findings: rows::from_json(findings)?,
+        ..rows::from_json(report)?
+    })
+}
+
+pub(super) async fn log(
+    pool: &SqlitePool,
+    id: Uuid,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<LogLine>, sqlx::Error> {
+    let mut chunks = sqlx::query(
+        "SELECT lines FROM log_chunks JOIN runs ON run = seq WHERE id = ?1 AND last_seq > ?2 \
+         ORDER BY first_seq",
+    )
+    .bind(id.as_bytes().to_vec())
+    .bind(after)
+    .fetch(pool);
+    let mut lines = Vec::new();
+    while let Some(chunk) = chunks.try_next().await? {
+        for (seq, at, level, message) in
+            rows::from_json::<Vec<(i64, i64, String, String)>>(chunk.try_get(0)?)?
+        {
+            if seq <= after {
+                continue;
+            }
+            if lines.len() == limit {
+                return Ok(lines);
+            }
+            lines.push(LogLine {
+                seq: u64::try_from(seq).map_err(rows::decode)?,
+                at: rows::time(at)?,
+                level,
+                message,
+            });
+        }
+        if lines.len() == limit {
+            break;
+        }
+    }
+    Ok(lines)
+}
+
+pub(super) async fn agents(pool: &SqlitePool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT agent FROM agents ORDER BY agent")
+        .fetch_all(pool)
+        .await
+}
+
+pub(super) async fn agent_records(pool: &SqlitePool) -> Result<Vec<AgentRecord>, sqlx::Error> {
+    let found = sqlx::query(
+        "SELECT agents.agent, agents.runs, agents.last_scheduled_at, \
+         (SELECT count(*) FROM (SELECT outcome FROM runs INDEXED BY runs_by_agent \
+          WHERE runs.agent = agents.agent AND state = 'ended' \
+          ORDER BY created_at DESC, seq DESC LIMIT 20) \
+          WHERE outcome NOT IN ('succeeded', 'cancelled')), \
+         last.id, last.state, last.outcome, last.ended_at \
+         FROM agents LEFT JOIN runs AS last ON last.seq = \
+         (SELECT seq FROM runs INDEXED BY runs_by_agent WHERE runs.agent = agents.agent \
+          ORDER BY created_at DESC, seq DESC LIMIT 1) \
+         ORDER BY agents.agent",
+    )
+    .fetch_all(pool)
+    .await?;
+    found
+        .iter()
+        .map(|row| {
+            let last_run = match row.try_get::<Option<&str>, _>(5)? {
+                None => None,
+                Some(state) => Some(LastRun {
+                    id: rows::id(row, 4)?,
+                    state: rows::word(state)?,
+                    outcome: row
+                        .try_get::<Option<&str>, _>(6)?
+                        .map(rows::word)
+                        .transpose()?,
+                    ended_at: rows::optional_time(row, 7)?,
+                }),
+            };
+            Ok(AgentRecord {
+                agent: row.try_get(0)?,
+                runs: rows::count(row, 1)?,
+                last_scheduled_at: rows::optional_time(row, 2)?,
+                failures: row.try_get(3)?,
+                last_run,
+            })
+        })
+        .collect()
+}

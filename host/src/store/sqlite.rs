@@ -1,0 +1,681 @@
+//! Turns a state directory into a [`Store`]: `infinity.db`, its write-ahead log, `artifacts/` and `lock`.
+//!
+//! Invariants: one process, one connection that writes, and every commit is synced. Nothing is served before the file was found whole enough, as new as this program and no newer.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Row, SqlSafeStr, SqliteConnection, SqlitePool};
+use tokio::sync::Mutex;
+use tokio::task::{self, JoinHandle};
+use uuid::Uuid;
+
+use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
+use super::cursor::Cursors;
+use super::events::{self, EventRow, PruneEvents, SetFlag};
+use super::key_value::{self, Delete, Increment, Set};
+use super::lock::Lock;
+use super::rows;
+use super::runs::{self, AppendLog, CreateRun, EndRun, MarkRunning, PruneRuns};
+use super::writer::{Failure, Writer};
+use super::{
+    AgentRecord, KvQuota, KvUsage, PAGE_MAX, Page, PageRequest, Pruned, RunFilter, Store,
+    StoreError,
+};
+use crate::model::{Artifact, Event, Finding, LogLine, Report, Run, RunEnd};
+
+/// The schema, step by step. A step that was released is never changed.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(
+    1,
+    "initial",
+    include_str!("../../migrations/sqlite/0001_initial.sql"),
+)];
+
+/// The first with `octet_length` on every build and with the fixes to `RETURNING` that the statements need.
+const SQLITE_MIN: (&str, [u32; 2]) = ("3.45", [3, 45]);
+
+/// Connections that read. Reads are short, so a few keep two cores busy.
+const READERS: u32 = 4;
+
+/// How long a reader waits for a connection before it fails instead of piling up.
+const READER_WAIT: Duration = Duration::from_secs(10);
+
+/// How long SQLite waits for a lock that an outside tool, such as a backup, holds for a moment.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// To what the write-ahead log shrinks after a burst.
+const WAL_KEPT_BYTES: &str = "67108864";
+
+/// Pages in memory of the connection that writes, in KiB as SQLite wants it: the hot ends of all indexes.
+const WRITER_CACHE: &str = "-16384";
+
+/// JSON beyond this is decoded where it holds up nobody.
+const INLINE_JSON_MAX_BYTES: usize = 128 * 1024;
+
+/// The store in a directory.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Writer,
+    readers: SqlitePool,
+    cursors: Cursors,
+    files: ArtifactFiles,
+    /// Gone once the store is closed.
+    task: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+}
+
+impl SqliteStore {
+    /// Opens the store in `state` and makes what is missing: the directory with mode 0700, the files with 0600. A directory that is there keeps its mode.
+    ///
+    /// After an end that was not clean the whole file is checked, which takes about a second for each gigabyte.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] at once when another process has it open; [`StoreError::Newer`], [`StoreError::Corrupt`], [`StoreError::Version`], [`StoreError::Setting`], [`StoreError::Migration`], [`StoreError::Io`], [`StoreError::Full`], [`StoreError::Database`].
+    pub async fn open(state: &Path) -> Result<Self, StoreError> {
+        let directory = state.to_owned();
+        let (lock, unclean, files, path) = task::spawn_blocking(move || prepare(&directory))
+            .await
+            .map_err(|_| StoreError::Closed)??;
+        let fail = |error| StoreError::database(&path, error);
+
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_WAIT)
+            .pragma("temp_store", "memory")
+            // Statements can hold what users wrote; errors are reported by those who asked.
+            .disable_statement_logging();
+        let mut connection = options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", WAL_KEPT_BYTES)
+            .pragma("cache_size", WRITER_CACHE)
+            .thread_name(|_| "store-writer".to_owned())
+            .connect()
+            .await
+            .map_err(fail)?;
+        check_settings(&mut connection, &path).await?;
+        if unclean {
+            tracing::info!(path = %path.display(), "the last end was not clean, checking the database");
+            check_content(&mut connection, &path).await?;
+        }
+        migrate(&mut connection, &path).await?;
+        let key: Vec<u8> = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'cursor_key'")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(fail)?;
+
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(READER_WAIT)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(
+                options
+                    .read_only(true)
+                    .thread_name(|id| format!("store-reader-{id}")),
+            );
+        let (writer, task) = Writer::start(connection, path.clone(), lock);
+        Ok(Self {
+            path,
+            writer,
+            readers,
+            cursors: Cursors::new(&key),
+            files,
+            task: Mutex::new(Some(task)),
+        })
+    }
+
+    /// Transactions committed since the store was opened. Under load it grows slower than the number of writes, as many share one.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
+    fn fail(&self, error: sqlx::Error) -> StoreError {
+        StoreError::database(&self.path, error)
+    }
+
+    fn failure(&self, failure: Failure) -> StoreError {
+        match failure {
+            Failure::Refused(error) => error,
+            Failure::Database(error) => self.fail(error),
+        }
+    }
+
+    /// Decodes JSON that the store wrote.
+    async fn decoded<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        decode: impl FnOnce() -> Result<T, sqlx::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if bytes <= INLINE_JSON_MAX_BYTES {
+            return decode().map_err(|error| self.fail(error));
+        }
+        task::spawn_blocking(decode)
+            .await
+            .map_err(|_| StoreError::Closed)?
+            .map_err(|error| self.fail(error))
+    }
+
+    /// Removes the files of one part that no row names.
+    async fn sweep(&self, shard: u8) -> Result<u64, StoreError> {
+        let gate = self.files.shut().await;
+        let named: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT digest FROM artifacts WHERE digest >= ? AND digest <= ?")
+                .bind(vec![shard])
+                .bind([&[shard][..], &[0xff; 31][..]].concat())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(|error| self.fail(error))?;
+        let named: HashSet<Digest> = named
+            .into_iter()
+            .filter_map(|digest| digest.try_into().ok())
+            .collect();
+        gate.sweep(shard, named).await
+    }
+}
+
+/// Directory, lock and an empty database file, all for the owner alone.
+fn prepare(state: &Path) -> Result<(Lock, bool, ArtifactFiles, PathBuf), StoreError> {
+    let fail = |error| StoreError::io(state, error);
+    make_directory(state).map_err(fail)?;
+    let mode = fs::metadata(state).map_err(fail)?.permissions().mode();
+    if mode & 0o022 != 0 {
+        tracing::warn!(
+            path = %state.display(),
+            "others can write to the state directory; take that from them with `chmod go-w`",
+        );
+    }
+    let (lock, unclean) = Lock::take(state)?;
+    let path = state.join("infinity.db");
+    let private = || -> io::Result<()> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        File::open(state)?.sync_all()
+    };
+    private().map_err(|error| StoreError::io(&path, error))?;
+    Ok((lock, unclean, ArtifactFiles::open(state)?, path))
+}
+
+async fn check_settings(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let (found, journal, synchronous): (String, String, i64) = async {
+        Ok((
+            sqlx::query_scalar("SELECT sqlite_version()")
+                .fetch_one(&mut *connection)
+                .await?,
+            sqlx::query_scalar("PRAGMA journal_mode")
+                .fetch_one(&mut *connection)
+                .await?,
+            sqlx::query_scalar("PRAGMA synchronous")
+                .fetch_one(&mut *connection)
+                .await?,
+        ))
+    }
+    .await
+    .map_err(|error| StoreError::database(path, error))?;
+    let (needed, least) = SQLITE_MIN;
+    let numbers: Vec<u32> = found
+        .split('.')
+        .map_while(|part| part.parse().ok())
+        .collect();
+    if numbers.as_slice() < least.as_slice() {
+        return Err(StoreError::Version { found, needed });
+    }
+    let setting = |setting, found, needed| StoreError::Setting {
+        path: path.to_owned(),
+        setting,
+        found,
+        needed,
+    };
+    if journal != "wal" {
+        return Err(setting("journal_mode", journal, "wal"));
+    }
+    if synchronous != 2 {
+        return Err(setting("synchronous", synchronous.to_string(), "2"));
+    }
+    Ok(())
+}
+
+/// Reads the whole file and finds what is wrong with it.
+async fn check_content(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| StoreError::database(path, error))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt {
+        path: path.to_owned(),
+        detail: found,
+    })
+}
+
+/// Brings the schema up to date, each step in a transaction of its own.
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let fail = |error| StoreError::database(path, error);
+    let known = MIGRATIONS.iter().map(|(version, ..)| *version).max();
+    let table: Option<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations'",
+    )
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(fail)?;
+    if table.is_some() {
+        let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(fail)?;
+        if let (Some(found), Some(known)) = (found, known)
+            && found > known
+        {
+            return Err(StoreError::Newer {
+                path: path.to_owned(),
+                found,
+                known,
+            });
+        }
+    }
+    let steps = MIGRATIONS
+        .iter()
+        .map(|(version, description, sql)| {
+            Migration::new(
+                *version,
+                (*description).into(),
+                MigrationType::Simple,
+                sql.into_sql_str(),
+                false,
+            )
+        })
+        .collect();
+    Migrator::with_migrations(steps)
+        .run(connection)
+        .await
+        .map_err(|error| match error {
+            MigrateError::Execute(error) => fail(error),
+            error => StoreError::Migration {
+                path: path.to_owned(),
+                source: error.into(),
+            },
+        })
+}
+
+fn page_limit(limit: u32) -> Result<u32, StoreError> {
+    if (1..=PAGE_MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(StoreError::PageLimit { limit })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_run(&self, run: Run) -> Result<(), StoreError> {
+        let operation = CreateRun::new(run).map_err(|error| self.fail(error))?;
+        self.writer.write(operation).await
+    }
+
+    async fn mark_running(&self, id: Uuid, started_at: Timestamp) -> Result<bool, StoreError> {
+        self.writer.write(MarkRunning { id, started_at }).await
+    }
+
+    async fn end_run(&self, mut end: RunEnd) -> Result<bool, StoreError> {
+        let outcome = end
+            .run
+            .outcome
+            .ok_or(StoreError::NoOutcome { run: end.run.id })?;
+        let (artifacts, files) = self.files.write(std::mem::take(&mut end.artifacts)).await?;
+        let operation =
+            EndRun::new(end, outcome, artifacts, files).map_err(|error| self.fail(error))?;
+        self.writer.write(operation).await
+    }
+
+    async fn run(&self, id: Uuid) -> Result<Option<Run>, StoreError> {
+        runs::run(&self.readers, id)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn runs(&self, filter: RunFilter, page: PageRequest) -> Result<Page<Run>, StoreError> {
+        let limit = page_limit(page.limit)?;
+        let query = format!("runs {filter:?}");
+        let position = page
+            .cursor
+            .map(|cursor| self.cursors.read(&query, &cursor))
+            .transpose()?;
+        // One more says whether there is a next page.
+        let mut found = runs::page(&self.readers, &filter, position, i64::from(limit) + 1)
+            .await
+            .map_err(|error| self.fail(error))?;
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let next = found
+            .last()
+            .filter(|_| more)
+            .map(|(position, _)| self.cursors.write(&query, *position));
+        Ok(Page {
+            items: found.into_iter().map(|(_, run)| run).collect(),
+            next,
+        })
+    }
+
+    async fn report(&self, id: Uuid) -> Result<Option<Report>, StoreError> {
+        let Some((report, findings)) = runs::report(&self.readers, id)
+            .await
+            .map_err(|error| self.fail(error))?
+        else {
+            return Ok(None);
+        };
+        self.decoded(report.len() + findings.len(), move || {
+            runs::whole_report(&report, &findings).map(Some)
+        })
+        .await
+    }
+
+    async fn findings(&self, id: Uuid, page: PageRequest) -> Result<Page<Finding>, StoreError> {
+        let limit = page_limit(page.limit)? as usize;
+        let query = format!("findings {id}");
+        let start = match page.cursor {
+            Some(cursor) => self.cursors.read(&query, &cursor)?.0,
+            None => 0,
+        };
+        let start = usize::try_from(start).map_err(|_| StoreError::Cursor)?;
+        let Some((_, findings)) = runs::report(&self.readers, id)
+            .await
+            .map_err(|error| self.fail(error))?
+        else {
+            return Ok(Page {
+                items: Vec::new(),
+                next: None,
+            });
+        };
+        let findings: Vec<Finding> = self
+            .decoded(findings.len(), move || rows::from_json(&findings))
+            .await?;
+        let end = start.saturating_add(limit);
+        let next = (findings.len() > end)
+            .then(|| self.cursors.write(&query, (rows::integer(end as u64), 0)));
+        Ok(Page {
+            items: findings.into_iter().skip(start).take(limit).collect(),
+            next,
+        })
+    }
+
+    async fn log(
+        &self,
+        id: Uuid,
+        after_seq: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<LogLine>, StoreError> {
+        let after = after_seq.map_or(-1, rows::integer);
+        runs::log(&self.readers, id, after, limit.clamp(1, PAGE_MAX) as usize)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn append_log(&self, id: Uuid, lines: Vec<LogLine>) -> Result<(), StoreError> {
+        self.writer.write(AppendLog { id, lines }).await
+    }
+
+    async fn artifact(&self, id: Uuid, name: &str) -> Result<Option<Artifact>, StoreError> {
+        let read = async {
+            let row = sqlx::query(
+                "SELECT media_type, size, digest FROM artifacts JOIN runs ON run = seq \
+                 WHERE id = ? AND name = ?",
+            )
+            .bind(&id.as_bytes()[..])
+            .bind(name)
+            .fetch_optional(&self.readers)
+            .await?;
+            row.map(|row| {
+                Ok(ArtifactRow {
+                    name: name.to_owned(),
+                    media_type: row.try_get(0)?,
+                    size: rows::count(&row, 1)?,
+                    digest: row
+                        .try_get::<&[u8], _>(2)?
+                        .try_into()
+                        .map_err(rows::decode)?,
+                })
+            })
+            .transpose()
+        };
+        match read.await.map_err(|error| self.fail(error))? {
+            Some(row) => self.files.read(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Run>, StoreError> {
+        runs::unfinished(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn agent_records(&self) -> Result<Vec<AgentRecord>, StoreError> {
+        runs::agent_records(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn publish(&self, event: Event) -> Result<(), StoreError> {
+        let operation = EventRow::new(event).map_err(|error| self.fail(error))?;
+        self.writer.write(operation).await
+    }
+
+    async fn events(
+        &self,
+        kinds: &[String],
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Event>, StoreError> {
+        let limit = page_limit(limit)?;
+        // A place in the feed is one whatever is looked for from there on.
+        let after = match after {
+            Some(cursor) => self.cursors.read("events", cursor)?.0,
+            None => 0,
+        };
+        let found = events::page(&self.readers, kinds, after, limit)
+            .await
+            .map_err(|error| self.fail(error))?;
+        let end = found.last().map_or(after, |(seq, _)| *seq);
+        Ok(Page {
+            items: found.into_iter().map(|(_, event)| event).collect(),
+            next: Some(self.cursors.write("events", (end, 0))),
+        })
+    }
+
+    async fn events_end(&self) -> Result<String, StoreError> {
+        let end = events::end(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(self.cursors.write("events", (end, 0)))
+    }
+
+    async fn set_flag(&self, name: &str, value: Option<&str>) -> Result<(), StoreError> {
+        let operation = SetFlag {
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn flags(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        events::flags(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn kv_get(&self, agent: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        key_value::check_key(key)?;
+        key_value::get(&self.readers, agent, key)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn kv_exists(&self, agent: &str, key: &str) -> Result<bool, StoreError> {
+        key_value::check_key(key)?;
+        key_value::exists(&self.readers, agent, key)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn kv_set(
+        &self,
+        agent: &str,
+        key: &str,
+        value: Vec<u8>,
+        quota: KvQuota,
+    ) -> Result<(), StoreError> {
+        self.kv_set_many(agent, vec![(key.to_owned(), value)], quota)
+            .await
+    }
+
+    async fn kv_delete(&self, agent: &str, key: &str) -> Result<bool, StoreError> {
+        let removed = self.kv_delete_many(agent, &[key.to_owned()]).await?;
+        Ok(removed > 0)
+    }
+
+    async fn kv_list(
+        &self,
+        agent: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<String>, bool), StoreError> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let mut keys = key_value::list(&self.readers, agent, after.unwrap_or(""), limit + 1)
+            .await
+            .map_err(|error| self.fail(error))?;
+        let more = keys.len() > limit as usize;
+        keys.truncate(limit as usize);
+        Ok((keys, more))
+    }
+
+    async fn kv_increment(
+        &self,
+        agent: &str,
+        key: &str,
+        delta: u64,
+        quota: KvQuota,
+    ) -> Result<u64, StoreError> {
+        key_value::check_key(key)?;
+        let operation = Increment {
+            agent: agent.to_owned(),
+            key: key.to_owned(),
+            delta,
+            quota,
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn kv_get_many(
+        &self,
+        agent: &str,
+        keys: &[String],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let checked = key_value::check_keys(keys.iter())?;
+        let json = rows::to_json(&checked).map_err(|error| self.fail(error))?;
+        let mut values = key_value::get_many(&self.readers, agent, &json)
+            .await
+            .map_err(|failure| self.failure(failure))?;
+        let mut places: BTreeMap<&String, usize> = BTreeMap::new();
+        let mut found: Vec<Option<Vec<u8>>> = Vec::with_capacity(keys.len());
+        for (place, key) in keys.iter().enumerate() {
+            // A key asked for twice is answered twice.
+            let value = match places.get(key) {
+                Some(before) => found.get(*before).cloned().flatten(),
+                None => values.remove(key),
+            };
+            places.entry(key).or_insert(place);
+            found.push(value);
+        }
+        Ok(found)
+    }
+
+    async fn kv_set_many(
+        &self,
+        agent: &str,
+        entries: Vec<(String, Vec<u8>)>,
+        quota: KvQuota,
+    ) -> Result<(), StoreError> {
+        let operation = Set::new(agent, entries, quota).map_err(|failure| self.failure(failure))?;
+        self.writer.write(operation).await
+    }
+
+    async fn kv_delete_many(&self, agent: &str, keys: &[String]) -> Result<u64, StoreError> {
+        let checked = key_value::check_keys(keys.iter())?;
+        let operation = Delete {
+            agent: agent.to_owned(),
+            keys: rows::to_json(&checked).map_err(|error| self.fail(error))?,
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn kv_usage(&self, agent: &str) -> Result<KvUsage, StoreError> {
+        key_value::usage(&self.readers, agent)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn prune(
+        &self,
+        keep_runs_per_agent: u32,
+        events_older_than: Timestamp,
+    ) -> Result<Pruned, StoreError> {
+        let mut pruned = Pruned::default();
+        let agents = runs::agents(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))?;
+        for agent in agents {
+            loop {
+                let operation = PruneRuns {
+                    agent: agent.clone(),
+                    keep: keep_runs_per_agent,
+                };
+                match self.writer.write(operation).await? {
+                    0 => break,
+                    removed => pruned.runs += removed,
+                }
+            }
+        }
+        let before = events::first_since(&self.readers, events_older_than.as_microsecond())
+            .await
+            .map_err(|error| self.fail(error))?;
+        loop {
+            match self.writer.write(PruneEvents { before }).await? {
+                0 => break,
+                removed => pruned.events += removed,
+            }
+        }
+        for shard in self.files.shards().await? {
+            pruned.artifacts += self.sweep(shard).await?;
+        }
+        Ok(pruned)
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let Some(task) = self.task.lock().await.take() else {
+            return Ok(());
+        };
+        // The readers first, as the last connection to go folds and removes the write-ahead log, and only the writer can.
+        self.readers.close().await;
+        self.writer.close();
+        task.await.unwrap_or(Err(StoreError::Closed))
+    }
+}

@@ -1,0 +1,284 @@
+//! Turns the operations of many callers into few transactions on the one connection that writes.
+//!
+//! While a transaction is on its way to the disk, the next operations gather in the queue; then they are taken together. So nobody waits for company, and under load one sync serves many.
+//! Invariants: a caller is answered after the commit that holds its operation; an operation that fails leaves nothing behind and does not touch its neighbours; after a commit failed on the disk there is no other, as the kernel may have dropped what it could not write while a later sync succeeds.
+//! What the operations do is theirs.
+
+use std::path::PathBuf;
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::lock::Lock;
+use super::{StoreError, rows};
+
+/// Operations that can wait. Each belongs to a caller that holds its bytes anyway, so this bounds the wait, not the memory: at a few thousand operations a second it is well under a second.
+const QUEUE_MAX: usize = 1_024;
+
+/// Operations of one transaction: enough to make the sync cheap for each, few enough to be written in some milliseconds.
+const BATCH_MAX: usize = 256;
+
+/// Why an operation did not work.
+pub(super) enum Failure {
+    /// It refused before it changed anything, so its neighbours are not concerned.
+    Refused(StoreError),
+    /// The database refused, perhaps half-way.
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// A change. It can be applied again after it was rolled back, and refuses only before its first change.
+#[async_trait]
+pub(super) trait Operation: Send + Sync + 'static {
+    /// What the caller learns.
+    type Answer: Send + 'static;
+
+    /// Makes the change in the transaction that is open.
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<Self::Answer, Failure>;
+}
+
+/// An operation whose kind of answer the queue need not know.
+#[async_trait]
+trait Job: Send {
+    /// Applies the operation and keeps its answer.
+    async fn apply(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error>;
+
+    /// Answers the caller: with what was kept, or with the error.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Pending<O: Operation> {
+    operation: O,
+    kept: Option<Result<O::Answer, StoreError>>,
+    caller: oneshot::Sender<Result<O::Answer, StoreError>>,
+}
+
+#[async_trait]
+impl<O: Operation> Job for Pending<O> {
+    async fn apply(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        self.kept = match self.operation.apply(connection).await {
+            Ok(answer) => Some(Ok(answer)),
+            Err(Failure::Refused(error)) => Some(Err(error)),
+            Err(Failure::Database(error)) => return Err(error),
+        };
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match committed {
+            Ok(()) => self.kept.unwrap_or(Err(StoreError::Closed)),
+            Err(error) => Err(error),
+        };
+        // A caller who went away does not want to know.
+        let _ = self.caller.send(answer);
+    }
+}
+
+/// The callers' end.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    closing: Arc<Notify>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Starts writing on `connection` to the database at `path`. The lock is let go of when the task ends.
+    pub(super) fn start(
+        connection: SqliteConnection,
+        path: PathBuf,
+        lock: Lock,
+    ) -> (Self, JoinHandle<Result<(), StoreError>>) {
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let writer = Self {
+            queue,
+            closing: Arc::default(),
+            commits: Arc::default(),
+        };
+        let task = Task {
+            connection,
+            path,
+            failed: false,
+            commits: Arc::clone(&writer.commits),
+        };
+        let closing = Arc::clone(&writer.closing);
+        let handle = tokio::spawn(task.run(jobs, closing, lock));
+        (writer, handle)
+    }
+
+    /// Makes a change durable.
+    pub(super) async fn write<O: Operation>(&self, operation: O) -> Result<O::Answer, StoreError> {
+        let (caller, answer) = oneshot::channel();
+        let job = Box::new(Pending {
+            operation,
+            kept: None,
+            caller,
+        });
+        self.queue.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Takes no more operations; those that wait are still written.
+    pub(super) fn close(&self) {
+        self.closing.notify_one();
+    }
+
+    /// Transactions committed so far.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a transaction came to nothing.
+struct Trouble {
+    error: sqlx::Error,
+    /// Whether its operations can be tried one by one.
+    apart: bool,
+}
+
+/// The end that writes.
+struct Task {
+    connection: SqliteConnection,
+    path: PathBuf,
+    failed: bool,
+    commits: Arc<AtomicU64>,
+}
+
+impl Task {
+    async fn run(
+        mut self,
+        mut jobs: mpsc::Receiver<Box<dyn Job>>,
+        closing: Arc<Notify>,
+        mut lock: Lock,
+    ) -> Result<(), StoreError> {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut closed = false;
+        loop {
+            tokio::select! {
+                // First, as under load there is always a job.
+                biased;
+                () = closing.notified(), if !closed => {
+                    jobs.close();
+                    closed = true;
+                }
+                taken = jobs.recv_many(&mut batch, BATCH_MAX) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    self.write(&mut batch).await;
+                }
+            }
+        }
+        self.end(closed, &mut lock).await
+    }
+
+    /// Writes a batch and answers it.
+    async fn write(&mut self, batch: &mut Vec<Box<dyn Job>>) {
+        let whole = self.transaction(batch).await;
+        let apart = matches!(&whole, Err(trouble) if trouble.apart) && batch.len() > 1;
+        if apart {
+            for mut job in batch.drain(..) {
+                let alone = self.transaction(slice::from_mut(&mut job)).await;
+                job.answer(alone.map_err(|trouble| self.error(trouble)));
+            }
+        } else {
+            let result = whole.map_err(|trouble| self.error(trouble));
+            for job in batch.drain(..) {
+                job.answer(result.clone());
+            }
+        }
+    }
+
+    async fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Trouble> {
+        if self.failed {
+            // Told apart from others by `failed` alone.
+            return Err(Trouble {
+                error: sqlx::Error::WorkerCrashed,
+                apart: false,
+            });
+        }
+        if let Err(error) = self.execute("BEGIN IMMEDIATE").await {
+            return Err(Trouble {
+                error,
+                apart: false,
+            });
+        }
+        for job in jobs {
+            if let Err(error) = job.apply(&mut self.connection).await {
+                self.roll_back().await;
+                return Err(Trouble { error, apart: true });
+            }
+        }
+        match self.execute("COMMIT").await {
+            Ok(()) => {
+                self.commits.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                self.roll_back().await;
+                let code = rows::primary_code(&error);
+                if code == Some(rows::SQLITE_IOERR) {
+                    self.failed = true;
+                    tracing::error!(
+                        %error,
+                        path = %self.path.display(),
+                        "a commit failed on the disk, so the store stops writing",
+                    );
+                }
+                Err(Trouble {
+                    error,
+                    // One large operation may not fit where the others do.
+                    apart: code == Some(rows::SQLITE_FULL),
+                })
+            }
+        }
+    }
+
+    fn error(&self, trouble: Trouble) -> StoreError {
+        match trouble.error {
+            sqlx::Error::WorkerCrashed if self.failed => StoreError::Failed,
+            error => StoreError::database(&self.path, error),
+        }
+    }
+
+    async fn execute(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::query(sql).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Some errors roll back by themselves, after which this one fails; there is nothing to do about either.
+    async fn roll_back(&mut self) {
+        if let Err(error) = self.execute("ROLLBACK").await {
+            tracing::debug!(%error, "nothing to roll back");
+        }
+    }
+
+    async fn end(mut self, closed: bool, lock: &mut Lock) -> Result<(), StoreError> {
+        let folded = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        let ended = self.connection.close().await;
+        if self.failed {
+            return Err(StoreError::Failed);
+        }
+        folded
+            .and(ended)
+            .map_err(|error| StoreError::database(&self.path, error))?;
+        // A store that was only dropped may have readers left.
+        if closed { lock.mark_clean() } else { Ok(()) }
+    }
+}
