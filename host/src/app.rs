@@ -79,7 +79,7 @@ impl App {
         progress: &(dyn Fn(&str) + Send + Sync),
     ) -> anyhow::Result<Arc<Self>> {
         let config = Arc::new(config);
-        let store = Arc::new(SqliteStore::open(&config.host.state).await?);
+        let store = Arc::new(open_store(config.host.state.clone()).await?);
         let proxy = config
             .host
             .proxy
@@ -296,6 +296,14 @@ impl App {
             last_run: past.last_run.as_deref().map(RunSummary::from),
         }
     }
+}
+
+/// Opens the store on a thread that may block: it checks and migrates files, and sqlx's migrator is no future that may move between threads.
+async fn open_store(state: PathBuf) -> anyhow::Result<SqliteStore> {
+    let handle = tokio::runtime::Handle::current();
+    let opened =
+        tokio::task::spawn_blocking(move || handle.block_on(SqliteStore::open(&state))).await?;
+    Ok(opened?)
 }
 
 /// The grants as the API shows them: nothing secret is in them.

@@ -1,7 +1,7 @@
 //! Errors, warnings and hints for people on standard error, and for programs as JSON. Nothing else in the host prints there but the log.
 //!
 //! Invariants: colour is never the only carrier of meaning; no control character of a file reaches the terminal; a line of an excerpt is never longer than
-//! [`MAX_EXCERPT`] characters. It does not know how mistakes are found.
+//! 120 characters and its two marks of omission. It does not know how mistakes are found.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;

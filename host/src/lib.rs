@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnostics;
 pub mod forge;
+pub mod launcher;
 pub mod model;
 pub mod registry;
 pub mod runtime;

@@ -33,11 +33,9 @@ deny contains violation if {
 warn contains violation if {
 	found := hints
 	count(found) > 0
-	denied := finds
 	some file in input.files
 	places := [[word, added.line] |
 		some added in file.added
-		not denied[added.text]
 		some word in found[added.text]
 	]
 	some word in {place[0] | some place in places}
@@ -55,13 +53,13 @@ warn contains violation if {
 words := `(?:password|passwd|passphrase|pwd|api[_-]?key|secret|token|credentials?|(?:access|account|auth|encryption|master|private|secret|shared|signing)[_-]?key)`
 
 # Between a name and its value: the end of a quoted name, a type, and the sign.
-assign := `\\?["'\x60]?\]?(?:\s*:\s*[&A-Za-z_][&A-Za-z_<>\[\]' ]{0,40})?(?:\s+string)?\s*(?:=>|:=|={1,3}|:)\s*`
+assign := `\\?["'\x60]?\]?(?:[ \t\r]*:[ \t\r]*[&A-Za-z_][&A-Za-z_<>\[\]' ]{0,24})?(?:[ \t\r]+string)?[ \t\r]*(?:=>|:=|={1,3}|:)[ \t\r]*`
 
 suspicious := concat("", [
 	`(?m)^.*(?:`,
-	`(?i:`, words, assign, `[bruf]{0,2}\\?["'\x60]?[^\s"'\x60]{4})`,
-	`|(?i:<[a-z_.:-]*`, words, `>|--[a-z-]*`, words, `\s|login\s+\S+\s+password\s|ENV\s+\w*`, words, `\s|authorization|bearer\s)`,
-	`|[a-z]://[^\s/:@]*:[^\s/@]{6,}@`,
+	`(?i:`, words, assign, `[bruf]{0,2}\\?["'\x60]?[^ \t\r"'\x60]{4})`,
+	`|(?i:<[a-z_.:-]*`, words, `>|--[a-z-]*`, words, `[ \t\r]|login[ \t\r]+[^ \t\r]+[ \t\r]+password[ \t\r]|ENV[ \t\r]+[A-Za-z0-9_]*`, words, `[ \t\r]|authorization|bearer[ \t\r])`,
+	`|[a-z]://[^ \t\r/:@]*:[^ \t\r/@]{8,}@`,
 	`|gh[opsur]_|github_pat_|glpat-|A[BCKS][CI]A[0-9A-Z]{16}|xox[abeoprs]-|xapp-|hooks\.slack\.com|/api/webhooks/`,
 	`|AIza|ya29\.|GOCSPX-|[rs]k_live_|whsec_|PRIVATE KEY|eyJ|inf_|npm_|pypi-|(?-u:\b)cio|SG\.|(?-u:\b)sk-|(?-u:\b)hf_`,
 	`|do[opr]_v1_|:AA|AccountKey=|hvs\.|dckr_pat_|shp[acps]|AGE-SECRET-KEY|PuTTY-User-Key-File`,
@@ -105,8 +103,9 @@ makes := [
 	["age key", `AGE-SECRET-KEY-1[0-9A-Z]{50,}`],
 ]
 
-# Whole lines that are a secret whatever else they hold.
-headers := `-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]:`
+# Whole lines that are a secret whatever else they hold. Where dots or the end
+# of a code span follow, somebody writes about such a line.
+headers := `-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:[^.\x60]|$)|PuTTY-User-Key-File-[0-9]:`
 
 # A token anywhere, a value in the files it has a meaning in.
 finds[text] contains ["private key", "any"] if {
@@ -129,10 +128,9 @@ finds[text] contains ["credentials in a URL", "any"] if {
 
 finds[text] contains [word, scope] if {
 	count(lines) > 0
-	tokens := made
 	some [pattern, scope] in assignments
 	some text in lines_with(pattern)
-	not tokens[text]
+	not made[text]
 	some match in regex.find_all_string_submatch_n(pattern, text, -1)
 	word := lower(match[1])
 	value := match[2]
@@ -156,18 +154,18 @@ lines_with(pattern) := regex.find_n(
 	-1,
 )
 
-url := `[A-Za-z]://[^\s/:@"'<>{}$]*:([^\s/@"'<>{}$]{6,})@[A-Za-z0-9\[]`
+url := `[A-Za-z]://[^ \t\r/:@"'<>{}$]*:([^ \t\r/@"'<>{}$]{8,})@[A-Za-z0-9\[]`
 
 # A name, a sign and a value, each as people write it. Without quotes it is a
 # value only where code would not be.
 assignments := [
-	[concat("", [`(?i)(`, words, `)`, assign, `[bruf]{0,2}\\?["'\x60]([^"'\x60\s]{8,})["'\x60]`]), "any"],
-	[concat("", [`(?i)<[a-z_.:-]*(`, words, `)>([^<\s]{8,})</`]), "any"],
-	[concat("", [`(?i)--[a-z-]*(`, words, `)[\s=]+["']?([^\s"'<>\[\]$(){}\x60]{8,})`]), "any"],
-	[`(?i)(authorization)["']?\s*[:=]\s*["']?(?:bearer|basic|token)\s+([A-Za-z0-9._~+/=-]{16,})`, "any"],
-	[`(?i)login\s+\S+\s+(password)\s+(\S{8,})`, "text"],
-	[concat("", [`(?i)^\s*ENV\s+\w*(`, words, `)\s+([^\s"'$]{8,})`]), "text"],
-	[concat("", [`(?i)(`, words, `)["']?\s*(?:=|:)\s*([^\s"'\x60,;(){}\[\]<>$|\\]{8,})(?:[\s,;]|$)`]), "text"],
+	[concat("", [`(?i)(`, words, `)`, assign, `[bruf]{0,2}\\?["'\x60]([^"'\x60 \t\r]{8,})["'\x60]`]), "any"],
+	[concat("", [`(?i)<[a-z_.:-]*(`, words, `)>([^< \t\r]{8,})</`]), "any"],
+	[concat("", [`(?i)--[a-z-]*(`, words, `)[ \t\r=]+["']?([^ \t\r"'<>\[\]$(){}\x60]{8,})`]), "any"],
+	[`(?i)(authorization)["']?[ \t\r]*[:=][ \t\r]*["']?(?:bearer|basic|token)[ \t\r]+([A-Za-z0-9._~+/=-]{16,})`, "any"],
+	[`(?i)login[ \t\r]+[^ \t\r]+[ \t\r]+(password)[ \t\r]+([^ \t\r]{8,})`, "text"],
+	[concat("", [`(?i)^[ \t\r]*ENV[ \t\r]+[A-Za-z0-9_]*(`, words, `)[ \t\r]+([^ \t\r"'$]{8,})`]), "text"],
+	[concat("", [`(?i)(`, words, `)["']?[ \t\r]*(?:=|:)[ \t\r]*([^ \t\r"'\x60,;(){}\[\]<>$|\\]{8,})(?:[ \t\r,;]|$)`]), "text"],
 ]
 
 in_scope("any", _) if true
@@ -182,13 +180,14 @@ code := `\.(?:rs|py|pyi|js|jsx|mjs|cjs|ts|tsx|go|java|kt|kts|c|h|cc|cpp|hpp|cs|r
 literal(value) if not regex.match(stand_in, value)
 
 stand_in := concat("|", [
-	`(?i)x{4,}|\*{3,}|\.{3,}|…|<|>|\$\{|\$\(|\{\{|\{\w*\}|%[({]|%s`,
-	`example|sample|placeholder|change[_-]?(?:me|this|it)|your[_-]|redacted|dummy|insert[_-]|replace[_-]|not[_-]a[_-]|invalid|wrong`,
+	`(?i)x{4,}|\*{3,}|\.{3,}|…|<|>|\$\{|\$\(|\{\{|\{[A-Za-z0-9_]*\}|%[({]|%s`,
+	`example|sample|placeholder|change[_-]?(?:me|this|it)|your[_-]|redacted|dummy|insert[_-]|replace[_-]|not[_-]a[_-]|invalid|wrong|0123456789|1234567890|abcdefgh`,
 	`^(?:my|the|some|any|no|test|mock|fake|bad|old|new)[_-]`,
 	`^(?:env|process\.env|os\.|std::|vars?\.|secrets\.|github\.|data\.|input\.|self\.|ref\+|vault:|op://|arn:|sha(?:1|256|512)[:-])`,
 	`^(?:\.{0,2}/|~/|[a-z]:\\)|^[a-z+]+://|::|->`,
 	`\.(?:pem|key|crt|txt|json|ya?ml|toml|env|rs|py|js|ts|rego|md|html|svg|sh)$`,
-	`^[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}$`,
+	`\\x[0-9a-f]{2}\\x|(?:^|[_-])passw(?:or)?d$`,
+	`^[A-Za-z0-9_.+-]+@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.[a-z]{2,}$`,
 ])
 
 # Letters with digits, or letters of both cases with a strong sign.
@@ -229,7 +228,7 @@ names_something(_, value) if regex.match(`^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`, valu
 
 # A dotted path, unless it looks like a token's three random parts.
 names_something(_, value) if {
-	regex.match(`^[a-z_]\w*(?:\.[a-z_]\w*)+$`, value)
+	regex.match(`^[a-z_][A-Za-z0-9_]*(?:\.[a-z_][A-Za-z0-9_]*)+$`, value)
 	count(value) < 40
 }
 
@@ -240,11 +239,12 @@ allowed_path(path) if {
 }
 
 # The hint: the plain words with a short or wordy literal in quotes.
-hint := `(?i)(?-u:\b)(password|api_key|secret|token|private_key)["'\x60]?\s*(?:=|:)\s*["'\x60]([^"'\x60\s]{6,})["'\x60]`
+hint := `(?i)(?-u:\b)(password|api_key|secret|token|private_key)["'\x60]?[ \t\r]*(?:=|:)[ \t\r]*["'\x60]([^"'\x60 \t\r]{6,})["'\x60]`
 
 hints[text] contains word if {
 	count(lines) > 0
 	some text in lines_with(hint)
+	not finds[text]
 	some match in regex.find_all_string_submatch_n(hint, text, -1)
 	word := lower(match[1])
 	value := match[2]

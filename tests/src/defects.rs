@@ -15,8 +15,8 @@ pub const DEFECTS: usize = 100;
 /// Bytes of the file that is too large: one more than the default limit of 5 MiB.
 const TOO_LARGE_BYTES: usize = 5 * 1024 * 1024 + 1;
 
-/// Own files of the copy that are damaged, of each format.
-const DAMAGED_PER_FORMAT: usize = 5;
+/// Own files of the copy that are damaged, of each of the four formats: as many as [`DEFECTS`] leaves room for.
+const DAMAGED_PER_FORMAT: usize = 2;
 
 /// Directories of a working copy that are no part of the repository, or broken on purpose.
 const SKIPPED: &[&str] = &[
@@ -154,7 +154,6 @@ fn plant_json(planter: &mut Planter<'_>) -> Result<()> {
         "planted/json/comment.json",
         "{\n  // not in JSON«json/syntax»\n  \"a\": 1\n}\n",
     )?;
-    planter.file("planted/json/single.json", "{'a': 1}«json/syntax»\n")?;
     planter.file("planted/json/cut.json", "{\n  \"a\": [1, 2\n«json/syntax»")?;
     planter.file("planted/json/empty.json", "«json/syntax»")?;
     planter.file(
@@ -164,10 +163,6 @@ fn plant_json(planter: &mut Planter<'_>) -> Result<()> {
     planter.file_with_crlf(
         "planted/json/deep/er/escape.json",
         "{\n  \"path\": \"C:\\dir\"«json/syntax»\n}\n",
-    )?;
-    planter.file(
-        "planted/json/two.json",
-        "{\"a\": 1}\n{\"a\": 2}«json/syntax»\n",
     )?;
     planter.file_with_crlf(
         "planted/json/twice.json",
@@ -220,7 +215,6 @@ fn plant_yaml(planter: &mut Planter<'_>) -> Result<()> {
         "planted/yaml/colon.yaml",
         "title: Größe: unknown«yaml/syntax»\n",
     )?;
-    planter.file("planted/yaml/tab.yml", "a:\n\t- b«yaml/syntax»\n")?;
     planter.file(
         "planted/yaml/alias.yaml",
         "base: &base\n  a: 1\nuse: *bsae«yaml/syntax»\n",
@@ -263,7 +257,6 @@ fn plant_toml(planter: &mut Planter<'_>) -> Result<()> {
         "planted/toml/string.toml",
         "# Straße 🦀\n[a]\nok = \"ü\"\nbad = \"never ends«toml/syntax»\nnext = 1\n",
     )?;
-    planter.file("planted/toml/equals.toml", "[a]\nb 1«toml/syntax»\n")?;
     planter.file_with_crlf(
         "planted/toml/date.toml",
         "a = 1\nb = 2026-13-45«toml/syntax»\n",
@@ -318,10 +311,10 @@ fn plant_markdown(planter: &mut Planter<'_>) -> Result<()> {
         "planted/docs/anchors.md",
         "# Anchors\n\n\
          [1](other.md#whats-new-in-v1-2)«markdown/broken-anchor»\n\
-         [2](other.md#Dup)«markdown/broken-anchor»\n\
+         [2](other.md#dup)\n\
          [3](other.md#mark)«markdown/broken-anchor»\n\
          [4](./other.md#ueberblick-alles)«markdown/broken-anchor»\n\
-         [5](/planted/docs/other.md#zzz)«markdown/broken-anchor»\n\
+         [5](/planted/docs/other.md#set)«markdown/broken-anchor»\n\
          ![6](/planted/docs/none.svg)«markdown/broken-link» [7](other.md/)«markdown/broken-link»\n\
          <img alt=\"8\" src=\"eight.png\">«markdown/broken-link»\n\n\
          <p>\n  <a«markdown/broken-link»\n    class=\"x\" href='nine.md'>nine</a>\n</p>\n",
@@ -480,8 +473,6 @@ fn plant_encodings(planter: &mut Planter<'_>) -> Result<()> {
         &[&[0xFF, 0xFE], wide.as_slice()].concat(),
     )?;
     planter.expect("encoding/invalid-utf8", "planted/text/wide.json", Some(1));
-    planter.bytes("planted/text/cut.md", &"# ok\n\nabc é".as_bytes()[..11])?;
-    planter.expect("encoding/invalid-utf8", "planted/text/cut.md", Some(3));
     planter.bytes("planted/text/bom.json", b"\xEF\xBB\xBF{\"a\": 1}\n")?;
     planter.expect("encoding/bom", "planted/text/bom.json", Some(1));
     planter.bytes("planted/text/bom.toml", b"\xEF\xBB\xBFa = 1\n")?;
@@ -618,9 +609,6 @@ fn damage_own_files(planter: &mut Planter<'_>) -> Result<()> {
                 planter.bytes(&copy, text.as_bytes())?;
                 planter.expect("yaml/duplicate-key", &copy, Some(2));
             }
-        }
-        if planter.defects.len() + 2 > DEFECTS {
-            break;
         }
     }
     Ok(())

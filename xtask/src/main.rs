@@ -1,1 +1,63 @@
-fn main() {}
+//! The only build driver: `cargo xtask up | build | test | soak | bench`.
+//!
+//! It calls `cargo` with one profile and one target directory, so that wasmtime's compiler is built once, and puts the components where the host looks for them.
+
+mod bench;
+mod build;
+mod run;
+mod suites;
+
+use anyhow::{Context as _, bail};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  up       build everything and serve with plugins.toml; Ctrl-C drains and stops
+  build    build the host and the shipped plugins
+  test     run every suite
+  soak     run every suite at full counts
+  bench    measure against named peers: cargo xtask bench [sandbox|runs|policy] [--json]
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            run::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let root = root()?;
+    let rest = arguments.get(1..).unwrap_or_default();
+    match arguments.first().map(String::as_str) {
+        Some("up") => build::up(&root, rest),
+        Some("build") if rest.is_empty() => {
+            build::all(&root)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("test") => suites::run(&root, false, rest),
+        Some("soak") => suites::run(&root, true, rest),
+        Some("bench") => bench::run(&root, rest),
+        None | Some("help" | "--help" | "-h") => {
+            run::say(USAGE);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(other) => bail!("there is no command `{other}`\n\n{USAGE}"),
+    }
+}
+
+/// The repository's root: the folder above this crate.
+fn root() -> anyhow::Result<PathBuf> {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .context("start this through cargo: `cargo xtask help`")?;
+    PathBuf::from(manifest)
+        .parent()
+        .map(PathBuf::from)
+        .context("the crate has no folder above it")
+}

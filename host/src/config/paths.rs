@@ -123,6 +123,12 @@ fn unsafe_because(real: &Path, write: bool, host: &HostPaths) -> Option<(String,
             "copy what the agent needs into a directory of its own",
         ));
     }
+    if host.state == real {
+        return Some((
+            "it is the host's state directory".to_owned(),
+            "use a directory beside it",
+        ));
+    }
     if host.state.starts_with(real) {
         return Some(("the host's state directory is in it".to_owned(), NARROWER));
     }

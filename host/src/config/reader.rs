@@ -102,11 +102,18 @@ impl<'r, 'd> Reader<'r, 'd> {
                 continue;
             }
             let names = || self.keys.keys.iter().map(|key| key.name);
-            let instead = self.keys.instead.iter().find(|(wrong, _)| *wrong == name);
-            let help = match instead {
-                Some((_, right)) => Some(format!("write `{right}`")),
-                None => nearest(name, names()).map(|right| format!("did you mean `{right}`?")),
+            let instead = |word: &str| self.keys.instead.iter().find(|(wrong, _)| *wrong == word);
+            // A slip in a word that people try is as good as the word.
+            let known = || names().chain(self.keys.instead.iter().map(|(wrong, _)| *wrong));
+            let meant = match instead(name) {
+                Some((wrong, _)) => Some(*wrong),
+                None if errors.room() > 0 => nearest(name, known()),
+                None => None,
             };
+            let help = meant.map(|meant| match instead(meant) {
+                Some((_, right)) => format!("write `{right}`"),
+                None => format!("did you mean `{meant}`?"),
+            });
             let error = errors
                 .at(
                     key.span(),
@@ -153,7 +160,10 @@ impl<'r, 'd> Reader<'r, 'd> {
                     digits_of(number)
                 ));
             }
-            (Kind::Integer { .. } | Kind::Boolean, DeValue::String(_)) => {
+            (Kind::Integer { .. }, DeValue::String(text)) if text.parse::<u64>().is_ok() => {
+                error.help("write it without quotes");
+            }
+            (Kind::Boolean, DeValue::String(text)) if text.parse::<bool>().is_ok() => {
                 error.help("write it without quotes");
             }
             (Kind::Tables(_), DeValue::Table(_)) => {
@@ -476,7 +486,7 @@ fn plain(text: &str, span: Range<usize>, errors: &mut Errors) -> Option<String> 
             span,
             format!("{} cannot stand here", literal(&format!("${{{name}}}"))),
         )
-        .help("environment variables are filled in in `grants.http[].credential.value` and in `grants.env` only; write `$${` for the characters themselves");
+        .help("variables are filled in only in `grants.http[].credential.value` and `grants.env`; write `$${` for the characters themselves");
     None
 }
 

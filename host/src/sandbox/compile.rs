@@ -31,6 +31,9 @@ const WALL_FACTOR: u32 = 3;
 /// What the child may say about a failure, in bytes.
 const STDERR_MAX_BYTES: usize = 16 * 1024;
 
+/// The work of a compilation is left over when it is this old: no compilation may take so long.
+const LEFT_OVER_AFTER: Duration = Duration::from_secs(6 * 3600);
+
 const TAG_BYTES: usize = 32;
 
 /// Compiled code.
@@ -69,9 +72,15 @@ impl Compiler {
                 .with_context(|| format!("the directory `{}` cannot be made", directory.display()))?;
             fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
         }
-        // What an interrupted compilation left.
+        // What an interrupted compilation left; a younger one may be another process's, at work.
         for entry in fs::read_dir(&work)?.flatten() {
-            let _ = fs::remove_dir_all(entry.path());
+            let age = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .map(|modified| modified.elapsed().unwrap_or_default());
+            if age.is_ok_and(|age| age > LEFT_OVER_AFTER) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
         }
         Ok(Self {
             key: key(&state.join("cache.key"))?,

@@ -72,6 +72,8 @@ pub fn config(kind: EngineKind, runs: u32) -> Config {
         .epoch_interruption(true)
         .consume_fuel(kind == EngineKind::Fuel)
         .wasm_component_model(true)
+        // No agent needs these; `inspect` names them when a component does.
+        .wasm_memory64(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(64))
         .max_wasm_stack(WASM_STACK_BYTES)

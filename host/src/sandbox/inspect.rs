@@ -249,6 +249,9 @@ pub struct Manifest {
     /// At most 1,000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// The world it was written for; what it exports counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub world: Option<String>,
     /// The grants it would like, by the names of `grants` in `plugins.toml`. Wanting is not having.
     #[schema(value_type = Object)]
     pub wants: BTreeMap<String, Vec<Value>>,
@@ -788,6 +791,7 @@ fn parse_manifest(bytes: &[u8]) -> Result<Manifest, String> {
     let name = text("name", NAME_CHARACTERS_MAX, true);
     let version = text("version", NAME_CHARACTERS_MAX, true);
     let description = text("description", DESCRIPTION_CHARACTERS_MAX, false);
+    let world = text("world", NAME_CHARACTERS_MAX, false);
 
     let mut wants = BTreeMap::new();
     match object.remove("wants") {
@@ -825,7 +829,7 @@ fn parse_manifest(bytes: &[u8]) -> Result<Manifest, String> {
             .collect();
         mistakes.push(printable(
             &format!(
-                "unknown {} {}; known are `name`, `version`, `description`, `wants`, `settings_schema`, `input_schema`",
+                "unknown {} {}; known are `name`, `version`, `description`, `world`, `wants`, `settings_schema`, `input_schema`",
                 if names.len() == 1 { "key" } else { "keys" },
                 names.join(", ")
             ),
@@ -838,6 +842,7 @@ fn parse_manifest(bytes: &[u8]) -> Result<Manifest, String> {
             name,
             version,
             description,
+            world,
             wants,
             settings_schema,
             input_schema,

@@ -81,14 +81,16 @@ impl Operation for PruneEvents {
     }
 }
 
-/// The place of the first event at `microseconds` or later; the end if there is none.
+/// The place of the first event at `microseconds` or later; the one after the last if there is none.
 pub(super) async fn first_since(pool: &SqlitePool, microseconds: i64) -> Result<i64, sqlx::Error> {
-    let first: Option<i64> =
-        sqlx::query_scalar("SELECT seq FROM events WHERE time >= ? ORDER BY seq LIMIT 1")
-            .bind(microseconds)
-            .fetch_optional(pool)
-            .await?;
-    Ok(first.unwrap_or(i64::MAX))
+    let first: Option<i64> = sqlx::query_scalar(
+        "SELECT coalesce((SELECT seq FROM events WHERE time >= ? ORDER BY seq LIMIT 1), \
+         (SELECT seq + 1 FROM sqlite_sequence WHERE name = 'events'))",
+    )
+    .bind(microseconds)
+    .fetch_one(pool)
+    .await?;
+    Ok(first.unwrap_or(0))
 }
 
 /// The place of the last event ever written; 0 before the first.

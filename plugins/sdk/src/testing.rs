@@ -149,7 +149,6 @@ thread_local! {
     static HOST: RefCell<TestHost> = RefCell::new(TestHost::default());
 }
 
-#[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "native only"))]
 pub(crate) fn with<T>(call: impl FnOnce(&mut TestHost) -> T) -> T {
     HOST.with(|host| call(&mut host.borrow_mut()))
 }

@@ -1,6 +1,7 @@
 //! Judges the destinations of links: which file they name below the root, and which anchor in it.
 //!
-//! Takes destinations as written, gives [`Destination`]s. Absolute URLs, links that leave the root and templates are nobody's business here.
+//! Takes destinations as written, gives [`Destination`]s. Absolute URLs, links that leave the root, templates and paths of Rust items
+//! (`crate::module`) are nobody's business here.
 //! It does not read files.
 
 /// What a link names.
@@ -22,7 +23,7 @@ pub(crate) enum Destination {
 /// Resolves the destination of a link in the file `from`.
 pub(crate) fn resolve(from: &str, destination: &str) -> Destination {
     let destination = destination.trim();
-    let template = ["{{", "{%", "${", "<%"]
+    let template = ["{{", "{%", "${", "<%", "::"]
         .iter()
         .any(|mark| destination.contains(mark));
     if destination.is_empty()
@@ -157,6 +158,7 @@ mod tests {
             "{{site}}/x",
             "?q=1",
             "data:image/png;base64,AA",
+            "tower_http::trace",
             "a%00b",
         ] {
             assert_eq!(

@@ -1,0 +1,420 @@
+//! Turns arguments into requests to the API and answers into text for people, or JSON for programs; and into an exit code.
+//!
+//! Invariants: data goes to standard output and everything else to standard error; the exit code is 0 for done, 1 for failed, 2 for "change the input";
+//! what a guest or a file says reaches a terminal only without control characters. What needs more than the API (serving, compiling, judging policies)
+//! is behind [`Launcher`], which the application implements: nothing here knows how a host is put together.
+
+mod client;
+mod config;
+mod output;
+mod plugin;
+mod policy;
+mod run;
+mod show;
+
+pub use client::Client;
+pub use output::{Output, printable};
+
+use crate::api::Problem;
+use crate::config::ConfigErrors;
+use crate::sandbox::call::Decision;
+use crate::sandbox::inspect::Inspection;
+use async_trait::async_trait;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The configuration that is read when no other is named.
+pub const DEFAULT_CONFIG: &str = "plugins.toml";
+
+/// Runs automation agents that nobody has to trust
+#[derive(Debug, Parser)]
+#[command(name = "infinity", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalOptions,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct GlobalOptions {
+    /// The configuration
+    #[arg(long, global = true, env = "INFINITY_CONFIG", value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the host until it is told to stop
+    Serve(ServeOptions),
+    /// Run an agent once and show what it found
+    Run(run::RunOptions),
+    /// List the plugins
+    Plugins,
+    /// List the agents
+    Agents,
+    /// List runs, newest first, or show one
+    Runs(show::RunsOptions),
+    /// Show the log of a run
+    Logs(show::LogsOptions),
+    /// Show what a run found
+    Findings(show::FindingsOptions),
+    /// Start a new plugin, or look into one
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    /// Check the configuration, or print its schema
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Test policies, or ask them something
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Compile one component, within the limits that the parent set
+    #[command(hide = true)]
+    CompileWorker {
+        /// Describes the job
+        job: PathBuf,
+    },
+}
+
+/// How to serve.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServeOptions {
+    /// Where to listen instead of `host.listen`; loopback only
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Where to keep state instead of `host.state`
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
+/// Which tests to run.
+#[derive(Clone, Debug)]
+pub struct PolicyTestOptions {
+    /// A file or directory of policies and tests; `None` means the `policies` directory beside the configuration.
+    pub path: Option<PathBuf>,
+    /// Only tests whose full name matches this regular expression.
+    pub run: Option<String>,
+}
+
+/// How a test ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyTestOutcome {
+    /// Its rule is true.
+    Pass,
+    /// Its rule is false or undefined.
+    Fail,
+    /// It could not be evaluated.
+    Error,
+    /// Its name begins with `todo_`.
+    Skipped,
+}
+
+/// One test of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyTest {
+    /// For instance `data.github.secrets_test`.
+    pub package: String,
+    /// The rule, for instance `test_denies_a_token`.
+    pub name: String,
+    /// How it ended.
+    pub outcome: PolicyTestOutcome,
+    /// Why it could not be evaluated.
+    pub message: Option<String>,
+    /// How long it took, in nanoseconds.
+    pub duration_ns: u64,
+    /// The file it is in.
+    pub path: String,
+}
+
+/// What policies said.
+#[derive(Clone, Debug)]
+pub enum PolicyAnswer {
+    /// Of a query: OPA's result document.
+    Result(Value),
+    /// Of a package.
+    Decision(Decision),
+}
+
+/// What to ask policies.
+#[derive(Clone, Debug)]
+pub struct PolicyEvalOptions {
+    /// A Rego query; there is either this or `package`.
+    pub query: Option<String>,
+    /// The package that decides.
+    pub package: Option<String>,
+    /// `input`, read from a file; `null` when there is none.
+    pub input: Value,
+    /// The directory of policies; `None` means the one beside the configuration.
+    pub policies: Option<PathBuf>,
+    /// A directory whose files become facts of the input.
+    pub tree: Option<PathBuf>,
+}
+
+/// What the command line needs of the application.
+#[async_trait]
+pub trait Launcher: Send + Sync {
+    /// A client of the host that runs with this configuration; or, when none does, of a host made in this process for this one command.
+    ///
+    /// # Errors
+    /// [`CliError::Config`] when the configuration has mistakes; otherwise what keeps a host from starting.
+    async fn connect(&self, global: &GlobalOptions) -> Result<Client, CliError>;
+
+    /// Runs a host until it is told to stop and has drained.
+    ///
+    /// # Errors
+    /// [`CliError::Config`] when the configuration has mistakes; otherwise what keeps the host from starting or made it stop.
+    async fn serve(&self, global: &GlobalOptions, options: &ServeOptions) -> Result<(), CliError>;
+
+    /// Does one job of the compiler and ends.
+    fn compile_worker(&self, job: &Path) -> ExitCode;
+
+    /// Looks into a component.
+    ///
+    /// # Errors
+    /// [`CliError::Input`] when the file cannot be read or is no component that the host takes.
+    async fn inspect_file(&self, file: &Path) -> Result<Inspection, CliError>;
+
+    /// Runs the tests of policies.
+    ///
+    /// # Errors
+    /// [`CliError::Input`] when the policies cannot be read or parsed.
+    async fn policy_test(
+        &self,
+        global: &GlobalOptions,
+        options: &PolicyTestOptions,
+    ) -> Result<Vec<PolicyTest>, CliError>;
+
+    /// Asks policies something.
+    ///
+    /// # Errors
+    /// [`CliError::Input`] when policies or query cannot be read or parsed.
+    async fn policy_eval(
+        &self,
+        global: &GlobalOptions,
+        options: &PolicyEvalOptions,
+    ) -> Result<PolicyAnswer, CliError>;
+}
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The input has to change; exit code 2.
+    #[error("{message}")]
+    Input {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// It failed; exit code 1.
+    #[error("{message}")]
+    Failed {
+        /// What happened.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The configuration has mistakes; exit code 2.
+    #[error("the configuration has mistakes")]
+    Config(Box<ConfigErrors>),
+    /// The host refused the request.
+    #[error("{}", .0.detail.as_deref().unwrap_or(&.0.title))]
+    Problem(Box<Problem>),
+}
+
+impl CliError {
+    /// The input has to change.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::Input {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// It failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Input { hint, .. } | Self::Failed { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// 1 for failed, 2 for "change the input".
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Input { .. } | Self::Config(_) => EXIT_INPUT,
+            Self::Failed { .. } => EXIT_FAILED,
+            // A conflict, a timeout and a full queue may pass; anything else about the request does not by itself.
+            Self::Problem(problem) => match problem.status {
+                408 | 409 | 429 => EXIT_FAILED,
+                400..500 => EXIT_INPUT,
+                _ => EXIT_FAILED,
+            },
+        }
+    }
+}
+
+impl From<ConfigErrors> for CliError {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Config(Box::new(errors))
+    }
+}
+
+/// It failed.
+pub(crate) const EXIT_FAILED: u8 = 1;
+/// The input has to change.
+pub(crate) const EXIT_INPUT: u8 = 2;
+
+/// What a command answers: its exit code when it did what it could.
+pub(crate) type Done = Result<u8, CliError>;
+
+/// Does what the arguments say.
+pub async fn execute(cli: Cli, launcher: &dyn Launcher) -> ExitCode {
+    let output = Output::new(cli.global.json, cli.global.color);
+    match dispatch(&cli, launcher, &output).await {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Serve(options) => launcher.serve(global, options).await.map(|()| 0),
+        Command::CompileWorker { job } => Ok(exit_code(launcher.compile_worker(job))),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "infinity", &mut text);
+            output.raw(&text);
+            Ok(0)
+        }
+        Command::Config(command) => config::execute(command, global, output),
+        Command::Policy(command) => policy::execute(command, global, launcher, output).await,
+        Command::Plugin(command) => plugin::execute(command, global, launcher, output).await,
+        Command::Run(options) => {
+            // Read before a host is made: bad input should cost nothing.
+            let input = run::input(options)?;
+            let client = launcher.connect(global).await?;
+            run::execute(options, input, &client, output).await
+        }
+        Command::Plugins => show::plugins(&launcher.connect(global).await?, output).await,
+        Command::Agents => show::agents(&launcher.connect(global).await?, output).await,
+        Command::Runs(options) => {
+            show::runs(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Logs(options) => {
+            show::logs(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Findings(options) => {
+            show::findings(options, &launcher.connect(global).await?, output).await
+        }
+    }
+}
+
+/// `ExitCode` cannot be read, so 0 is told apart by comparison.
+fn exit_code(code: ExitCode) -> u8 {
+    if code == ExitCode::SUCCESS {
+        0
+    } else {
+        EXIT_FAILED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn reads_what_people_write() {
+        for line in [
+            "infinity serve --config x.toml --listen 127.0.0.1:1 --state s",
+            "infinity run check --input @file.json --wait 10s --json",
+            "infinity runs",
+            "infinity runs 01890000-0000-7000-8000-000000000001",
+            "infinity runs --agent check --outcome failed --limit 3",
+            "infinity logs -f check",
+            "infinity findings 01890000-0000-7000-8000-000000000001",
+            "infinity plugin new hello --dir x --sdk y",
+            "infinity plugin inspect badge",
+            "infinity config check",
+            "infinity --json config schema",
+            "infinity policy test policies --run secrets",
+            "infinity policy eval data.x --package p --input f --policies d --tree t",
+            "infinity completions bash",
+            "infinity compile-worker job",
+            "infinity --color never agents",
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+        }
+        assert!(Cli::try_parse_from(["infinity", "serve", "--listen", "x"]).is_err());
+    }
+
+    #[test]
+    fn an_exit_code_says_whether_the_input_has_to_change() {
+        let problem = |status| {
+            CliError::Problem(Box::new(Problem {
+                kind: String::new(),
+                title: String::new(),
+                status,
+                detail: None,
+                code: String::new(),
+                request_id: String::new(),
+                errors: Vec::new(),
+            }))
+            .exit_code()
+        };
+        assert_eq!([404, 422, 400].map(problem), [2, 2, 2]);
+        assert_eq!([409, 500, 503].map(problem), [1, 1, 1]);
+        assert_eq!(CliError::input("x").exit_code(), 2);
+        assert_eq!(CliError::failed("x").exit_code(), 1);
+    }
+}

@@ -1,0 +1,232 @@
+//! One way to the API: over HTTP to a host that runs, or straight into the router of a host in this process. The answers are the same.
+
+use super::CliError;
+use crate::api::Problem;
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use http::{Method, Request, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// The largest answer that is read into memory: a page of the largest findings fits many times.
+const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a host on this machine may take to accept a connection.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// How long nothing may come: a little longer than the longest `?wait`, and than two keep-alive lines of a log that is followed.
+const SILENCE_MAX: Duration = Duration::from_secs(630);
+
+/// Speaks to the API.
+#[derive(Clone, Debug)]
+pub enum Client {
+    /// A host that runs.
+    Remote {
+        /// For instance `http://127.0.0.1:8080`, without a slash at its end.
+        base_url: String,
+        /// Without a proxy: the host is on this machine.
+        http: reqwest::Client,
+    },
+    /// A host in this process.
+    Local(axum::Router),
+}
+
+impl Client {
+    /// A client of a host that runs.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn remote(base_url: &str) -> Result<Self, CliError> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT_MAX)
+            .read_timeout(SILENCE_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| CliError::failed(format!("cannot make an HTTP client: {error}")))?;
+        Ok(Self::Remote {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            http,
+        })
+    }
+
+    /// A client of a host in this process.
+    #[must_use]
+    pub fn local(router: axum::Router) -> Self {
+        Self::Local(router)
+    }
+
+    /// Reads.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.json(Method::GET, path, None).await
+    }
+
+    /// Asks for something to be done.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, CliError> {
+        self.json(Method::POST, path, Some(body)).await
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<T, CliError> {
+        let (status, stream) = self.send(method, path, "application/json", body).await?;
+        let bytes = collect(stream).await?;
+        read_json(status, &bytes)
+    }
+
+    /// The bytes of a server-sent event stream.
+    pub(super) async fn events(
+        &self,
+        path: &str,
+    ) -> Result<BoxStream<'static, Result<Bytes, CliError>>, CliError> {
+        let (status, stream) = self
+            .send(Method::GET, path, "text/event-stream", None)
+            .await?;
+        if status.is_success() {
+            return Ok(stream);
+        }
+        let bytes = collect(stream).await?;
+        Err(problem(status, &bytes))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, BoxStream<'static, Result<Bytes, CliError>>), CliError> {
+        let body = body.map(Value::to_string);
+        match self {
+            Self::Remote { base_url, http } => {
+                let mut request = http
+                    .request(method, format!("{base_url}{path}"))
+                    .header(header::ACCEPT, accept);
+                if let Some(body) = body {
+                    request = request
+                        .header(header::CONTENT_TYPE, "application/json")
+                        .body(body);
+                }
+                let response = request.send().await.map_err(|error| {
+                    CliError::failed(format!("no answer from `{base_url}`: {}", root(&error)))
+                        .with_hint("start a host with `infinity serve`, or look at its log")
+                })?;
+                let status = response.status();
+                let stream = response.bytes_stream().map_err(|error| broken(&error));
+                Ok((status, stream.boxed()))
+            }
+            Self::Local(router) => {
+                let request = Request::builder()
+                    .method(method)
+                    .uri(path)
+                    .header(header::ACCEPT, accept)
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(body.map_or_else(Body::empty, Body::from))
+                    .map_err(|error| CliError::input(format!("`{path}` is no path: {error}")))?;
+                let response = match router.clone().oneshot(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                };
+                let status = response.status();
+                let stream = response
+                    .into_body()
+                    .into_data_stream()
+                    .map_err(|error| broken(&error));
+                Ok((status, stream.boxed()))
+            }
+        }
+    }
+}
+
+fn broken(error: &dyn std::error::Error) -> CliError {
+    CliError::failed(format!("the answer broke off: {}", root(error)))
+}
+
+/// The innermost cause: the outer ones only say that a request failed.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut deepest = error;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    deepest.to_string()
+}
+
+async fn collect(
+    mut stream: BoxStream<'static, Result<Bytes, CliError>>,
+) -> Result<Bytes, CliError> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = stream.try_next().await? {
+        if bytes.len() + chunk.len() > ANSWER_MAX_BYTES {
+            return Err(CliError::failed(format!(
+                "the answer is over {ANSWER_MAX_BYTES} bytes"
+            )));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+fn read_json<T: DeserializeOwned>(status: StatusCode, bytes: &[u8]) -> Result<T, CliError> {
+    if !status.is_success() {
+        return Err(problem(status, bytes));
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        CliError::failed(format!("the answer is not what was expected: {error}"))
+            .with_hint("is the host that runs of the same version? compare `infinity --version` with `/health`")
+    })
+}
+
+fn problem(status: StatusCode, bytes: &[u8]) -> CliError {
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => CliError::Problem(Box::new(problem)),
+        Err(_) => CliError::failed(format!("the host answered {status}")),
+    }
+}
+
+/// A part of a path or query, percent-encoded.
+pub(super) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Json;
+    use axum::routing::get;
+
+    #[test]
+    fn a_part_of_a_path_stays_one_part() {
+        assert_eq!(encode("a/b?c&d é.json"), "a%2Fb%3Fc%26d%20%C3%A9.json");
+    }
+
+    #[tokio::test]
+    async fn a_local_host_answers_like_a_remote_one() {
+        let router = axum::Router::new()
+            .route("/ok", get(async || Json(serde_json::json!({"a": 1}))))
+            .route("/bad", get(async || StatusCode::NOT_FOUND));
+        let client = Client::local(router);
+        let value: Value = client.get("/ok").await.expect("answers");
+        assert_eq!(value["a"], 1);
+        let error = client.get::<Value>("/bad").await.expect_err("is not there");
+        assert!(error.to_string().contains("404"), "{error}");
+    }
+}

@@ -1,0 +1,460 @@
+//! The command line's way to the application: a client of the host that runs, or of one made for a single command; and the policy commands, which need a sandbox
+//! and no host.
+
+use crate::app::{ADDRESS_FILE, App, Options};
+use crate::cli::{
+    Client, CliError, GlobalOptions, Launcher, PolicyAnswer, PolicyEvalOptions, PolicyTest,
+    PolicyTestOptions, PolicyTestOutcome, ServeOptions,
+};
+use crate::config::{self, Config, Overrides};
+use crate::registry::{COMPONENT_MAX_BYTES, policy_files};
+use crate::sandbox::budget::RunBudget;
+use crate::sandbox::call::{Answer, Call, Decision};
+use crate::sandbox::http::{EgressGate, GateSettings};
+use crate::sandbox::inspect::{Inspection, inspect};
+use crate::sandbox::meter::Meter;
+use crate::sandbox::state::Capabilities;
+use crate::sandbox::{
+    CallEnd, InitFile, InitInput, Job, LoadRequest, Loaded, LocalSandbox, Sandbox, SandboxOptions,
+    digest, worker,
+};
+use crate::{diagnostics, store::StoreError};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What one policy command may use: whole trees and their tests are larger than a run of an agent.
+const POLICY_TIME_MS: u64 = 300_000;
+const POLICY_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
+const POLICY_OUTPUT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Text of a tree that one evaluation judges, in bytes: larger trees are judged in parts.
+const TREE_PART_BYTES: usize = 2 * 1024 * 1024;
+
+/// A tracked file above this size is data and not judged, in bytes.
+const TREE_FILE_MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The command line's launcher.
+pub struct Program;
+
+fn failed(error: &anyhow::Error) -> CliError {
+    let hint = match error.downcast_ref::<StoreError>() {
+        Some(StoreError::Locked { .. }) => Some(
+            "a host runs on this state folder: stop it, or start with `--state DIR`".to_owned(),
+        ),
+        _ => None,
+    };
+    CliError::Failed {
+        message: format!("{error:#}"),
+        hint,
+    }
+}
+
+fn load(global: &GlobalOptions, overrides: &Overrides) -> Result<Config, CliError> {
+    config::load(
+        &global.config,
+        &|name| std::env::var(name).ok(),
+        overrides,
+    )
+    .map_err(|errors| CliError::Config(Box::new(errors)))
+}
+
+/// Starts the log on standard error.
+fn log(default: &str, color: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(color)
+        .with_target(false)
+        .try_init();
+}
+
+/// What a person who starts a host wants to know first.
+fn greeting(app: &App, address: std::net::SocketAddr) -> String {
+    use std::fmt::Write as _;
+    let registry = app.registry();
+    let mut text = format!("infinity {} serves on http://{address}\n\n", env!("CARGO_PKG_VERSION"));
+    for (name, agent) in &registry.agents {
+        let when = match (&agent.loaded, agent.config.every) {
+            _ if !agent.config.enabled => "disabled".to_owned(),
+            (Err(refusal), _) => format!("cannot run: {}", refusal.message),
+            (Ok(_), Some(every)) => format!("every {} s", every.as_secs()),
+            (Ok(_), None) => "when asked".to_owned(),
+        };
+        let _ = writeln!(text, "  {name:<16} {:<16} {when}", agent.config.plugin);
+    }
+    if let Some(name) = registry
+        .agents
+        .iter()
+        .find(|(_, agent)| agent.loaded.is_ok() && agent.plugin.as_ref().is_some_and(|plugin| plugin.name != "badge"))
+        .map(|(name, _)| name)
+    {
+        let _ = write!(
+            text,
+            "\ntry:\n  infinity run {name}\n  infinity runs\n  curl http://{address}/badges/system.svg\n"
+        );
+    }
+    text
+}
+
+#[async_trait]
+impl Launcher for Program {
+    async fn connect(&self, global: &GlobalOptions) -> Result<Client, CliError> {
+        let config = load(global, &Overrides::default())?;
+        if let Some(client) = running(&config).await? {
+            return Ok(client);
+        }
+        log("warn", diagnostics::color());
+        let app = App::open(config, Options::default(), &|_| {})
+            .await
+            .map_err(|error| failed(&error))?;
+        app.begin().await.map_err(|error| failed(&error))?;
+        Ok(Client::local(app.router()))
+    }
+
+    async fn serve(&self, global: &GlobalOptions, options: &ServeOptions) -> Result<(), CliError> {
+        let overrides = Overrides {
+            listen: options.listen,
+            state: options.state.clone(),
+        };
+        let config = load(global, &overrides)?;
+        log("info", diagnostics::color());
+        let app = App::open(config, Options::default(), &|what| {
+            tracing::info!("{what}");
+        })
+        .await
+        .map_err(|error| failed(&error))?;
+        let greeted = Arc::clone(&app);
+        app.serve(asked_to_stop(), move |address| {
+            let _ = std::io::stderr().write_all(greeting(&greeted, address).as_bytes());
+        })
+        .await
+        .map_err(|error| failed(&error))
+    }
+
+    fn compile_worker(&self, job: &Path) -> ExitCode {
+        compile_worker(job)
+    }
+
+    async fn inspect_file(&self, file: &Path) -> Result<Inspection, CliError> {
+        let shown = file.display();
+        let bytes = read(file)?;
+        inspect(&bytes).map_err(|error| CliError::Input {
+            message: format!("`{shown}`: {error}"),
+            hint: None,
+        })
+    }
+
+    async fn policy_test(
+        &self,
+        global: &GlobalOptions,
+        options: &PolicyTestOptions,
+    ) -> Result<Vec<PolicyTest>, CliError> {
+        let engine = PolicyEngine::open(global, options.path.as_deref()).await?;
+        let call = Call::TestPolicies {
+            filter: options.run.clone(),
+        };
+        let Answer::Tests(tests) = engine.call(call).await? else {
+            return Err(CliError::Failed {
+                message: "the policy plugin answered something else".into(),
+                hint: None,
+            });
+        };
+        Ok(tests
+            .into_iter()
+            .map(|test| PolicyTest {
+                package: test.package,
+                name: test.name,
+                outcome: match test.outcome.as_str() {
+                    "passed" => PolicyTestOutcome::Pass,
+                    "failed" => PolicyTestOutcome::Fail,
+                    "skipped" => PolicyTestOutcome::Skipped,
+                    _ => PolicyTestOutcome::Error,
+                },
+                message: test.message,
+                duration_ns: test.duration_ns,
+                path: test.path,
+            })
+            .collect())
+    }
+
+    async fn policy_eval(
+        &self,
+        global: &GlobalOptions,
+        options: &PolicyEvalOptions,
+    ) -> Result<PolicyAnswer, CliError> {
+        let inputs = match &options.tree {
+            Some(tree) => tree_inputs(tree)?,
+            None => vec![options.input.clone()],
+        };
+        let engine = PolicyEngine::open(global, options.policies.as_deref()).await?;
+        let wrong = || CliError::Failed {
+            message: "the policy plugin answered something else".into(),
+            hint: None,
+        };
+        if let Some(query) = &options.query {
+            let mut results = Vec::new();
+            for input in inputs {
+                let call = Call::Query {
+                    query: query.clone(),
+                    input: input.to_string(),
+                };
+                let Answer::Result(result) = engine.call(call).await? else {
+                    return Err(wrong());
+                };
+                results.push(serde_json::from_str(&result).unwrap_or(Value::String(result)));
+            }
+            let value = match results.len() {
+                1 => results.swap_remove(0),
+                _ => Value::Array(results),
+            };
+            return Ok(PolicyAnswer::Result(value));
+        }
+        let package = options.package.clone().unwrap_or_default();
+        let mut whole = Decision {
+            allowed: true,
+            ..Decision::default()
+        };
+        for input in inputs {
+            let call = Call::Evaluate {
+                package: package.clone(),
+                input: input.to_string(),
+            };
+            let Answer::Decision(decision) = engine.call(call).await? else {
+                return Err(wrong());
+            };
+            whole.allowed &= decision.allowed;
+            whole.denials.extend(decision.denials);
+            whole.warnings.extend(decision.warnings);
+        }
+        Ok(PolicyAnswer::Decision(whole))
+    }
+}
+
+/// Does one job of the compiler. It needs no runtime and prints one line for the parent.
+#[must_use]
+pub fn compile_worker(job: &Path) -> ExitCode {
+    let answered = worker::work(job).and_then(|answer| {
+        let answer = serde_json::to_vec(&answer)?;
+        std::io::stdout().write_all(&answer)?;
+        Ok(())
+    });
+    match answered {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Resolves when the process is asked to stop, by Ctrl-C or by a service manager.
+async fn asked_to_stop() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}
+
+/// A client of the host that runs on the configuration's state folder, if one does.
+async fn running(config: &Config) -> Result<Option<Client>, CliError> {
+    let Ok(address) = std::fs::read_to_string(config.host.state.join(ADDRESS_FILE)) else {
+        return Ok(None);
+    };
+    let Ok(address) = address.trim().parse::<std::net::SocketAddr>() else {
+        return Ok(None);
+    };
+    // A host that was killed leaves its address behind: only an answer counts.
+    let connect = tokio::net::TcpStream::connect(address);
+    match tokio::time::timeout(Duration::from_secs(2), connect).await {
+        Ok(Ok(_)) => Client::remote(&format!("http://{address}")).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, CliError> {
+    let input = |message: String, hint: Option<&str>| CliError::Input {
+        message,
+        hint: hint.map(str::to_owned),
+    };
+    let metadata = std::fs::metadata(file)
+        .map_err(|error| input(format!("`{}` cannot be read: {error}", file.display()), None))?;
+    if metadata.len() > COMPONENT_MAX_BYTES || !metadata.is_file() {
+        return Err(input(
+            format!("`{}` is no file of at most 128 MiB", file.display()),
+            None,
+        ));
+    }
+    std::fs::read(file)
+        .map_err(|error| input(format!("`{}` cannot be read: {error}", file.display()), None))
+}
+
+/// The policy plugin with a set of policies, in a sandbox of its own.
+struct PolicyEngine {
+    sandbox: LocalSandbox,
+    loaded: Arc<Loaded>,
+}
+
+impl PolicyEngine {
+    async fn open(global: &GlobalOptions, policies: Option<&Path>) -> Result<Self, CliError> {
+        let config = load(global, &Overrides::default())?;
+        let policies = policies.map_or_else(|| config.root.join("policies"), PathBuf::from);
+        let files = if policies.is_dir() {
+            policy_files(&policies).map_err(|refusal| CliError::Input {
+                message: refusal.message,
+                hint: None,
+            })?
+        } else {
+            let content = String::from_utf8(read(&policies)?).map_err(|_| CliError::Input {
+                message: format!("`{}` is no UTF-8", policies.display()),
+                hint: None,
+            })?;
+            vec![InitFile {
+                path: policies.display().to_string(),
+                content,
+            }]
+        };
+        let component = config.host.plugins.join("policy.wasm");
+        if !component.exists() {
+            return Err(CliError::Input {
+                message: format!("the policy plugin `{}` is missing", component.display()),
+                hint: Some("`cargo xtask build` makes it".into()),
+            });
+        }
+        let bytes = read(&component)?;
+        let gate = EgressGate::new(GateSettings::default())
+            .map_err(|error| failed(&anyhow::Error::from(error)))?;
+        let worker = std::env::current_exe().map_err(|error| failed(&error.into()))?;
+        let sandbox = LocalSandbox::new(SandboxOptions {
+            state: config.host.state.clone(),
+            worker,
+            compile_cpu: Duration::from_millis(config.host.compile_cpu_ms),
+            compile_memory_bytes: config.host.compile_memory_bytes,
+            gate: Arc::new(gate),
+            threads: 1,
+        })
+        .map_err(|error| failed(&error))?;
+        let loaded = sandbox
+            .load(LoadRequest {
+                digest: digest(&bytes),
+                bytes: bytes.into(),
+                fuel: false,
+                init: Some(Arc::new(InitInput {
+                    settings: "{}".into(),
+                    files,
+                })),
+                snapshot: false,
+            })
+            .await
+            .map_err(|error| CliError::Input {
+                message: error.to_string(),
+                hint: None,
+            })?;
+        Ok(Self { sandbox, loaded })
+    }
+
+    async fn call(&self, call: Call) -> Result<Answer, CliError> {
+        let budget = RunBudget {
+            time_ms: POLICY_TIME_MS,
+            cpu_ms: POLICY_TIME_MS,
+            memory_bytes: POLICY_MEMORY_BYTES,
+            output_bytes: POLICY_OUTPUT_BYTES,
+            ..RunBudget::default()
+        };
+        let job = Job {
+            meter: Arc::new(Meter::new(budget)),
+            capabilities: Arc::new(Capabilities::default()),
+            cancel: CancellationToken::new(),
+        };
+        let CallEnd { result, .. } = self.sandbox.call(&self.loaded, call, job).await;
+        match result {
+            Ok(Answer::Error(message)) => Err(CliError::Input {
+                message,
+                hint: None,
+            }),
+            Ok(answer) => Ok(answer),
+            Err(stop) => Err(CliError::Failed {
+                message: stop.message,
+                hint: stop.hint,
+            }),
+        }
+    }
+}
+
+/// The tracked files of a tree as the files of commits: every line is one that the commit adds.
+fn tree_inputs(tree: &Path) -> Result<Vec<Value>, CliError> {
+    let listed = std::process::Command::new("git")
+        .arg("-C")
+        .arg(tree)
+        .args(["ls-files", "-z"])
+        .output()
+        .map_err(|error| CliError::Failed {
+            message: format!("`git` cannot be started: {error}"),
+            hint: None,
+        })?;
+    if !listed.status.success() {
+        return Err(CliError::Input {
+            message: format!("`{}` is no git work tree", tree.display()),
+            hint: Some("`--tree` judges the tracked files of a repository".into()),
+        });
+    }
+    let name = tree
+        .canonicalize()
+        .ok()
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .unwrap_or_default();
+    let mut inputs = Vec::new();
+    let mut files = Vec::new();
+    let mut bytes = 0;
+    let commit = |files: Vec<Value>| {
+        json!({
+            "repository": { "name": name },
+            "commit": { "id": "", "message": "", "author": { "name": "", "email": "" },
+                "verification": { "verified": false } },
+            "files": files,
+        })
+    };
+    for path in String::from_utf8_lossy(&listed.stdout)
+        .split('\0')
+        .filter(|path| !path.is_empty())
+    {
+        let full = tree.join(path);
+        let small = std::fs::symlink_metadata(&full)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= TREE_FILE_MAX_BYTES);
+        let content = if small { std::fs::read(&full).ok() } else { None };
+        // What is no text has no lines to judge.
+        let Some(text) = content.and_then(|content| String::from_utf8(content).ok()) else {
+            continue;
+        };
+        bytes += text.len();
+        let added: Vec<Value> = text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| json!({ "line": index + 1, "text": line }))
+            .collect();
+        files.push(json!({ "path": path, "change": "added", "binary": false, "added": added }));
+        if bytes > TREE_PART_BYTES {
+            inputs.push(commit(std::mem::take(&mut files)));
+            bytes = 0;
+        }
+    }
+    if !files.is_empty() || inputs.is_empty() {
+        inputs.push(commit(files));
+    }
+    Ok(inputs)
+}

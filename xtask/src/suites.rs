@@ -1,0 +1,41 @@
+//! Every suite in one go: unit tests, tests from outside, the policies' own tests and the secrets rule over this repository.
+
+use crate::build;
+use crate::run::{cargo, checked, say};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+/// Runs everything; `soak` at full counts. Further arguments go to `cargo test`, for instance a name.
+pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    build::components(root, true)?;
+    build::host(root)?;
+    let mut tests = cargo(root);
+    tests.args(["test", "--release", "--locked", "--workspace"]);
+    tests.args(arguments);
+    tests.env("INFINITY_SOAK", if soak { "1" } else { "0" });
+    say("running the tests");
+    checked("the tests", &mut tests)?;
+    if arguments.is_empty() {
+        policies(root)?;
+    }
+    say(&format!("all suites passed in {} s", began.elapsed().as_secs()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The shipped policies' tests, and what the secrets rule says of every tracked file.
+fn policies(root: &Path) -> anyhow::Result<()> {
+    let infinity = || {
+        let mut command = Command::new(build::binary(root));
+        command.current_dir(root);
+        command
+    };
+    say("running the policies' tests");
+    checked("the policies' tests", infinity().args(["policy", "test", "policies"]))?;
+    say("looking for secrets in the tracked files");
+    checked(
+        "the secrets rule",
+        infinity().args(["policy", "eval", "--package", "github.commit.secrets", "--tree", "."]),
+    )
+}
