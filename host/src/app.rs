@@ -157,14 +157,12 @@ impl App {
         &self.sandbox
     }
 
-    /// Takes up what an earlier process left and makes snapshots in the background: what a host does before it serves, and a single command before it runs.
+    /// Takes up what an earlier process left: what a host does before it serves, and a single command before it runs.
     ///
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn begin(self: &Arc<Self>) -> anyhow::Result<()> {
         self.runtime.recover().await?;
-        let app = Arc::clone(self);
-        tokio::spawn(async move { app.runtime.prepare_snapshots().await });
         Ok(())
     }
 
@@ -204,6 +202,8 @@ impl App {
                 () = kept.stopping.cancelled() => {}
             }
         });
+        let prepared = Arc::clone(&self);
+        let snapshots = tokio::spawn(async move { prepared.runtime.prepare_snapshots().await });
         listening(address);
         let stopping = self.stopping.clone();
         let router = self.router();
@@ -214,6 +214,7 @@ impl App {
         shutdown.await;
         tracing::info!("stopping: runs in progress may end within {} s", DRAIN.as_secs());
         stopping.cancel();
+        snapshots.abort();
         self.runtime.stop(DRAIN).await;
         let _ = scheduler.await;
         let _ = housekeeper.await;

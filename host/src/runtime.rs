@@ -308,6 +308,7 @@ impl Runtime {
             () = live.cancel.cancelled() => None,
             place = Arc::clone(&self.places).acquire_owned() => place.ok(),
         };
+        let queue_us = micros(queued.elapsed());
         if self.stopping.load(Ordering::Acquire) && !live.cancel.is_cancelled() {
             return None;
         }
@@ -328,7 +329,7 @@ impl Runtime {
             CallEnd::stopped(Stop::cancelled())
         };
         drop(place);
-        end.usage.queue_us = micros(queued.elapsed()).saturating_sub(end.usage.wall_us);
+        end.usage.queue_us = queue_us;
         let judges = agent
             .plugin
             .as_ref()
@@ -415,6 +416,7 @@ impl Runtime {
         if !exports("run") && exports("infinity:agent/badge@") {
             return self.draw_all(&loaded, agent, meter, cancel).await;
         }
+        let began = Instant::now();
         let mut capabilities = Arc::clone(&agent.capabilities);
         let mut held = Vec::new();
         if !agent.checkouts.is_empty() {
@@ -460,7 +462,13 @@ impl Runtime {
             capabilities,
             cancel: cancel.clone(),
         };
-        self.sandbox.call(&loaded, call, job).await
+        // Making checkouts is the host's work for the run, like a call.
+        let prepared = micros(began.elapsed());
+        let mut end = self.sandbox.call(&loaded, call, job).await;
+        end.usage.wall_us += prepared;
+        end.usage.host_calls_us += prepared;
+        drop(held);
+        end
     }
 
     /// A run of a component that only draws: the badges of the system and of every agent, as artifacts.

@@ -563,7 +563,12 @@ fn survey(bytes: &[u8]) -> Result<Survey, wasmparser::BinaryReaderError> {
             }
             Payload::ComponentImportSection(imports) if outermost => {
                 for import in imports {
-                    let name = import?.name.name;
+                    let import = import?;
+                    // A world that uses types of an interface imports each by its bare name; nobody has to provide them.
+                    if matches!(import.ty, wasmparser::ComponentTypeRef::Type(_)) {
+                        continue;
+                    }
+                    let name = import.name.name;
                     survey.too_many_names |= survey.imports.len() == NAMES_MAX;
                     if !survey.too_many_names {
                         survey.imports.push(printable(name, usize::MAX));

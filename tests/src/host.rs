@@ -1,0 +1,298 @@
+//! Starts the real program on a folder of its own and talks to it as any client does.
+
+use anyhow::{Context as _, bail, ensure};
+use reqwest::blocking::{Client, Response};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long anything that is polled for may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Where cargo put things.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// The program, as `cargo xtask build` leaves it.
+///
+/// # Panics
+/// When it is missing.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let binary = target().join("release/infinity");
+    assert!(binary.exists(), "`{}` is missing: run `cargo xtask test`", binary.display());
+    binary
+}
+
+/// A built component: `policy`, `validation`, `badge` or `test_guests`.
+///
+/// # Panics
+/// When it is missing.
+#[must_use]
+pub fn component(name: &str) -> PathBuf {
+    let file = target().join(format!("wasm32-wasip2/guest/{name}.wasm"));
+    assert!(file.exists(), "`{}` is missing: run `cargo xtask test`", file.display());
+    file
+}
+
+/// A folder with `plugins.toml` and components, not started.
+pub struct Folder {
+    directory: TempDir,
+}
+
+impl Folder {
+    /// An empty folder with a `dist` folder for components.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new() -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("infinity-test-").tempdir()?;
+        fs::create_dir(directory.path().join("dist"))?;
+        Ok(Self { directory })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Puts a built component in, under another name.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn component(&self, built: &str, name: &str) -> anyhow::Result<&Self> {
+        fs::copy(component(built), self.path().join(format!("dist/{name}.wasm")))?;
+        Ok(self)
+    }
+
+    /// Puts bytes in as a component.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn bytes(&self, name: &str, bytes: &[u8]) -> anyhow::Result<&Self> {
+        fs::write(self.path().join(format!("dist/{name}.wasm")), bytes)?;
+        Ok(self)
+    }
+
+    /// Writes `plugins.toml`: `[host]` with a free port, then `rest`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn config(&self, host: &str, rest: &str) -> anyhow::Result<&Self> {
+        let text = format!(
+            "[host]\nlisten = \"127.0.0.1:0\"\nstate = \"var\"\nplugins = \"dist\"\n{host}\n{rest}\n"
+        );
+        fs::write(self.path().join("plugins.toml"), text)?;
+        Ok(self)
+    }
+
+    /// The program with arguments, in this folder, with an empty environment but for the path.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn infinity(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        self.command(arguments).output().context("the program cannot be started")
+    }
+
+    /// Serves.
+    ///
+    /// # Errors
+    /// When the program ends or does not answer in time; its output is in the error.
+    pub fn serve(self) -> anyhow::Result<Host> {
+        Host::start(self)
+    }
+}
+
+/// The program, serving.
+pub struct Host {
+    folder: Folder,
+    child: Child,
+    client: Client,
+    base: String,
+}
+
+impl Host {
+    fn start(folder: Folder) -> anyhow::Result<Self> {
+        let log = fs::File::create(folder.path().join("log"))?;
+        let _ = fs::remove_file(folder.path().join("var/address"));
+        let child = folder
+            .command(&["serve"])
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?;
+        let mut host = Self {
+            folder,
+            child,
+            client,
+            base: String::new(),
+        };
+        let address = poll(Duration::from_secs(180), || {
+            if let Some(status) = host.child.try_wait().ok().flatten() {
+                return Some(Err(anyhow::anyhow!("it ended with {status}: {}", host.log())));
+            }
+            let address = fs::read_to_string(host.path().join("var/address")).ok()?;
+            (!address.is_empty()).then_some(Ok(address))
+        });
+        host.base = format!("http://{}", address.context("it did not listen in time")??);
+        Ok(host)
+    }
+
+    /// Ends the program with SIGKILL and serves again on the same folder.
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub fn kill_and_restart(mut self) -> anyhow::Result<Self> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let folder = std::mem::replace(&mut self.folder, Folder::new()?);
+        drop(self);
+        Self::start(folder)
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its folder, for running the program beside it.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path().join("log")).unwrap_or_default()
+    }
+
+    /// The URL of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The address, `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    /// A client with patience.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// `GET`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn get(&self, path: &str) -> anyhow::Result<Response> {
+        Ok(self.client.get(self.url(path)).send()?)
+    }
+
+    /// `GET` with a JSON answer of a success.
+    ///
+    /// # Errors
+    /// When the answer is something else.
+    pub fn json(&self, path: &str) -> anyhow::Result<Value> {
+        let response = self.get(path)?;
+        let status = response.status();
+        let text = response.text()?;
+        ensure!(status.is_success(), "GET {path}: {status}: {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Starts a run and waits for its end.
+    ///
+    /// # Errors
+    /// When it is not started or does not end in time.
+    pub fn run(&self, agent: &str, input: &Value) -> anyhow::Result<Value> {
+        let response = self
+            .client
+            .post(self.url(&format!("/v1/agents/{agent}/runs?wait=90s")))
+            .json(input)
+            .send()?;
+        let status = response.status();
+        let text = response.text()?;
+        ensure!(status.is_success(), "POST run of {agent}: {status}: {text}");
+        let run: Value = serde_json::from_str(&text)?;
+        ensure!(run["state"] == "ended", "the run did not end in time: {run}");
+        Ok(run)
+    }
+
+    /// The report of a run.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn report(&self, run: &Value) -> anyhow::Result<Value> {
+        let Some(id) = run["id"].as_str() else {
+            bail!("the run has no id: {run}");
+        };
+        self.json(&format!("/v1/runs/{id}/report"))
+    }
+
+    /// Asks it to stop and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn stop(mut self) -> anyhow::Result<ExitStatus> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        poll(PATIENCE, || self.child.try_wait().ok().flatten()).context("it did not stop in time")
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again until there is an answer or the time is over.
+pub fn poll<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if began.elapsed() > patience {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
