@@ -134,7 +134,6 @@ impl App {
     }
 
     /// The routes over this host.
-    #[must_use]
     pub fn router(self: &Arc<Self>) -> axum::Router {
         api::router(Arc::clone(self) as Arc<dyn ControlPlane>)
     }
@@ -212,7 +211,10 @@ impl App {
             async move { stopping.cancelled().await }
         }));
         shutdown.await;
-        tracing::info!("stopping: runs in progress may end within {} s", DRAIN.as_secs());
+        tracing::info!(
+            "stopping: runs in progress may end within {} s",
+            DRAIN.as_secs()
+        );
         stopping.cancel();
         snapshots.abort();
         self.runtime.stop(DRAIN).await;
@@ -283,9 +285,10 @@ impl App {
             autonomy: config.autonomy.as_str().to_owned(),
             grants: grants(config),
             limits: config.limits.clone(),
-            next_at: config.every.filter(|_| config.enabled).map(|every| {
-                schedule::next_moment(past.last_moment, every, Timestamp::now())
-            }),
+            next_at: config
+                .every
+                .filter(|_| config.enabled)
+                .map(|every| schedule::next_moment(past.last_moment, every, Timestamp::now())),
             input_schema: agent.input_schema(),
             state: match self.runtime.agent_state(config.name.as_str()) {
                 BadgeState::Paused => api::AgentState::Paused,
@@ -375,21 +378,24 @@ impl ControlPlane for App {
             idempotency_key: request.idempotency_key,
             scheduled_at: Timestamp::now(),
         };
-        self.runtime.start(start).await.map_err(|error| match error {
-            runtime::StartError::UnknownAgent { nearest, .. } => {
-                api::StartError::UnknownAgent { nearest }
-            }
-            runtime::StartError::Disabled(_) => api::StartError::Disabled,
-            runtime::StartError::InvalidInput { pointer, message } => {
-                api::StartError::InvalidInput { pointer, message }
-            }
-            runtime::StartError::QueueFull(_) => api::StartError::QueueFull,
-            runtime::StartError::Stopping => api::StartError::Stopping,
-            runtime::StartError::Store(StoreError::Duplicate { run }) => {
-                api::StartError::Duplicate(run)
-            }
-            runtime::StartError::Store(error) => api::StartError::Store(error),
-        })
+        self.runtime
+            .start(start)
+            .await
+            .map_err(|error| match error {
+                runtime::StartError::UnknownAgent { nearest, .. } => {
+                    api::StartError::UnknownAgent { nearest }
+                }
+                runtime::StartError::Disabled(_) => api::StartError::Disabled,
+                runtime::StartError::InvalidInput { pointer, message } => {
+                    api::StartError::InvalidInput { pointer, message }
+                }
+                runtime::StartError::QueueFull(_) => api::StartError::QueueFull,
+                runtime::StartError::Stopping => api::StartError::Stopping,
+                runtime::StartError::Store(StoreError::Duplicate { run }) => {
+                    api::StartError::Duplicate(run)
+                }
+                runtime::StartError::Store(error) => api::StartError::Store(error),
+            })
     }
 
     async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<Run>, StoreError> {

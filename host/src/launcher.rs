@@ -3,7 +3,7 @@
 
 use crate::app::{ADDRESS_FILE, App, Options};
 use crate::cli::{
-    Client, CliError, GlobalOptions, Launcher, PolicyAnswer, PolicyEvalOptions, PolicyTest,
+    CliError, Client, GlobalOptions, Launcher, PolicyAnswer, PolicyEvalOptions, PolicyTest,
     PolicyTestOptions, PolicyTestOutcome, ServeOptions,
 };
 use crate::config::{self, Config, Overrides};
@@ -56,12 +56,8 @@ fn failed(error: &anyhow::Error) -> CliError {
 }
 
 fn load(global: &GlobalOptions, overrides: &Overrides) -> Result<Config, CliError> {
-    config::load(
-        &global.config,
-        &|name| std::env::var(name).ok(),
-        overrides,
-    )
-    .map_err(|errors| CliError::Config(Box::new(errors)))
+    config::load(&global.config, &|name| std::env::var(name).ok(), overrides)
+        .map_err(|errors| CliError::Config(Box::new(errors)))
 }
 
 /// Starts the log on standard error.
@@ -80,7 +76,10 @@ fn log(default: &str, color: bool) {
 fn greeting(app: &App, address: std::net::SocketAddr) -> String {
     use std::fmt::Write as _;
     let registry = app.registry();
-    let mut text = format!("infinity {} serves on http://{address}\n\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!(
+        "infinity {} serves on http://{address}\n\n",
+        env!("CARGO_PKG_VERSION")
+    );
     for (name, agent) in &registry.agents {
         let when = match (&agent.loaded, agent.config.every) {
             _ if !agent.config.enabled => "disabled".to_owned(),
@@ -93,7 +92,13 @@ fn greeting(app: &App, address: std::net::SocketAddr) -> String {
     if let Some(name) = registry
         .agents
         .iter()
-        .find(|(_, agent)| agent.loaded.is_ok() && agent.plugin.as_ref().is_some_and(|plugin| plugin.name != "badge"))
+        .find(|(_, agent)| {
+            agent.loaded.is_ok()
+                && agent
+                    .plugin
+                    .as_ref()
+                    .is_some_and(|plugin| plugin.name != "badge")
+        })
         .map(|(name, _)| name)
     {
         let _ = write!(
@@ -292,16 +297,24 @@ fn read(file: &Path) -> Result<Vec<u8>, CliError> {
         message,
         hint: hint.map(str::to_owned),
     };
-    let metadata = std::fs::metadata(file)
-        .map_err(|error| input(format!("`{}` cannot be read: {error}", file.display()), None))?;
+    let metadata = std::fs::metadata(file).map_err(|error| {
+        input(
+            format!("`{}` cannot be read: {error}", file.display()),
+            None,
+        )
+    })?;
     if metadata.len() > COMPONENT_MAX_BYTES || !metadata.is_file() {
         return Err(input(
             format!("`{}` is no file of at most 128 MiB", file.display()),
             None,
         ));
     }
-    std::fs::read(file)
-        .map_err(|error| input(format!("`{}` cannot be read: {error}", file.display()), None))
+    std::fs::read(file).map_err(|error| {
+        input(
+            format!("`{}` cannot be read: {error}", file.display()),
+            None,
+        )
+    })
 }
 
 /// The policy plugin with a set of policies, in a sandbox of its own.
@@ -436,7 +449,11 @@ fn tree_inputs(tree: &Path) -> Result<Vec<Value>, CliError> {
         let full = tree.join(path);
         let small = std::fs::symlink_metadata(&full)
             .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= TREE_FILE_MAX_BYTES);
-        let content = if small { std::fs::read(&full).ok() } else { None };
+        let content = if small {
+            std::fs::read(&full).ok()
+        } else {
+            None
+        };
         // What is no text has no lines to judge.
         let Some(text) = content.and_then(|content| String::from_utf8(content).ok()) else {
             continue;

@@ -196,7 +196,10 @@ fn find(folder: &Path) -> BTreeMap<String, Arc<Plugin>> {
     let mut files: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "wasm")
+        })
         .collect();
     files.sort();
     for file in files.into_iter().take(PLUGINS_MAX) {
@@ -290,9 +293,7 @@ async fn build_agent(
                 }
             ),
         )),
-        (Some(_), None) if !agent.enabled => {
-            Err(Refusal::new("disabled", "the agent is disabled"))
-        }
+        (Some(_), None) if !agent.enabled => Err(Refusal::new("disabled", "the agent is disabled")),
         (Some(plugin), None) => load(agent, plugin, surroundings).await,
     };
     Agent {
@@ -511,8 +512,8 @@ pub fn policy_files(folder: &Path) -> Result<Vec<InitFile>, Refusal> {
                     "it holds more than 16 MiB or 2,000 files of policies",
                 ));
             }
-            let content =
-                std::fs::read_to_string(&path).map_err(|error| refuse(&path, &error.to_string()))?;
+            let content = std::fs::read_to_string(&path)
+                .map_err(|error| refuse(&path, &error.to_string()))?;
             let relative = path.strip_prefix(folder).unwrap_or(&path);
             files.push(InitFile {
                 path: relative.to_string_lossy().into_owned(),

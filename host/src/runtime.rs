@@ -224,13 +224,15 @@ impl Runtime {
         if !agent.config.enabled {
             return Err(StartError::Disabled(start.agent));
         }
-        if let Some(schema) = &agent.input {
-            if let Some(mistake) = schema.iter_errors(&start.input).next() {
-                return Err(StartError::InvalidInput {
-                    pointer: mistake.instance_path().to_string(),
-                    message: mistake.to_string(),
-                });
-            }
+        let mistake = agent
+            .input
+            .as_ref()
+            .and_then(|schema| schema.iter_errors(&start.input).next());
+        if let Some(mistake) = mistake {
+            return Err(StartError::InvalidInput {
+                pointer: mistake.instance_path().to_string(),
+                message: mistake.to_string(),
+            });
         }
         let Ok(waiting) = Arc::clone(&self.queue).try_acquire_owned() else {
             return Err(StartError::QueueFull(self.queue_size));
@@ -377,10 +379,14 @@ impl Runtime {
             tracing::warn!(run.id = %id, "that run {id} is in progress could not be recorded: {error}");
         }
         loop {
-            let lines = meter.take_log();
-            if !lines.is_empty() {
-                if let Err(error) = self.store.append_log(id, lines).await {
-                    tracing::warn!(run.id = %id, "log lines of run {id} could not be recorded: {error}");
+            // Forgotten only when they are stored: this future is dropped wherever it is when the run ends, and the store passes over what it has already.
+            let lines = meter.peek_log(None);
+            if let Some(last) = lines.last().map(|line| line.seq) {
+                match self.store.append_log(id, lines).await {
+                    Ok(()) => meter.forget_log(last),
+                    Err(error) => {
+                        tracing::warn!(run.id = %id, "log lines of run {id} could not be recorded: {error}");
+                    }
                 }
             }
             tokio::time::sleep(RUNNING_ROW_AFTER).await;
@@ -439,7 +445,10 @@ impl Runtime {
                         return CallEnd::stopped(Stop {
                             outcome: Outcome::Failed,
                             reason: Some("repository".into()),
-                            message: format!("the checkout for `{}` could not be made: {error}", checkout.guest),
+                            message: format!(
+                                "the checkout for `{}` could not be made: {error}",
+                                checkout.guest
+                            ),
                             hint: None,
                             backtrace: Vec::new(),
                         });
@@ -632,12 +641,8 @@ impl Runtime {
             let live = self.live_runs().get(&id).cloned()?;
             live.ended.subscribe()
         };
-        let run = tokio::time::timeout(timeout, ended.wait_for(Option::is_some))
-            .await
-            .ok()?
-            .ok()?
-            .clone();
-        run
+        let ended = tokio::time::timeout(timeout, ended.wait_for(Option::is_some));
+        ended.await.ok()?.ok()?.clone()
     }
 
     /// Ends a live run; `false` when it does not live here.
@@ -757,7 +762,11 @@ fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec<Artifact>)
                 ended(outcome, None, None);
                 run.summary = Some(report.summary.clone());
             }
-            Err(message) => ended(Outcome::Failed, Some("invalid_output".into()), Some(message)),
+            Err(message) => ended(
+                Outcome::Failed,
+                Some("invalid_output".into()),
+                Some(message),
+            ),
         },
         Ok(Answer::Failure(failure)) => {
             let (reason, message) = match failure {
@@ -870,7 +879,13 @@ mod tests {
             deployed: true,
         };
         assert_eq!(detect(all), BadgeState::Paused);
-        assert_eq!(detect(Facts { paused: false, ..all }), BadgeState::Error);
+        assert_eq!(
+            detect(Facts {
+                paused: false,
+                ..all
+            }),
+            BadgeState::Error
+        );
         let generating = Facts {
             paused: false,
             error: false,

@@ -309,7 +309,9 @@ impl LocalSandbox {
     /// Where guests run.
     #[must_use]
     pub fn handle(&self) -> Option<tokio::runtime::Handle> {
-        self.runtime.as_ref().map(|runtime| runtime.handle().clone())
+        self.runtime
+            .as_ref()
+            .map(|runtime| runtime.handle().clone())
     }
 
     fn linker(&self, kind: EngineKind) -> wasmtime::Result<Arc<Linker<RunState>>> {
@@ -365,8 +367,8 @@ impl LocalSandbox {
             .await?;
         let fault = |error: wasmtime::Error| LoadError::Host(error.into());
         let engine = self.engines.get(kind).map_err(fault)?;
-        let component = deserialize(engine, &code)
-            .map_err(|error| LoadError::Refused(format!("{error:#}")))?;
+        let component =
+            deserialize(engine, &code).map_err(|error| LoadError::Refused(format!("{error:#}")))?;
         let linker = self.linker(kind).map_err(fault)?;
         let pre = linker
             .instantiate_pre(&component)
@@ -441,7 +443,11 @@ impl Sandbox for LocalSandbox {
         let init = request.init.clone().filter(|_| wants_snapshot);
         // A snapshot that is in the cache is used at once; otherwise the plain form serves until it is made.
         let cached = match &init {
-            Some(init) if self.compiler.cached(&request.digest, request.fuel, Some(init)) => {
+            Some(init)
+                if self
+                    .compiler
+                    .cached(&request.digest, request.fuel, Some(init)) =>
+            {
                 Some(init.as_ref())
             }
             _ => None,
@@ -459,9 +465,7 @@ impl Sandbox for LocalSandbox {
     }
 
     async fn prepare(&self, loaded: &Arc<Loaded>) -> Result<(), LoadError> {
-        if loaded.snapshot()
-            || !loaded.request.snapshot
-            || loaded.variant.load().prepared.is_none()
+        if loaded.snapshot() || !loaded.request.snapshot || loaded.variant.load().prepared.is_none()
         {
             return Ok(());
         }
@@ -675,18 +679,20 @@ async fn inside(
         timing.instantiate = instantiate.unwrap_or(timing.instantiate);
     };
     set(None, Some(began.elapsed()));
-    let answer = match instance {
+    match instance {
         Ok(instance) => {
             let answer = answer(&mut store, &variant, &instance, init, call).await;
             if variant.kind == EngineKind::Fuel {
                 let left = store.get_fuel().unwrap_or(0);
-                set(meter.budget.fuel.map(|fuel| fuel.saturating_sub(left)), None);
+                set(
+                    meter.budget.fuel.map(|fuel| fuel.saturating_sub(left)),
+                    None,
+                );
             }
             answer
         }
         Err(error) => Err(error),
-    };
-    answer
+    }
 }
 
 /// Puts all limits on a store before anything of the guest runs.

@@ -155,7 +155,10 @@ mod tests {
             last = Some(moment);
         }
         for pair in moments.windows(2) {
-            assert_eq!(pair[1].duration_since(pair[0]), SignedDuration::from_hours(1));
+            assert_eq!(
+                pair[1].duration_since(pair[0]),
+                SignedDuration::from_hours(1)
+            );
         }
     }
 }

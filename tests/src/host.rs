@@ -30,7 +30,11 @@ fn target() -> PathBuf {
 #[must_use]
 pub fn binary() -> PathBuf {
     let binary = target().join("release/infinity");
-    assert!(binary.exists(), "`{}` is missing: run `cargo xtask test`", binary.display());
+    assert!(
+        binary.exists(),
+        "`{}` is missing: run `cargo xtask test`",
+        binary.display()
+    );
     binary
 }
 
@@ -41,7 +45,11 @@ pub fn binary() -> PathBuf {
 #[must_use]
 pub fn component(name: &str) -> PathBuf {
     let file = target().join(format!("wasm32-wasip2/guest/{name}.wasm"));
-    assert!(file.exists(), "`{}` is missing: run `cargo xtask test`", file.display());
+    assert!(
+        file.exists(),
+        "`{}` is missing: run `cargo xtask test`",
+        file.display()
+    );
     file
 }
 
@@ -56,7 +64,9 @@ impl Folder {
     /// # Errors
     /// When it cannot be made.
     pub fn new() -> anyhow::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("infinity-test-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("infinity-test-")
+            .tempdir()?;
         fs::create_dir(directory.path().join("dist"))?;
         Ok(Self { directory })
     }
@@ -72,7 +82,10 @@ impl Folder {
     /// # Errors
     /// When it cannot be copied.
     pub fn component(&self, built: &str, name: &str) -> anyhow::Result<&Self> {
-        fs::copy(component(built), self.path().join(format!("dist/{name}.wasm")))?;
+        fs::copy(
+            component(built),
+            self.path().join(format!("dist/{name}.wasm")),
+        )?;
         Ok(self)
     }
 
@@ -115,7 +128,9 @@ impl Folder {
     /// # Errors
     /// When it cannot be started.
     pub fn infinity(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        self.command(arguments).output().context("the program cannot be started")
+        self.command(arguments)
+            .output()
+            .context("the program cannot be started")
     }
 
     /// Serves.
@@ -144,7 +159,10 @@ impl Host {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?;
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(120))
+            .build()?;
         let mut host = Self {
             folder,
             child,
@@ -153,7 +171,10 @@ impl Host {
         };
         let address = poll(Duration::from_secs(180), || {
             if let Some(status) = host.child.try_wait().ok().flatten() {
-                return Some(Err(anyhow::anyhow!("it ended with {status}: {}", host.log())));
+                return Some(Err(anyhow::anyhow!(
+                    "it ended with {status}: {}",
+                    host.log()
+                )));
             }
             let address = fs::read_to_string(host.path().join("var/address")).ok()?;
             (!address.is_empty()).then_some(Ok(address))
@@ -250,7 +271,10 @@ impl Host {
         let text = response.text()?;
         ensure!(status.is_success(), "POST run of {agent}: {status}: {text}");
         let run: Value = serde_json::from_str(&text)?;
-        ensure!(run["state"] == "ended", "the run did not end in time: {run}");
+        ensure!(
+            run["state"] == "ended",
+            "the run did not end in time: {run}"
+        );
         Ok(run)
     }
 

@@ -11,7 +11,15 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<ExitCode>
     build::host(root)?;
     let mut command = cargo(root);
     command.args([
-        "run", "--release", "--locked", "--quiet", "--package", "infinity-tests", "--bin", "bench", "--",
+        "run",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--package",
+        "infinity-tests",
+        "--bin",
+        "bench",
+        "--",
     ]);
     command.args(arguments);
     checked("the benches", &mut command)?;

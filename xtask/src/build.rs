@@ -32,7 +32,11 @@ fn install_target(root: &Path) -> anyhow::Result<()> {
         .output()
         .context("`rustc` cannot be started; install it with rustup")?;
     let sysroot = String::from_utf8_lossy(&sysroot.stdout).trim().to_owned();
-    if Path::new(&sysroot).join("lib/rustlib").join(TARGET).exists() {
+    if Path::new(&sysroot)
+        .join("lib/rustlib")
+        .join(TARGET)
+        .exists()
+    {
         return Ok(());
     }
     say(&format!("installing the target {TARGET}"));
@@ -50,7 +54,13 @@ fn install_target(root: &Path) -> anyhow::Result<()> {
 pub(crate) fn host(root: &Path) -> anyhow::Result<()> {
     say("building the host (the first time takes about fifteen minutes on two cores)");
     let mut command = cargo(root);
-    command.args(["build", "--release", "--locked", "--package", "infinity-host"]);
+    command.args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "infinity-host",
+    ]);
     checked("building the host", &mut command)
 }
 
@@ -59,7 +69,14 @@ pub(crate) fn components(root: &Path, tests: bool) -> anyhow::Result<()> {
     install_target(root)?;
     say("building the plugins");
     let mut command = cargo(root);
-    command.args(["build", "--profile", "guest", "--locked", "--target", TARGET]);
+    command.args([
+        "build",
+        "--profile",
+        "guest",
+        "--locked",
+        "--target",
+        TARGET,
+    ]);
     for package in PLUGINS {
         command.args(["--package", package]);
     }
@@ -71,7 +88,10 @@ pub(crate) fn components(root: &Path, tests: bool) -> anyhow::Result<()> {
     let dist = root.join("plugins/dist");
     fs::create_dir_all(&dist)?;
     for package in PLUGINS {
-        place(&built.join(format!("{package}.wasm")), &dist.join(format!("{package}.wasm")))?;
+        place(
+            &built.join(format!("{package}.wasm")),
+            &dist.join(format!("{package}.wasm")),
+        )?;
     }
     Ok(())
 }

@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Says something to the person who waits.
-#[expect(clippy::print_stderr, reason = "the one place of this crate that prints")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place of this crate that prints"
+)]
 pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }

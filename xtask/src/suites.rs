@@ -20,7 +20,10 @@ pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Resu
     if arguments.is_empty() {
         policies(root)?;
     }
-    say(&format!("all suites passed in {} s", began.elapsed().as_secs()));
+    say(&format!(
+        "all suites passed in {} s",
+        began.elapsed().as_secs()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -32,10 +35,20 @@ fn policies(root: &Path) -> anyhow::Result<()> {
         command
     };
     say("running the policies' tests");
-    checked("the policies' tests", infinity().args(["policy", "test", "policies"]))?;
+    checked(
+        "the policies' tests",
+        infinity().args(["policy", "test", "policies"]),
+    )?;
     say("looking for secrets in the tracked files");
     checked(
         "the secrets rule",
-        infinity().args(["policy", "eval", "--package", "github.commit.secrets", "--tree", "."]),
+        infinity().args([
+            "policy",
+            "eval",
+            "--package",
+            "github.commit.secrets",
+            "--tree",
+            ".",
+        ]),
     )
 }

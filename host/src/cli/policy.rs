@@ -2,9 +2,8 @@
 
 use super::output::printable;
 use super::{
-    PolicyAnswer,
-    CliError, Done, EXIT_FAILED, GlobalOptions, Launcher, Output, PolicyEvalOptions, PolicyTest,
-    PolicyTestOptions, PolicyTestOutcome,
+    CliError, Done, EXIT_FAILED, GlobalOptions, Launcher, Output, PolicyAnswer, PolicyEvalOptions,
+    PolicyTest, PolicyTestOptions, PolicyTestOutcome,
 };
 use crate::sandbox::call::Decision;
 use clap::{Args, Subcommand};
@@ -102,8 +101,14 @@ fn decided(decision: &Decision, output: &Output) -> u8 {
         output.value(&json!(decision));
         return code;
     }
-    let denials = decision.denials.iter().map(|violation| ("denied", violation));
-    let warnings = decision.warnings.iter().map(|violation| ("warning", violation));
+    let denials = decision
+        .denials
+        .iter()
+        .map(|violation| ("denied", violation));
+    let warnings = decision
+        .warnings
+        .iter()
+        .map(|violation| ("warning", violation));
     for (word, violation) in denials.chain(warnings) {
         let mut place = String::new();
         if let Some(path) = &violation.path {
@@ -122,7 +127,11 @@ fn decided(decision: &Decision, output: &Output) -> u8 {
     }
     output.line(&format!(
         "{}: {} denials, {} warnings",
-        if decision.allowed { "allowed" } else { "denied" },
+        if decision.allowed {
+            "allowed"
+        } else {
+            "denied"
+        },
         decision.denials.len(),
         decision.warnings.len()
     ));

@@ -69,7 +69,9 @@ impl Compiler {
                 .recursive(true)
                 .mode(0o700)
                 .create(directory)
-                .with_context(|| format!("the directory `{}` cannot be made", directory.display()))?;
+                .with_context(|| {
+                    format!("the directory `{}` cannot be made", directory.display())
+                })?;
             fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
         }
         // What an interrupted compilation left; a younger one may be another process's, at work.
@@ -248,9 +250,9 @@ impl Compiler {
             || said.contains("Cannot allocate memory")
             || said.contains("ENOMEM");
         match status.signal() {
-            Some(signal) if signal == rustix::process::Signal::XCPU.as_raw() => {
-                LoadError::Limit(format!("took more than {} s of CPU time", self.cpu.as_secs()))
-            }
+            Some(signal) if signal == rustix::process::Signal::XCPU.as_raw() => LoadError::Limit(
+                format!("took more than {} s of CPU time", self.cpu.as_secs()),
+            ),
             _ if out_of_memory => LoadError::Limit(format!(
                 "needed more than {} bytes of memory",
                 self.memory_bytes

@@ -150,10 +150,10 @@ impl Engines {
     #[must_use]
     pub fn running(&self) -> Running {
         self.ticker.running.fetch_add(1, Ordering::SeqCst);
-        if self.ticker.asleep.swap(false, Ordering::SeqCst) {
-            if let Some(thread) = self.ticker.thread.get() {
-                thread.unpark();
-            }
+        if self.ticker.asleep.swap(false, Ordering::SeqCst)
+            && let Some(thread) = self.ticker.thread.get()
+        {
+            thread.unpark();
         }
         Running(Arc::clone(&self.ticker))
     }

@@ -254,7 +254,13 @@ impl HostDescriptor for Files<'_> {
         self.file()?;
         let answer = self
             .inner
-            .link_at(fd, old_path_flags, old_path, new_descriptor, new_path.clone())
+            .link_at(
+                fd,
+                old_path_flags,
+                old_path,
+                new_descriptor,
+                new_path.clone(),
+            )
             .await;
         self.told("link", &new_path, answer)
     }
@@ -352,12 +358,7 @@ impl HostDescriptor for Files<'_> {
         self.inner.get_type(fd).await
     }
 
-    async fn read(
-        &mut self,
-        fd: Fd,
-        len: Filesize,
-        offset: Filesize,
-    ) -> FsResult<(Vec<u8>, bool)> {
+    async fn read(&mut self, fd: Fd, len: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)> {
         self.inner.read(fd, len, offset).await
     }
 

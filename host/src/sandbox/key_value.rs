@@ -242,9 +242,7 @@ impl batch::Host for RunState {
             .sum::<usize>();
         self.meter.cross(bytes as u64)?;
         let quota = self.quota();
-        let done = space
-            .set_many(&self.capabilities.agent, pairs, quota)
-            .await;
+        let done = space.set_many(&self.capabilities.agent, pairs, quota).await;
         Ok(done.map_err(|error| self.told(error)))
     }
 

@@ -4,8 +4,8 @@
 use super::contract;
 use super::state::RunState;
 use super::{files, random, sockets};
-use wasmtime::component::{HasSelf, Linker};
 use wasmtime::Engine;
+use wasmtime::component::{HasSelf, Linker};
 
 /// Links every interface that the host knows.
 ///

@@ -309,8 +309,7 @@ impl Meter {
 
     /// A poll of the run begins on this thread.
     pub fn begin_poll(&self) {
-        self.poll_began_ns
-            .store(thread_cpu_ns(), Ordering::Relaxed);
+        self.poll_began_ns.store(thread_cpu_ns(), Ordering::Relaxed);
         self.polling.store(true, Ordering::Relaxed);
     }
 
@@ -350,14 +349,22 @@ impl Meter {
         while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
             let mut line = std::mem::take(&mut log.partial[stream as usize]);
             line.extend_from_slice(&rest[..at]);
-            log.push(&self.budget, stream.level(), &String::from_utf8_lossy(&line));
+            log.push(
+                &self.budget,
+                stream.level(),
+                &String::from_utf8_lossy(&line),
+            );
             rest = &rest[at + 1..];
         }
         for chunk in rest.chunks(LOG_LINE_MAX_BYTES) {
             log.partial[stream as usize].extend_from_slice(chunk);
             if log.partial[stream as usize].len() >= LOG_LINE_MAX_BYTES {
                 let line = std::mem::take(&mut log.partial[stream as usize]);
-                log.push(&self.budget, stream.level(), &String::from_utf8_lossy(&line));
+                log.push(
+                    &self.budget,
+                    stream.level(),
+                    &String::from_utf8_lossy(&line),
+                );
             }
         }
     }
@@ -368,7 +375,11 @@ impl Meter {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let line = std::mem::take(&mut log.partial[stream as usize]);
             if !line.is_empty() {
-                log.push(&self.budget, stream.level(), &String::from_utf8_lossy(&line));
+                log.push(
+                    &self.budget,
+                    stream.level(),
+                    &String::from_utf8_lossy(&line),
+                );
             }
         }
     }
@@ -378,6 +389,14 @@ impl Meter {
         let mut log = lock(&self.log);
         log.taken += log.lines.len() as u64;
         std::mem::take(&mut log.lines)
+    }
+
+    /// Drops the lines up to a sequence number: they are stored.
+    pub fn forget_log(&self, last: u64) {
+        let mut log = lock(&self.log);
+        let before = log.lines.len();
+        log.lines.retain(|line| line.seq > last);
+        log.taken += (before - log.lines.len()) as u64;
     }
 
     /// The lines that wait to be taken, from a sequence number on.
@@ -426,7 +445,10 @@ impl Log {
             self.truncated = true;
             (
                 "warn",
-                format!("the log is cut here: its limit is {} bytes", budget.log_bytes),
+                format!(
+                    "the log is cut here: its limit is {} bytes",
+                    budget.log_bytes
+                ),
             )
         } else {
             (level, message)
@@ -531,7 +553,11 @@ mod tests {
         meter.write_stream(Stream::Stdout, b"one\ntw");
         meter.write_stream(Stream::Stdout, b"o\nrest");
         meter.finish_streams();
-        let lines: Vec<_> = meter.take_log().into_iter().map(|line| line.message).collect();
+        let lines: Vec<_> = meter
+            .take_log()
+            .into_iter()
+            .map(|line| line.message)
+            .collect();
         assert_eq!(lines, ["one", "two", "rest"]);
     }
 }

@@ -101,7 +101,10 @@ fn judge(error: &wasmtime::Error, meter: &Meter) -> Stop {
         error.downcast_ref::<ResourceTableError>(),
         Some(ResourceTableError::Full)
     );
-    if full || text.contains("handle limit exceeded") || text.contains("resource table has no free keys") {
+    if full
+        || text.contains("handle limit exceeded")
+        || text.contains("resource table has no free keys")
+    {
         return Stop::limited(
             Limit::Handles,
             format!("holds more than {} handles", meter.budget.handles),
@@ -218,9 +221,15 @@ mod tests {
     #[test]
     fn shortens_source_paths_to_what_the_author_knows() {
         let check = |path, expected| assert_eq!(short(path), expected);
-        check("/build/x/plugins/policy/src/engine.rs", "policy/src/engine.rs");
+        check(
+            "/build/x/plugins/policy/src/engine.rs",
+            "policy/src/engine.rs",
+        );
         check("src/lib.rs", "src/lib.rs");
-        check("/rustc/abc/library/std/src/panicking.rs", "std/src/panicking.rs");
+        check(
+            "/rustc/abc/library/std/src/panicking.rs",
+            "std/src/panicking.rs",
+        );
         check("lib.rs", "lib.rs");
     }
 }

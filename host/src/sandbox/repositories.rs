@@ -150,10 +150,7 @@ impl wit::Host for RunState {
             Ok(repository) => repository,
             Err(error) => return Ok(Err(error)),
         };
-        let files = repository
-            .diff(base.as_deref(), &head)
-            .await
-            .map_err(told);
+        let files = repository.diff(base.as_deref(), &head).await.map_err(told);
         Ok(files.map(|files| {
             files
                 .into_iter()

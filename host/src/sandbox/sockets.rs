@@ -68,10 +68,7 @@ impl tcp_create_socket::Host for NoSockets {
 }
 
 impl udp_create_socket::Host for NoSockets {
-    async fn create_udp_socket(
-        &mut self,
-        _: IpAddressFamily,
-    ) -> SocketResult<Resource<UdpSocket>> {
+    async fn create_udp_socket(&mut self, _: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
         Err(self.deny("create a UDP socket".into()))
     }
 }
@@ -102,10 +99,7 @@ impl ip_name_lookup::HostResolveAddressStream for NoSockets {
         Err(wasmtime::Error::msg("no look-up is in progress"))
     }
 
-    fn drop(
-        &mut self,
-        _: Resource<ip_name_lookup::ResolveAddressStream>,
-    ) -> wasmtime::Result<()> {
+    fn drop(&mut self, _: Resource<ip_name_lookup::ResolveAddressStream>) -> wasmtime::Result<()> {
         Ok(())
     }
 }

@@ -83,8 +83,8 @@ pub fn work(job: &Path) -> anyhow::Result<Answer> {
             }
         }
     }
-    let compiled = Engine::new(&config(job.kind, 1))
-        .and_then(|engine| engine.precompile_component(&bytes));
+    let compiled =
+        Engine::new(&config(job.kind, 1)).and_then(|engine| engine.precompile_component(&bytes));
     match compiled {
         Ok(code) => {
             std::fs::write(&job.output, code)?;

@@ -254,7 +254,10 @@ mod tests {
             Some(("https", "a.example", "/x?y=1")),
         );
         check("http://a.example", Some(("http", "a.example", "/")));
-        check("http://a.example:8080", Some(("http", "a.example:8080", "/")));
+        check(
+            "http://a.example:8080",
+            Some(("http", "a.example:8080", "/")),
+        );
         check("http://a.example?q", Some(("http", "a.example", "?q")));
         check("ftp://a.example/", None);
         check("https:///x", None);

@@ -24,9 +24,7 @@ pub fn optional<T: DeserializeOwned>(key: &str) -> Result<Option<T>, Failure> {
         return Ok(None);
     };
     serde_json::from_str(&text)
-        .or_else(|first| {
-            serde_json::from_value(serde_json::Value::String(text)).map_err(|_| first)
-        })
+        .or_else(|first| serde_json::from_value(serde_json::Value::String(text)).map_err(|_| first))
         .map(Some)
         .map_err(|error| {
             Failure::InvalidInput(format!("setting `{key}` has the wrong type: {error}"))
