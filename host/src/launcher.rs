@@ -40,7 +40,24 @@ const TREE_PART_BYTES: usize = 2 * 1024 * 1024;
 const TREE_FILE_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The command line's launcher.
-pub struct Program;
+#[derive(Default)]
+pub struct Program {
+    /// The host that was made for a single command.
+    app: tokio::sync::Mutex<Option<Arc<App>>>,
+}
+
+impl Program {
+    /// Closes the host that was made for a single command, if one was.
+    ///
+    /// # Errors
+    /// When the last writes fail.
+    pub async fn close(&self) -> anyhow::Result<()> {
+        match self.app.lock().await.take() {
+            Some(app) => app.close().await,
+            None => Ok(()),
+        }
+    }
+}
 
 fn failed(error: &anyhow::Error) -> CliError {
     let hint = match error.downcast_ref::<StoreError>() {
@@ -121,7 +138,9 @@ impl Launcher for Program {
             .await
             .map_err(|error| failed(&error))?;
         app.begin().await.map_err(|error| failed(&error))?;
-        Ok(Client::local(app.router()))
+        let client = Client::local(app.router());
+        *self.app.lock().await = Some(app);
+        Ok(client)
     }
 
     async fn serve(&self, global: &GlobalOptions, options: &ServeOptions) -> Result<(), CliError> {

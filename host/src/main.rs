@@ -24,7 +24,17 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(infinity::cli::execute(cli, &Program));
+    let program = Program::default();
+    let code = runtime.block_on(async {
+        let code = infinity::cli::execute(cli, &program).await;
+        match program.close().await {
+            Ok(()) => code,
+            Err(error) => {
+                infinity::diagnostics::error(&format!("{error:#}"), None);
+                ExitCode::FAILURE
+            }
+        }
+    });
     // A blocking call that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code

@@ -12,7 +12,7 @@ use crate::sandbox::call::{
     Answer, BadgeRequest, BadgeState, BadgeStyle, Call, GuestFailure, GuestReport, Invocation,
 };
 use crate::sandbox::files::Directory;
-use crate::sandbox::meter::Meter;
+use crate::sandbox::meter::{Meter, escape};
 use crate::sandbox::{CallEnd, Job, Loaded, Sandbox, Stop, digest};
 use crate::store::{Store, StoreError};
 use arc_swap::ArcSwap;
@@ -750,7 +750,7 @@ fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec<Artifact>)
         Ok(Answer::Report(guest)) => match output(&guest) {
             Ok(output) => {
                 report.passed = Some(guest.passed);
-                report.summary = guest.summary.chars().take(SUMMARY_MAX).collect();
+                report.summary = plain(&guest.summary);
                 report.output = output;
                 report.findings = guest.findings;
                 report.effects = guest.effects;
@@ -774,10 +774,10 @@ fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec<Artifact>)
                 GuestFailure::Unavailable(message) => ("unavailable", message),
                 GuestFailure::Other(message) => ("error", message),
             };
-            ended(Outcome::Failed, Some(reason.into()), Some(message));
+            ended(Outcome::Failed, Some(reason.into()), Some(plain(&message)));
         }
         Ok(Answer::Error(message)) => {
-            ended(Outcome::Failed, Some("error".into()), Some(message));
+            ended(Outcome::Failed, Some("error".into()), Some(plain(&message)));
         }
         Ok(_) => ended(
             Outcome::HostError,
@@ -810,6 +810,12 @@ fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec<Artifact>)
     run.state = RunState::Ended;
     run.ended_at = Some(Timestamp::now());
     (report, end.artifacts)
+}
+
+/// A guest's sentence as lists show it: one inert line of bounded length.
+fn plain(text: &str) -> String {
+    let cut: String = text.chars().take(SUMMARY_MAX).collect();
+    escape(&cut)
 }
 
 fn output(guest: &GuestReport) -> Result<Option<Value>, String> {

@@ -711,6 +711,7 @@ fn guard(
     store.set_epoch_deadline(1);
     let checked = Arc::clone(meter);
     store.epoch_deadline_callback(move |_| {
+        checked.forget_interruption();
         checked.check_cpu()?;
         Ok(UpdateDeadline::YieldCustom(
             1,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// Runs the benches named in the arguments, or all.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<ExitCode> {
     build::components(root, true)?;
-    build::host(root)?;
+    build::workspace(root)?;
     let mut command = cargo(root);
     command.args([
         "run",

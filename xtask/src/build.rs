@@ -64,6 +64,14 @@ pub(crate) fn host(root: &Path) -> anyhow::Result<()> {
     checked("building the host", &mut command)
 }
 
+/// Builds the host's program with the features that the whole workspace asks of its libraries, so that the tests, built next, share every one of them.
+pub(crate) fn workspace(root: &Path) -> anyhow::Result<()> {
+    say("building the workspace (the first time takes about twenty minutes on two cores)");
+    let mut command = cargo(root);
+    command.args(["build", "--release", "--locked", "--workspace", "--bins"]);
+    checked("building the workspace", &mut command)
+}
+
 /// Builds components and copies the shipped ones to `plugins/dist`.
 pub(crate) fn components(root: &Path, tests: bool) -> anyhow::Result<()> {
     install_target(root)?;

@@ -10,7 +10,7 @@ use std::time::Instant;
 pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     build::components(root, true)?;
-    build::host(root)?;
+    build::workspace(root)?;
     let mut tests = cargo(root);
     tests.args(["test", "--release", "--locked", "--workspace"]);
     tests.args(arguments);

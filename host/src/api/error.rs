@@ -2,7 +2,7 @@
 //!
 //! A problem with status 500 or above never carries what went wrong inside; that goes to the log, once, with the request's id.
 //! [`ApiError::into_response`] leaves the problem in the response's extensions: the request's id is known only to the outermost layer
-//! ([`super::envelope`]), which writes the body.
+//! (`envelope`), which writes the body.
 
 use super::{BadgeError, CancelError, StartError};
 use crate::store::StoreError;

@@ -34,6 +34,9 @@ const STDERR_MAX_BYTES: usize = 16 * 1024;
 /// The work of a compilation is left over when it is this old: no compilation may take so long.
 const LEFT_OVER_AFTER: Duration = Duration::from_secs(6 * 3600);
 
+/// What the cache may hold, in bytes; the oldest go first. A CPython component takes about 100 MiB.
+const CACHE_MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
 const TAG_BYTES: usize = 32;
 
 /// Compiled code.
@@ -84,6 +87,7 @@ impl Compiler {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
+        trim(&cache)?;
         Ok(Self {
             key: key(&state.join("cache.key"))?,
             cache,
@@ -274,6 +278,27 @@ fn signed(name: &[u8], code: &[u8]) -> Vec<u8> {
     signed.push(0);
     signed.extend_from_slice(code);
     signed
+}
+
+/// Removes the oldest files of the cache until what is left fits.
+fn trim(cache: &Path) -> anyhow::Result<()> {
+    let mut files: Vec<_> = fs::read_dir(cache)?
+        .flatten()
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok()?;
+            Some((metadata.modified().ok()?, metadata.len(), entry.path()))
+        })
+        .collect();
+    files.sort();
+    let mut sum: u64 = files.iter().map(|(_, size, _)| size).sum();
+    for (_, size, path) in files {
+        if sum <= CACHE_MAX_BYTES {
+            break;
+        }
+        fs::remove_file(&path)?;
+        sum -= size;
+    }
+    Ok(())
 }
 
 /// The cache's key, made at the first start.

@@ -168,6 +168,11 @@ impl Meter {
         Ok(())
     }
 
+    /// The engine's own interruption at an epoch tick passes through the same hook as a call; it is none.
+    pub fn forget_interruption(&self) {
+        self.host_calls.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// The host call is over.
     pub fn leave_host(&self) {
         if let Some(entered) = lock(&self.host_entered).take() {

@@ -1,1 +1,74 @@
-fn main() {}
+//! The benches: each measures one promise against a named peer in the same process and the same minutes, and prints the ratio beside its aim.
+//!
+//! Absolute times belong to a machine, ratios travel: so every figure stands beside its peer's, rounds of both take turns, and nothing here fails because
+//! something was slow. `bench [sandbox|runs|policy] [--json]`; all three without a name. Tables for people, `--json` for programs, progress on standard error.
+
+mod machine;
+mod policy;
+mod runs;
+mod samples;
+mod sandbox;
+mod scene;
+mod table;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use std::io::Write as _;
+use table::Section;
+
+/// The benches by name.
+const NAMES: [&str; 3] = ["sandbox", "runs", "policy"];
+
+fn main() -> anyhow::Result<()> {
+    let mut wanted = Vec::new();
+    let mut as_json = false;
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--json" => as_json = true,
+            name if NAMES.contains(&name) => wanted.push(argument),
+            other => bail!(
+                "`{other}` is no bench: choose among `sandbox`, `runs` and `policy`, with `--json` for programs"
+            ),
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("host")
+        .enable_all()
+        .build()?;
+    let mut sections = Vec::new();
+    for name in NAMES {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        say(&format!("measuring `{name}`"))?;
+        let measured: Section = runtime
+            .block_on(async {
+                match name {
+                    "sandbox" => sandbox::measure().await,
+                    "runs" => runs::measure().await,
+                    _ => policy::measure().await,
+                }
+            })
+            .with_context(|| format!("the bench `{name}` could not be run"))?;
+        sections.push(measured);
+    }
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    let machine = machine::Machine::this();
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        let benches: Vec<Value> = sections.iter().map(Section::json).collect();
+        let all = json!({ "machine": machine.json(), "benches": benches });
+        writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
+    } else {
+        writeln!(out, "{}", machine.line())?;
+        for section in &sections {
+            write!(out, "\n{}", section.text())?;
+        }
+    }
+    Ok(())
+}
+
+/// Progress, for who waits.
+fn say(text: &str) -> std::io::Result<()> {
+    writeln!(std::io::stderr(), "{text}")
+}
