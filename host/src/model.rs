@@ -379,7 +379,7 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// Something that happened, as a CloudEvents 1.0 envelope.
+/// Something that happened, with the attributes of CloudEvents 1.0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// UUID version 7.

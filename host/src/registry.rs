@@ -477,6 +477,9 @@ pub fn policy_files(folder: &Path) -> Result<Vec<InitFile>, Refusal> {
             format!("`{}` cannot be used: {why}", path.display()),
         )
     };
+    // Through a handle of the folder: a link that leads out of it is an error, whoever put it there.
+    let opened = cap_std::fs::Dir::open_ambient_dir(folder, cap_std::ambient_authority())
+        .map_err(|error| refuse(folder, &error.to_string()))?;
     let mut files = Vec::new();
     let mut bytes = 0;
     let mut folders = vec![(folder.to_owned(), 0)];
@@ -512,9 +515,10 @@ pub fn policy_files(folder: &Path) -> Result<Vec<InitFile>, Refusal> {
                     "it holds more than 16 MiB or 2,000 files of policies",
                 ));
             }
-            let content = std::fs::read_to_string(&path)
-                .map_err(|error| refuse(&path, &error.to_string()))?;
             let relative = path.strip_prefix(folder).unwrap_or(&path);
+            let content = opened
+                .read_to_string(relative)
+                .map_err(|error| refuse(&path, &error.to_string()))?;
             files.push(InitFile {
                 path: relative.to_string_lossy().into_owned(),
                 content,

@@ -289,6 +289,15 @@ impl Host {
         self.json(&format!("/v1/runs/{id}/report"))
     }
 
+    /// Asks it to stop, waits for its end and gives the folder back as it left it.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn stop_and_keep(mut self) -> anyhow::Result<(ExitStatus, Folder)> {
+        let folder = std::mem::replace(&mut self.folder, Folder::new()?);
+        Ok((self.stop()?, folder))
+    }
+
     /// Asks it to stop and waits for its end.
     ///
     /// # Errors

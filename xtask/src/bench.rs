@@ -1,26 +1,16 @@
 //! Benches: builds and runs the bench program, which prints ratios against its named peers.
 
 use crate::build;
-use crate::run::{cargo, checked};
+use crate::run::checked;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 /// Runs the benches named in the arguments, or all.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<ExitCode> {
     build::components(root, true)?;
     build::workspace(root)?;
-    let mut command = cargo(root);
-    command.args([
-        "run",
-        "--release",
-        "--locked",
-        "--quiet",
-        "--package",
-        "infinity-tests",
-        "--bin",
-        "bench",
-        "--",
-    ]);
+    let mut command = Command::new(build::target_directory(root).join("release/bench"));
+    command.current_dir(root);
     command.args(arguments);
     checked("the benches", &mut command)?;
     Ok(ExitCode::SUCCESS)

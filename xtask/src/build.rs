@@ -64,11 +64,11 @@ pub(crate) fn host(root: &Path) -> anyhow::Result<()> {
     checked("building the host", &mut command)
 }
 
-/// Builds the host's program with the features that the whole workspace asks of its libraries, so that the tests, built next, share every one of them.
+/// Builds everything, tests included, in one go: programs and tests then share every library, whose features depend on what is built together.
 pub(crate) fn workspace(root: &Path) -> anyhow::Result<()> {
     say("building the workspace (the first time takes about twenty minutes on two cores)");
     let mut command = cargo(root);
-    command.args(["build", "--release", "--locked", "--workspace", "--bins"]);
+    command.args(["build", "--release", "--locked", "--workspace", "--all-targets"]);
     checked("building the workspace", &mut command)
 }
 

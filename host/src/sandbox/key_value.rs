@@ -217,8 +217,9 @@ impl batch::Host for RunState {
         };
         let mut values = Vec::new();
         for key in keys {
-            // One by one, so that the answer is bounded by what the guest may take in: its own memory.
+            // One by one, so that the answer is bounded by what the guest may take in: its own memory. Each counts as a call.
             self.meter.enter_host()?;
+            self.meter.leave_host();
             match space.get(&self.capabilities.agent, &key).await {
                 Ok(value) => values.push(value.map(|value| (key, value))),
                 Err(error) => return Ok(Err(self.told(error))),

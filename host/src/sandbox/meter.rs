@@ -30,7 +30,7 @@ pub struct Progress {
 pub struct Meter {
     /// What may be used.
     pub budget: RunBudget,
-    hard: Mutex<Option<(Limit, String)>>,
+    hard: Mutex<Option<Stopped>>,
     soft: Mutex<Option<(Limit, String)>>,
     denials: Mutex<Vec<Denial>>,
     log: Mutex<Log>,
@@ -38,7 +38,7 @@ pub struct Meter {
     host_calls: AtomicU64,
     boundary_bytes: AtomicU64,
     host_ns: AtomicU64,
-    host_entered: Mutex<Option<Instant>>,
+    host_entered: Mutex<Entered>,
     memory_bytes: AtomicU64,
     memory_peak_bytes: AtomicU64,
     table_elements: AtomicU64,
@@ -49,6 +49,24 @@ pub struct Meter {
     cpu_ns: AtomicU64,
     poll_began_ns: AtomicU64,
     polling: AtomicBool,
+}
+
+/// The limit that ended a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// By the name in the record.
+    pub limit: Limit,
+    /// The key of `limits` that raises it.
+    pub key: &'static str,
+    /// One sentence.
+    pub message: String,
+}
+
+/// The host calls that are open: one may call back into the guest, for memory, and that may call the host.
+#[derive(Debug, Default)]
+struct Entered {
+    depth: u32,
+    since: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -108,8 +126,22 @@ impl Meter {
 
     /// Says that a limit ends the run. The first one counts. The error is what the host function returns, so that the guest stops.
     pub fn stop(&self, limit: Limit, message: impl Into<String>) -> wasmtime::Error {
+        self.stop_by(limit, limit.key(), message)
+    }
+
+    /// As [`Meter::stop`], for a limit that another key raises than the one its name suggests.
+    fn stop_by(
+        &self,
+        limit: Limit,
+        key: &'static str,
+        message: impl Into<String>,
+    ) -> wasmtime::Error {
         let message = message.into();
-        lock(&self.hard).get_or_insert((limit, message.clone()));
+        lock(&self.hard).get_or_insert_with(|| Stopped {
+            limit,
+            key,
+            message: message.clone(),
+        });
         wasmtime::Error::msg(message)
     }
 
@@ -119,7 +151,7 @@ impl Meter {
     }
 
     /// The limit that ended the run.
-    pub fn stopped(&self) -> Option<(Limit, String)> {
+    pub fn stopped(&self) -> Option<Stopped> {
         lock(&self.hard).clone()
     }
 
@@ -164,7 +196,9 @@ impl Meter {
                 format!("more than {} calls into the host", self.budget.host_calls),
             ));
         }
-        *lock(&self.host_entered) = Some(Instant::now());
+        let mut entered = lock(&self.host_entered);
+        entered.depth += 1;
+        entered.since.get_or_insert_with(Instant::now);
         Ok(())
     }
 
@@ -175,8 +209,16 @@ impl Meter {
 
     /// The host call is over.
     pub fn leave_host(&self) {
-        if let Some(entered) = lock(&self.host_entered).take() {
-            let ns = u64::try_from(entered.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let mut entered = lock(&self.host_entered);
+        entered.depth = entered.depth.saturating_sub(1);
+        if entered.depth == 0 {
+            self.count_host_time(&mut entered);
+        }
+    }
+
+    fn count_host_time(&self, entered: &mut Entered) {
+        if let Some(since) = entered.since.take() {
+            let ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
             self.host_ns.fetch_add(ns, Ordering::Relaxed);
         }
     }
@@ -188,8 +230,9 @@ impl Meter {
     pub fn cross(&self, bytes: u64) -> wasmtime::Result<()> {
         let sum = self.boundary_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if sum > self.budget.boundary_bytes {
-            return Err(self.stop(
+            return Err(self.stop_by(
                 Limit::HostCalls,
+                "boundary",
                 format!(
                     "more than {} bytes handed to the host",
                     self.budget.boundary_bytes
@@ -249,8 +292,9 @@ impl Meter {
             .fetch_add(bytes, Ordering::Relaxed)
             .saturating_add(bytes);
         if sum > self.budget.random_bytes {
-            return Err(self.stop(
+            return Err(self.stop_by(
                 Limit::HostCalls,
+                "random",
                 format!("more than {} random bytes", self.budget.random_bytes),
             ));
         }
@@ -426,7 +470,8 @@ impl Meter {
 
     /// Puts the counters into a usage record.
     pub fn fill(&self, usage: &mut crate::model::Usage) {
-        self.leave_host();
+        // A run that was stopped may have left from inside a call.
+        self.count_host_time(&mut lock(&self.host_entered));
         let log = lock(&self.log);
         usage.host_calls_us = self.host_ns.load(Ordering::Relaxed) / 1_000;
         usage.cpu_us = self.cpu_ns.load(Ordering::Relaxed) / 1_000;
@@ -522,6 +567,18 @@ mod tests {
         assert!(!meter.grow_memory(0, 60), "a second memory counts too");
         assert!(meter.grow_memory(60, 100));
         assert_eq!(meter.refused().map(|(limit, _)| limit), Some(Limit::Memory));
+    }
+
+    #[test]
+    fn counts_the_time_of_a_call_that_calls_back() {
+        let meter = meter(RunBudget::default());
+        meter.enter_host().unwrap();
+        meter.enter_host().unwrap();
+        meter.leave_host();
+        assert!(lock(&meter.host_entered).since.is_some(), "the outer call is still open");
+        meter.leave_host();
+        assert!(lock(&meter.host_entered).since.is_none());
+        assert!(meter.host_ns.load(Ordering::Relaxed) > 0);
     }
 
     #[test]

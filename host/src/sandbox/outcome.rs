@@ -44,7 +44,7 @@ impl Stop {
             outcome: Outcome::Limited,
             reason: Some(limit.as_str().into()),
             message,
-            hint: Some(hint(limit)),
+            hint: Some(hint(limit.key())),
             backtrace: Vec::new(),
         }
     }
@@ -60,8 +60,7 @@ impl Stop {
     }
 }
 
-fn hint(limit: Limit) -> String {
-    let key = limit.key();
+fn hint(key: &str) -> String {
     format!("if this much is right for the agent, raise `{key}` in its `limits`")
 }
 
@@ -81,8 +80,11 @@ pub(super) fn stop(error: &wasmtime::Error, meter: &Meter) -> Stop {
 }
 
 fn judge(error: &wasmtime::Error, meter: &Meter) -> Stop {
-    if let Some((limit, message)) = meter.stopped() {
-        return Stop::limited(limit, message);
+    if let Some(stopped) = meter.stopped() {
+        return Stop {
+            hint: Some(hint(stopped.key)),
+            ..Stop::limited(stopped.limit, stopped.message)
+        };
     }
     if let Some(fault) = error.downcast_ref::<HostFault>() {
         return Stop::host(&fault.0);

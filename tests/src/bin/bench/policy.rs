@@ -219,7 +219,7 @@ async fn pair(
 
 /// Measures.
 pub(crate) async fn measure() -> anyhow::Result<Section> {
-    let scene = Scene::open().await?;
+    let scene = Scene::open(&[]).await?;
     let app = &scene.app;
     let handle = app.sandbox().handle().context("the sandbox is shut down")?;
     let files =

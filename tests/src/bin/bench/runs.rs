@@ -1,7 +1,8 @@
 //! `runs`: from a trigger to the durable record of the ended run, against the store alone writing the same rows, and against the disk's own sync.
 //!
 //! Each run is two writes: the row before anything happens, and the record of its end with report and event. The peer makes the same two writes, one after the
-//! other, from as many tasks, so SQLite groups them as it likes. The sync is a `fdatasync` of a file that grew by 4 KiB, timed before and after every part.
+//! other, from as many tasks, so SQLite groups them as it likes. The sync is a `fdatasync` of a file that grew by 4 KiB, timed before and after every part at the
+//! part's own pace.
 
 use crate::samples::{Pair, Samples};
 use crate::scene::{AGENT, CONCURRENCY, Scene, folder};
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -186,8 +187,8 @@ async fn through_the_host(app: &Arc<App>) -> anyhow::Result<Run> {
     Ok(ended)
 }
 
-/// Times syncs of a file that grows by 4 KiB before each.
-fn syncs(folder: &Path) -> std::io::Result<Samples> {
+/// Times syncs of a file that grows by 4 KiB before each, with a pause between them: a disk and a processor that rest answer otherwise than busy ones.
+fn syncs(folder: &Path, pause: Duration) -> std::io::Result<Samples> {
     let mut file = OpenOptions::new()
         .create(true)
         .append(true)
@@ -198,18 +199,20 @@ fn syncs(folder: &Path) -> std::io::Result<Samples> {
         let began = Instant::now();
         file.sync_data()?;
         samples.push(began.elapsed());
+        std::thread::sleep(pause);
     }
     Ok(samples)
 }
 
-async fn timed_syncs(folder: PathBuf) -> anyhow::Result<Samples> {
-    Ok(tokio::task::spawn_blocking(move || syncs(&folder)).await??)
+async fn timed_syncs(folder: &Path, pause: Duration) -> anyhow::Result<Samples> {
+    let folder = folder.to_owned();
+    Ok(tokio::task::spawn_blocking(move || syncs(&folder, pause)).await??)
 }
 
 /// Measures.
 pub(crate) async fn measure() -> anyhow::Result<Section> {
-    let scene = Scene::open().await?;
-    scene.agent()?;
+    let scene = Scene::open(&[AGENT]).await?;
+    scene.agent(AGENT)?;
     let beside = folder()?;
     let state = beside.path().join("state");
     // sqlx's migrator is no future that may move between threads.
@@ -227,7 +230,7 @@ pub(crate) async fn measure() -> anyhow::Result<Section> {
     });
 
     let mut rates = [(0, 0.0), (0, 0.0)];
-    let mut loaded_syncs = timed_syncs(beside.path().to_owned()).await?;
+    let mut busy_syncs = timed_syncs(beside.path(), Duration::ZERO).await?;
     let commits = subject.store.commits();
     for _ in 0..ROUNDS {
         for (side, rate) in [Side::Own, Side::Peer].into_iter().zip(&mut rates) {
@@ -235,17 +238,18 @@ pub(crate) async fn measure() -> anyhow::Result<Section> {
             rate.0 += runs;
             rate.1 += seconds;
         }
-        loaded_syncs.extend(&timed_syncs(beside.path().to_owned()).await?);
+        busy_syncs.extend(&timed_syncs(beside.path(), Duration::ZERO).await?);
     }
     let commits = subject.store.commits() - commits;
 
     let mut latency = Pair::default();
-    let mut idle_syncs = timed_syncs(beside.path().to_owned()).await?;
+    let pause = Duration::from_secs(1) / RATE;
+    let mut paced_syncs = timed_syncs(beside.path(), pause).await?;
     for _ in 0..ROUNDS {
         let own = subject.open_loop(Side::Own).await?;
         let peer = subject.open_loop(Side::Peer).await?;
         latency.round(&own, &peer);
-        idle_syncs.extend(&timed_syncs(beside.path().to_owned()).await?);
+        paced_syncs.extend(&timed_syncs(beside.path(), pause).await?);
     }
     subject.store.close().await?;
     scene.app.close().await?;
@@ -254,8 +258,8 @@ pub(crate) async fn measure() -> anyhow::Result<Section> {
     let per_second = rates.map(|(runs, seconds)| runs as f64 / seconds);
     #[expect(clippy::cast_precision_loss, reason = "some ten thousand writes")]
     let batch = 2.0 * rates[1].0 as f64 / commits.max(1) as f64;
-    let sync_us = idle_syncs.median_us();
-    let loaded_sync_us = loaded_syncs.median_us();
+    let sync_us = paced_syncs.median_us();
+    let busy_sync_us = busy_syncs.median_us();
     let mut section = Section::new("runs", &["host", "store alone", "ratio", "in syncs"]);
     section.row(
         &format!("runs/s, {CONCURRENCY} at once"),
@@ -291,8 +295,8 @@ pub(crate) async fn measure() -> anyhow::Result<Section> {
         latency.own.median_us() / sync_us,
     );
     section.note(format!(
-        "one sync (`fdatasync` after 4 KiB): p50 {sync_us:.0} µs, p99 {:.0} µs beside the latencies; p50 {loaded_sync_us:.0} µs beside the throughput",
-        idle_syncs.p99_us()
+        "one sync (`fdatasync` after 4 KiB): p50 {sync_us:.0} µs, p99 {:.0} µs at the rate of the latencies, which is their unit; p50 {busy_sync_us:.0} µs one after the other",
+        paced_syncs.p99_us()
     ));
     section.note(format!(
         "the store alone: same rows, two writes a run, {batch:.1} writes to a commit under load"

@@ -1,4 +1,4 @@
-//! A host as it is shipped, joined over a folder of its own: one agent that does nothing, with the grants of an agent that does something.
+//! A host as it is shipped, joined over a folder of its own: agents that do nothing, with the grants of agents that do something.
 
 use anyhow::{Context as _, anyhow};
 use infinity::app::{App, Options};
@@ -10,8 +10,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// The agent's name.
+/// The agent that answers passed and does nothing else, written by hand.
 pub(crate) const AGENT: &str = "noop";
+
+/// The agent in Rust.
+pub(crate) const RUST_AGENT: &str = "rust";
 
 /// Runs at once: what the benches drive at most.
 pub(crate) const CONCURRENCY: usize = 64;
@@ -29,8 +32,11 @@ pub(crate) fn folder() -> anyhow::Result<TempDir> {
         .tempdir_in(target)?)
 }
 
-/// The bytes of the component that answers passed and does nothing else.
-pub(crate) fn noop() -> anyhow::Result<Vec<u8>> {
+/// The bytes of an agent's component.
+pub(crate) fn bytes(agent: &str) -> anyhow::Result<Vec<u8>> {
+    if agent == RUST_AGENT {
+        return Ok(fs::read(component("test_guests"))?);
+    }
     let text = test_guests::component_text("noop_agent").context("`noop_agent` is missing")?;
     Ok(wat::parse_str(text)?)
 }
@@ -44,21 +50,26 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Writes the configuration and opens the host.
-    pub(crate) async fn open() -> anyhow::Result<Self> {
+    /// Writes the configuration and opens the host with these agents.
+    pub(crate) async fn open(agents: &[&str]) -> anyhow::Result<Self> {
         let folder = folder()?;
         fs::create_dir(folder.path().join("dist"))?;
-        fs::write(folder.path().join(format!("dist/{AGENT}.wasm")), noop()?)?;
         let file = folder.path().join("plugins.toml");
-        fs::write(
-            &file,
-            format!(
-                "[host]\nstate = \"var\"\nplugins = \"dist\"\nconcurrency = {CONCURRENCY}\nqueue = 10000\n\n\
-                 [agents.{AGENT}]\nplugin = \"{AGENT}\"\nsettings = {{ source = \"ops\", depth = 3 }}\n\
-                 [agents.{AGENT}.grants]\nhttp = [{{ url = \"https://api.example.org/v1/\", methods = [\"GET\", \"POST\"] }}]\n\
+        let mut text = format!(
+            "[host]\nstate = \"var\"\nplugins = \"dist\"\nconcurrency = {CONCURRENCY}\nqueue = 10000\n"
+        );
+        for agent in agents {
+            fs::write(
+                folder.path().join(format!("dist/{agent}.wasm")),
+                bytes(agent)?,
+            )?;
+            text.push_str(&format!(
+                "[agents.{agent}]\nplugin = \"{agent}\"\nsettings = {{ source = \"ops\", depth = 3 }}\n\
+                 [agents.{agent}.grants]\nhttp = [{{ url = \"https://api.example.org/v1/\", methods = [\"GET\", \"POST\"] }}]\n\
                  env = {{ LANG = \"C.UTF-8\" }}\n"
-            ),
-        )?;
+            ));
+        }
+        fs::write(&file, text)?;
         let config = load(&file, &|_| None, &Overrides::default())
             .map_err(|errors| anyhow!("the bench's configuration is wrong: {errors}"))?;
         let options = Options {
@@ -71,10 +82,10 @@ impl Scene {
         })
     }
 
-    /// The agent, ready to run.
-    pub(crate) fn agent(&self) -> anyhow::Result<Arc<Agent>> {
+    /// An agent, ready to run.
+    pub(crate) fn agent(&self, name: &str) -> anyhow::Result<Arc<Agent>> {
         let registry = self.app.registry();
-        let agent = registry.agents.get(AGENT).context("the agent is missing")?;
+        let agent = registry.agents.get(name).context("the agent is missing")?;
         if let Err(refusal) = &agent.loaded {
             anyhow::bail!("the agent cannot run: {}", refusal.message);
         }
