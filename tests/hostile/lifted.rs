@@ -139,13 +139,6 @@ fn guests_misbehave_once_their_guard_is_lifted() {
     };
     let mib = 1 << 20;
     beyond(
-        "H04",
-        "lifted",
-        json!({ "case": "recurse", "depth": 1000 }),
-        "depth",
-        999,
-    );
-    beyond(
         "H06",
         "lifted",
         json!({ "case": "poll_spin", "count": 60_000 }),
