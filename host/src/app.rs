@@ -6,7 +6,7 @@ use crate::api::{
     LiveRun, PluginStatus, PluginView, RunSummary, StartRun,
 };
 use crate::config::{AgentConfig, Config};
-use crate::model::{LogLine, Principal, Run, RunState, Trigger};
+use crate::model::{LogLine, Principal, Run, RunState, Trigger, now};
 use crate::registry::{Agent, Registry, Surroundings};
 use crate::runtime::{self, Runtime, Start};
 use crate::sandbox::call::{Answer, BadgeRequest, BadgeState, BadgeStyle, Call};
@@ -225,12 +225,12 @@ impl App {
         self.close().await
     }
 
-    /// Closes the store.
+    /// Ends what is still in progress and closes the store.
     ///
     /// # Errors
     /// When the last writes fail.
     pub async fn close(&self) -> anyhow::Result<()> {
-        self.runtime.stop(DRAIN).await;
+        self.runtime.stop(Duration::ZERO).await;
         self.store.close().await?;
         Ok(())
     }
@@ -376,7 +376,7 @@ impl ControlPlane for App {
             principal: request.principal,
             trigger: request.trigger,
             idempotency_key: request.idempotency_key,
-            scheduled_at: Timestamp::now(),
+            scheduled_at: now(),
         };
         self.runtime
             .start(start)

@@ -6,6 +6,13 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+/// This moment as the records keep it: microseconds, so that an answer and a later reading of the row agree.
+#[must_use]
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
+
 /// Who asked for something.
 ///
 /// Until keys exist there is one: the local user, over loopback or the command line; and the host's own schedule.

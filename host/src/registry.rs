@@ -141,7 +141,9 @@ impl Registry {
         let mut agents = BTreeMap::new();
         for (name, agent) in &config.agents {
             let built = build_agent(&config, agent, &plugins, surroundings).await;
-            if let Err(refusal) = &built.loaded {
+            if let Err(refusal) = &built.loaded
+                && agent.enabled
+            {
                 tracing::warn!(agent.name = %name, "the agent cannot run: {}", refusal.message);
             }
             agents.insert(name.as_str().to_owned(), Arc::new(built));

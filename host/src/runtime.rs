@@ -5,7 +5,7 @@
 
 use crate::model::{
     Artifact, ArtifactInfo, Event, Level, LogLine, Outcome, Principal, Report, Run, RunEnd,
-    RunState, Trigger, Usage,
+    RunState, Trigger, Usage, now,
 };
 use crate::registry::{Agent, Registry};
 use crate::sandbox::call::{
@@ -190,7 +190,7 @@ impl Runtime {
         run.outcome = Some(Outcome::Lost);
         run.message = Some("the host died while the run was in progress".into());
         run.hint = Some("start it again if what it does may be repeated".into());
-        run.ended_at = Some(Timestamp::now());
+        run.ended_at = Some(now());
         let report = Report::default();
         let events = events(&run, &report, false);
         self.remember(&run);
@@ -262,7 +262,7 @@ impl Runtime {
             usage: Usage::default(),
             input: start.input,
             scheduled_at: start.scheduled_at,
-            created_at: Timestamp::now(),
+            created_at: now(),
             started_at: None,
             ended_at: None,
         };
@@ -315,7 +315,7 @@ impl Runtime {
             return None;
         }
         let meter = Arc::new(Meter::new(agent.config.limits.clone()));
-        let started_at = Timestamp::now();
+        let started_at = now();
         let mut end = if place.is_some() {
             let _ = live.started_at.set(started_at);
             let _ = live.meter.set(Arc::clone(&meter));
@@ -800,7 +800,7 @@ fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec<Artifact>)
                 "{message}; if this much is right for the agent, raise `{}` in its `limits`",
                 limit.key()
             ));
-        } else if !run.denials.is_empty() {
+        } else if !run.denials.is_empty() && report.findings.is_empty() {
             run.reason = Some("denied".into());
             run.hint = Some("see the denials: each has the line that would allow it".into());
         }
@@ -808,7 +808,7 @@ fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec<Artifact>)
     run.findings = report.findings.len() as u64;
     run.usage = end.usage;
     run.state = RunState::Ended;
-    run.ended_at = Some(Timestamp::now());
+    run.ended_at = Some(now());
     (report, end.artifacts)
 }
 
@@ -829,7 +829,7 @@ fn output(guest: &GuestReport) -> Result<Option<Value>, String> {
 
 /// What a run's end announces: how it ended, and each policy that said no.
 fn events(run: &Run, report: &Report, judges: bool) -> Vec<Event> {
-    let time = run.ended_at.unwrap_or_else(Timestamp::now);
+    let time = run.ended_at.unwrap_or_else(now);
     let event = |kind: String, subject: String, data: Value| Event {
         id: Uuid::now_v7(),
         source: format!("/agents/{}", run.agent),

@@ -54,6 +54,10 @@ const BLOCKING_THREADS: usize = 64;
 /// Fuel between two yields of a run with fuel, about ten milliseconds of work.
 const FUEL_YIELD: u64 = 10_000_000;
 
+/// What one call may hand over whatever the output limit is, in bytes: a small output limit must not forbid a large key-value entry. The report is counted against
+/// the output limit afterwards.
+const CALL_MIN_BYTES: u64 = 4 * 1024 * 1024;
+
 /// The names of the exports that the host calls.
 const SNAPSHOT_EXPORT: &str = "infinity:agent/snapshot@0.1.0";
 const BADGE_EXPORT: &str = "infinity:agent/badge@0.1.0";
@@ -702,7 +706,8 @@ fn guard(
     kind: EngineKind,
 ) -> wasmtime::Result<()> {
     store.limiter(RunState::limiter);
-    store.set_hostcall_fuel(usize::try_from(meter.budget.output_bytes).unwrap_or(usize::MAX));
+    let at_once = meter.budget.output_bytes.max(CALL_MIN_BYTES);
+    store.set_hostcall_fuel(usize::try_from(at_once).unwrap_or(usize::MAX));
     store.set_max_component_handles(meter.budget.handles as usize);
     if kind == EngineKind::Fuel {
         store.set_fuel(meter.budget.fuel.unwrap_or(0))?;

@@ -119,7 +119,8 @@ fn requests_with_unclear_framing_are_refused_and_the_connection_closed() -> anyh
     assert!(answer.contains("connection: close"), "{answer}");
 
     // A body that ends before its length starts nothing.
-    let before = host.json("/v1/runs")?;
+    let count = || anyhow::Ok(host.json("/v1/runs")?["items"].as_array().map(Vec::len));
+    let before = count()?;
     let mut stream = TcpStream::connect(host.address())?;
     stream.write_all(format!("{POST}content-length: 20\r\n\r\n{{\"case\":\"ok\"}}").as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
@@ -127,7 +128,7 @@ fn requests_with_unclear_framing_are_refused_and_the_connection_closed() -> anyh
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let _ = stream.read_to_string(&mut answer);
     assert!(answer.is_empty() || status(&answer) == "400", "{answer}");
-    assert_eq!(host.json("/v1/runs")?, before);
+    assert_eq!(count()?, before);
     Ok(())
 }
 

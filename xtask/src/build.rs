@@ -68,7 +68,13 @@ pub(crate) fn host(root: &Path) -> anyhow::Result<()> {
 pub(crate) fn workspace(root: &Path) -> anyhow::Result<()> {
     say("building the workspace (the first time takes about twenty minutes on two cores)");
     let mut command = cargo(root);
-    command.args(["build", "--release", "--locked", "--workspace", "--all-targets"]);
+    command.args([
+        "build",
+        "--release",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+    ]);
     checked("building the workspace", &mut command)
 }
 

@@ -527,7 +527,7 @@ pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len().min(LOG_LINE_MAX_BYTES));
     for character in text.chars() {
         let invisible = character.is_control() && character != '\t'
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+            || matches!(character, '\u{200b}' | '\u{061c}' | '\u{2060}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
                 | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
         if invisible {
             escaped.extend(character.escape_unicode());
@@ -575,7 +575,10 @@ mod tests {
         meter.enter_host().unwrap();
         meter.enter_host().unwrap();
         meter.leave_host();
-        assert!(lock(&meter.host_entered).since.is_some(), "the outer call is still open");
+        assert!(
+            lock(&meter.host_entered).since.is_some(),
+            "the outer call is still open"
+        );
         meter.leave_host();
         assert!(lock(&meter.host_entered).since.is_none());
         assert!(meter.host_ns.load(Ordering::Relaxed) > 0);

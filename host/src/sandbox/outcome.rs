@@ -117,7 +117,7 @@ fn judge(error: &wasmtime::Error, meter: &Meter) -> Stop {
             Limit::Output,
             format!(
                 "handed over more than {} bytes at once",
-                meter.budget.output_bytes
+                meter.budget.output_bytes.max(super::CALL_MIN_BYTES)
             ),
         );
     }
