@@ -9,6 +9,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+/// What one finding of the policy agent says: rule, message, path, line and the short id of the commit.
+type Judgement = (String, String, Option<String>, Option<u64>, String);
+
 /// How often each thing occurs.
 type Counts<T> = BTreeMap<T, u32>;
 
@@ -229,7 +232,7 @@ fn validation_finds_every_planted_defect_of_this_repository_and_nothing_else() -
 /// A repository with commits to judge, and what must be said of them.
 struct Planted {
     /// Rule, message, path, line and the commit's short id.
-    expected: Counts<(String, String, Option<String>, Option<u64>, String)>,
+    expected: Counts<Judgement>,
     /// Whether commits can be signed here.
     signs: bool,
 }
@@ -422,7 +425,7 @@ fn plant_commits(repository: &Path, keys: &Path) -> anyhow::Result<Planted> {
 }
 
 /// What a run of `policy` says, in the words of [`Planted::expected`].
-fn judged(findings: &[Value]) -> Counts<(String, String, Option<String>, Option<u64>, String)> {
+fn judged(findings: &[Value]) -> Counts<Judgement> {
     let mut counts = Counts::new();
     for finding in findings {
         let text = |value: &Value| value.as_str().map(str::to_owned);

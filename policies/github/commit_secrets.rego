@@ -90,7 +90,7 @@ makes := [
 	["Infinity key", `(?-u:\b)inf_[A-Za-z0-9]{4,}_[A-Za-z0-9-]{16,}`],
 	["npm token", `(?-u:\b)npm_[A-Za-z0-9]{36}`],
 	["PyPI token", `(?-u:\b)pypi-[A-Za-z0-9_-]{50,}`],
-	["crates.io token", `(?-u:\b)cio[A-Za-z0-9]{32}(?-u:\b)`],
+	["Cargo registry token", `(?-u:\b)cio[A-Za-z0-9]{32}(?-u:\b)`],
 	["SendGrid key", `(?-u:\b)SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{32,}`],
 	["model provider key", `(?-u:\b)sk-(?:proj-|svcacct-|ant-)?[A-Za-z0-9_-]{32,}`],
 	["Hugging Face token", `(?-u:\b)hf_[A-Za-z0-9]{34}`],

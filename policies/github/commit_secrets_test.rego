@@ -140,7 +140,7 @@ positives := [
 	["ops.sh", "Infinity key", [`curl -H "X-Api: `, "inf_", "abf0d7c1c1e2", "_", "Z6dqmVe5Mvxrv99NcqVTSu7rtaUWM6ZO88eb0ogET9D", `"`]],
 	[".npmrc", "npm token", ["//registry/:_auth", "Tok", "en=", "npm_", "9XyYq6B0Fi7FlaZ7Vt0SXjMpu3uDxYYMfGmz"]],
 	[".pypirc", "PyPI token", ["  x = ", "pypi-AgEIcHlwaS5v", "cmc", "uF0ie9Pu2njHkAm1-5wDr16EpLLJIVGHz4FxFEtKyPiYGFDm7ena8D5VfLDp"]],
-	["release.sh", "crates.io token", ["cargo login ", "cio", "dmM0Lm7exG3lCMqXXQ8agOMTNwncxvjc"]],
+	["release.sh", "Cargo registry token", ["cargo login ", "cio", "dmM0Lm7exG3lCMqXXQ8agOMTNwncxvjc"]],
 	["mail.py", "SendGrid key", [`k = "`, "SG.", "nqcMUP6n0a0uARxlNtencY", ".", "FJEeAgYzQJjOIfPkzSrAsQtA9dtVK4wAAb3XZxPmzUz", `"`]],
 	["llm.py", "model provider key", [`k = "`, "sk-", "n8aB5kBh0fzK4xDXkiadJjPZ6zfKN7xVGkjwskHk7egyFWZY", `"`]],
 	["llm.ts", "model provider key", [`const k = "`, "sk-proj-", "9Zmti18c6EudM7Oyf5TNS05kOY2oNzN2m1ElKncz8Hkywhjp", `"`]],

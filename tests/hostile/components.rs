@@ -1,6 +1,7 @@
 //! Files that are no components, and components that ask for what no guest gets.
 
-use crate::suite::{case, not_components};
+use crate::suite::{Row, case, end_with_the_tests, not_components, row, wasm};
+use infinity_tests::host::Folder;
 use serde_json::Value;
 
 #[test]
@@ -90,5 +91,51 @@ fn h34_compiled_code() {
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(!output.status.success());
         assert!(said.contains(words), "{said}");
+    });
+}
+
+/// A component around one core module.
+fn around(module: &str) -> Vec<u8> {
+    wasm(&format!(
+        "(component (core module $m {module}) (core instance (instantiate $m)))"
+    ))
+}
+
+#[test]
+fn h31_compile_bomb() {
+    // Each of these costs the compiler more than the second of CPU time that this host gives it.
+    let one_function = format!(
+        "(func (param i32) (result i32) local.get 0 {})",
+        "local.get 0 i32.add local.get 0 i32.mul ".repeat(400_000)
+    );
+    let many_functions =
+        "(func (param i32) (result i32) local.get 0 i32.const 7 i32.mul)".repeat(200_000);
+    let folder = Folder::new().unwrap();
+    folder
+        .bytes("one-function", &around(&one_function))
+        .unwrap();
+    folder
+        .bytes("many-functions", &around(&many_functions))
+        .unwrap();
+    let text = test_guests::component_text("noop_agent").unwrap();
+    folder.bytes("noop", &wasm(text)).unwrap();
+    let agents = "[agents.one-function]\nplugin = \"one-function\"\n\
+        [agents.many-functions]\nplugin = \"many-functions\"\n[agents.noop]\nplugin = \"noop\"\n";
+    folder.config("compile_cpu = \"1s\"", agents).unwrap();
+    let host = folder.serve().unwrap();
+    end_with_the_tests(&host);
+    for agent in ["one-function", "many-functions"] {
+        let run = host.run(agent, &Value::Null).unwrap();
+        assert_eq!(run["outcome"], "refused", "{run}");
+        assert_eq!(run["reason"], "load_limit", "{run}");
+    }
+    let run = host.run("noop", &Value::Null).unwrap();
+    assert_eq!(run["outcome"], "succeeded", "the host goes on: {run}");
+    row(Row {
+        case: "H31".into(),
+        expected: "refused (load_limit)".into(),
+        got: "refused (load_limit)".into(),
+        containment: "CPU limit of the compile child".into(),
+        overrun_ms: None,
     });
 }

@@ -63,11 +63,11 @@ impl Subject {
     async fn one(&self, side: Side) -> anyhow::Result<()> {
         match side {
             Side::Own => through_the_host(&self.app).await.map(drop),
-            Side::Peer => self.into_the_store().await,
+            Side::Peer => self.through_the_store().await,
         }
     }
 
-    async fn into_the_store(&self) -> anyhow::Result<()> {
+    async fn through_the_store(&self) -> anyhow::Result<()> {
         let id = Uuid::now_v7();
         let now = Timestamp::now();
         let ended = Run {
