@@ -105,7 +105,7 @@ fn config_check_accepts_what_is_right_and_explains_what_is_wrong() -> anyhow::Re
      --> wrong.toml:3:1
       |
     3 | evry = "1m"
-      | ^^^^ expected one of `plugin`, `description`, `enabled`, `every`, `settings`, `grants`, `limits`, `autonomy`, `dry_run`, `policies`, `snapshot`
+      | ^^^^ expected one of `plugin`, `description`, `enabled`, `every`, `for_each`, `settings`, `grants`, `limits`, `autonomy`, `dry_run`, `policies`, `snapshot`
 
     hint: did you mean `every`?
 
@@ -266,7 +266,7 @@ fn run_exits_with_0_1_or_2() -> anyhow::Result<()> {
         ),
         (
             &["run", "off"],
-            1,
+            2,
             "error: the agent is disabled; set `enabled = true` in `plugins.toml` or mend the problem that `GET /v1/agents/{name}` names\n",
         ),
         (
@@ -387,7 +387,7 @@ fn every_command_speaks_json() -> anyhow::Result<()> {
     // So are errors, on standard error.
     for (arguments, code) in [
         (&["--json", "run", "gests"][..], 2),
-        (&["--json", "run", "off"], 1),
+        (&["--json", "run", "off"], 2),
         (&["--json", "plugin", "inspect", "none.wasm"], 2),
     ] {
         let said = infinity(&folder, arguments)?;
@@ -499,7 +499,13 @@ fn a_running_host_and_none_give_the_same() -> anyhow::Result<()> {
     );
     let said = infinity(
         host.folder(),
-        &["run", "guests", "--detach", "--input", r#"{"case":"ok"}"#],
+        &[
+            "run",
+            "guests",
+            "--detach",
+            "--input",
+            r#"{"case":"sleep","ms":1000}"#,
+        ],
     )?;
     assert_eq!(said.code, Some(0));
     insta::assert_snapshot!(redact(&said.out), @"started run ID");
@@ -652,7 +658,7 @@ fn a_new_plugin_is_written_once_and_builds() -> anyhow::Result<()> {
     }
 
     // Building takes minutes, so it is for the long form of the suites.
-    if std::env::var_os("INFINITY_SOAK").is_none_or(|value| value != "1") {
+    if !infinity_tests::soak::is_soak() {
         return Ok(());
     }
     for arguments in [

@@ -106,6 +106,43 @@ fn full() -> String {
 }
 
 #[test]
+fn for_each_makes_an_agent_of_each_repository() {
+    let ground = Ground::new();
+    let text = fs::read_to_string(cases().join("for_each.toml")).expect("a case");
+    let config = ground.parse(&text).expect("no mistakes");
+    let made: Vec<_> = config
+        .agents
+        .values()
+        .map(|agent| {
+            let grant = &agent.grants.repositories[0];
+            (
+                agent.name.as_str(),
+                grant.name.as_str(),
+                grant.checkout.as_deref(),
+                agent.settings["roots"][0]["path"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        made,
+        [
+            (
+                "check-docs",
+                "docs",
+                Some("/repos/docs"),
+                Some("/repos/docs")
+            ),
+            (
+                "check-site",
+                "site",
+                Some("/repos/site"),
+                Some("/repos/site")
+            ),
+        ]
+    );
+}
+
+#[test]
 fn each_mistake_reads_as_written_beside_it() {
     let ground = Ground::new();
     let update = std::env::var_os("UPDATE").is_some_and(|value| value == "1");
@@ -558,13 +595,13 @@ impl Dice {
 
 #[test]
 fn a_file_that_is_nearly_right_never_panics_and_its_mistakes_lie_in_it() {
-    const ROUNDS: usize = 2_000;
+    let rounds: usize = infinity_tests::soak::count(2_000, 100_000);
     let ground = Ground::new();
     let valid: Vec<char> = full().chars().collect();
     let spice: Vec<char> = "\"'[]{}=.,#\n\t $\\é\u{202e}\u{1}09-x".chars().collect();
     let mut dice = Dice(1);
     let mut refused = 0;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let mut text = valid.clone();
         for _ in 0..=dice.below(4) {
             let start = dice.below(text.len());
@@ -602,7 +639,12 @@ fn a_file_that_is_nearly_right_never_panics_and_its_mistakes_lie_in_it() {
         assert!(diagnostics::json(&errors)["errors"].is_array());
     }
     assert!(
-        refused > ROUNDS / 2,
-        "only {refused} of {ROUNDS} files were refused"
+        refused > rounds / 2,
+        "only {refused} of {rounds} files were refused"
+    );
+    infinity_tests::soak::figure(
+        "configurations with random damage",
+        rounds,
+        "every one answered",
     );
 }

@@ -8,6 +8,7 @@ mod badges;
 mod envelope;
 pub mod error;
 mod events;
+mod framing;
 mod health;
 mod json;
 mod logs;
@@ -67,9 +68,6 @@ pub enum StartError {
     /// The agent is disabled.
     #[error("the agent is disabled")]
     Disabled,
-    /// The agent cannot run: its plugin is missing or was refused. The text is for the caller.
-    #[error("{0}")]
-    Refused(String),
     /// The input does not match the plugin's schema.
     #[error("invalid input at `{pointer}`: {message}")]
     InvalidInput {

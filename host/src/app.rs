@@ -6,10 +6,10 @@ use crate::api::{
     LiveRun, PluginStatus, PluginView, RunSummary, StartRun,
 };
 use crate::config::{AgentConfig, Config};
-use crate::model::{LogLine, Principal, Run, RunState, Trigger, now};
+use crate::model::{AgentState, BadgeStyle, LogLine, Principal, Run, RunState, Trigger, now};
 use crate::registry::{Agent, Registry, Surroundings};
 use crate::runtime::{self, Runtime, Start};
-use crate::sandbox::call::{Answer, BadgeRequest, BadgeState, BadgeStyle, Call};
+use crate::sandbox::call::{Answer, BadgeRequest, Call};
 use crate::sandbox::http::{EgressGate, GateSettings};
 use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
 use crate::sandbox::meter::Meter;
@@ -64,7 +64,7 @@ pub struct App {
     registry: Arc<ArcSwap<Registry>>,
     runtime: Arc<Runtime>,
     wake: Notify,
-    badges: Mutex<HashMap<(String, BadgeState, BadgeStyle, String), Badge>>,
+    badges: Mutex<HashMap<(String, AgentState, BadgeStyle, String), Badge>>,
     stopping: CancellationToken,
 }
 
@@ -290,13 +290,7 @@ impl App {
                 .filter(|_| config.enabled)
                 .map(|every| schedule::next_moment(past.last_moment, every, Timestamp::now())),
             input_schema: agent.input_schema(),
-            state: match self.runtime.agent_state(config.name.as_str()) {
-                BadgeState::Paused => api::AgentState::Paused,
-                BadgeState::Error => api::AgentState::Error,
-                BadgeState::Generating => api::AgentState::Generating,
-                BadgeState::Deployed => api::AgentState::Deployed,
-                BadgeState::Online => api::AgentState::Online,
-            },
+            state: self.runtime.agent_state(config.name.as_str()),
             last_run: past.last_run.as_deref().map(RunSummary::from),
         }
     }
@@ -436,7 +430,7 @@ impl ControlPlane for App {
     async fn badge(
         &self,
         subject: BadgeSubject,
-        style: api::BadgeStyle,
+        style: BadgeStyle,
         label: Option<String>,
     ) -> Result<Badge, BadgeError> {
         let (name, state) = match subject {
@@ -453,13 +447,6 @@ impl ControlPlane for App {
             }
         };
         let label = label.unwrap_or(name);
-        let style = match style {
-            api::BadgeStyle::Flat => BadgeStyle::Flat,
-            api::BadgeStyle::FlatSquare => BadgeStyle::FlatSquare,
-            api::BadgeStyle::Plastic => BadgeStyle::Plastic,
-            api::BadgeStyle::ForTheBadge => BadgeStyle::ForTheBadge,
-            api::BadgeStyle::Social => BadgeStyle::Social,
-        };
         let Some((agent, loaded)) = self.badge_renderer() else {
             return Err(BadgeError::Unavailable(
                 "no agent has a plugin that draws badges".into(),

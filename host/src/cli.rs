@@ -286,6 +286,7 @@ impl CliError {
             Self::Failed { .. } => EXIT_FAILED,
             // A conflict, a timeout and a full queue may pass; anything else about the request does not by itself.
             Self::Problem(problem) => match problem.status {
+                409 if problem.code == "agent_disabled" => EXIT_INPUT,
                 408 | 409 | 429 => EXIT_FAILED,
                 400..500 => EXIT_INPUT,
                 _ => EXIT_FAILED,

@@ -7,6 +7,7 @@
 
 mod agent;
 mod error;
+mod for_each;
 mod grants;
 mod host;
 mod keys;
@@ -275,15 +276,36 @@ fn check(
         paths: &paths,
     };
     let lines = Lines::new(text);
+    let entries: BTreeSet<&str> = agents.iter().map(|(name, _)| *name.get_ref()).collect();
     let mut checked_agents = BTreeMap::new();
     let mut faulty = Vec::new();
     let mut room = errors.room();
     for (name, value) in agents.iter().take(keys::MAX_ENTRIES) {
         let (line, _) = lines.position(text, name.span().start);
         let mut own = Errors::with_room(room);
-        let agent = agent::read(name, value, line, &context, &mut own);
+        let made = match for_each::expand(name, value, &names, &mut own) {
+            None => agent::read(name, value, line, &context, &mut own)
+                .into_iter()
+                .collect(),
+            Some(made) => read_made(name, made, line, &context, &mut own),
+        };
+        for agent in &made {
+            let written = agent.name.as_str() == *name.get_ref();
+            if checked_agents.contains_key(&agent.name)
+                || !written && entries.contains(agent.name.as_str())
+            {
+                own.at(
+                    name.span(),
+                    format!("there is more than one agent {}", literal(agent.name.as_str())),
+                )
+                .help("`for_each` makes agents with the repository's name behind its own; give one of them another name");
+            }
+        }
+        if checked_agents.len() + made.len() > keys::MAX_ENTRIES {
+            own.at(name.span(), "there are more than 10_000 agents");
+        }
         if own.is_empty() {
-            checked_agents.extend(agent.map(|agent| (agent.name.clone(), agent)));
+            checked_agents.extend(made.into_iter().map(|agent| (agent.name.clone(), agent)));
         } else {
             room = own.room();
             faulty.push(((*name.get_ref()).to_owned(), line, own));
@@ -302,6 +324,25 @@ fn check(
         errors,
         faulty,
     })
+}
+
+/// The agents of one `for_each`. They differ in a name alone, so the first with mistakes speaks for all.
+fn read_made(
+    name: &Spanned<&str>,
+    made: Vec<for_each::Made<'_>>,
+    line: usize,
+    context: &Context<'_>,
+    errors: &mut Errors,
+) -> Vec<AgentConfig> {
+    let mut agents = Vec::new();
+    for one in made {
+        let name = Spanned::new(name.span(), one.name.as_str());
+        agents.extend(agent::read(&name, &one.value, line, context, errors));
+        if !errors.is_empty() {
+            break;
+        }
+    }
+    agents
 }
 
 /// Parses. Keys given twice leave a tree that is worth checking, so they are listed with the rest; after any other mistake the tree means little.

@@ -72,6 +72,52 @@ pub enum RunState {
     Ended,
 }
 
+/// What an agent is doing, as lists and badges show it; the first that holds, in this order.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// Paused by a person, or disabled.
+    Paused,
+    /// It cannot run, or its latest finished run did not succeed.
+    Error,
+    /// A run is queued or in progress.
+    Generating,
+    /// The effects of its latest run were applied.
+    Deployed,
+    /// Ready, and nothing is wrong.
+    Online,
+}
+
+/// The looks of a badge: those of shields.io.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadgeStyle {
+    /// Rounded, no gloss.
+    #[default]
+    Flat,
+    /// Square, no gloss.
+    FlatSquare,
+    /// Rounded and glossy.
+    Plastic,
+    /// Large capitals.
+    ForTheBadge,
+    /// Two bubbles.
+    Social,
+}
+
+impl BadgeStyle {
+    /// Every style with the name it has in a query.
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("flat", Self::Flat),
+        ("flat-square", Self::FlatSquare),
+        ("plastic", Self::Plastic),
+        ("for-the-badge", Self::ForTheBadge),
+        ("social", Self::Social),
+    ];
+}
+
 /// How a run ended: a closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

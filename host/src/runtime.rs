@@ -4,13 +4,11 @@
 //! What a run proposes is in its report and nothing of it is carried out here. The runtime knows no routes, no tables and no schedule.
 
 use crate::model::{
-    Artifact, ArtifactInfo, Event, Level, LogLine, Outcome, Principal, Report, Run, RunEnd,
-    RunState, Trigger, Usage, now,
+    AgentState, Artifact, ArtifactInfo, BadgeStyle, Event, Level, LogLine, Outcome, Principal,
+    Report, Run, RunEnd, RunState, Trigger, Usage, now,
 };
 use crate::registry::{Agent, Registry};
-use crate::sandbox::call::{
-    Answer, BadgeRequest, BadgeState, BadgeStyle, Call, GuestFailure, GuestReport, Invocation,
-};
+use crate::sandbox::call::{Answer, BadgeRequest, Call, GuestFailure, GuestReport, Invocation};
 use crate::sandbox::files::Directory;
 use crate::sandbox::meter::{Meter, escape};
 use crate::sandbox::{CallEnd, Job, Loaded, Sandbox, Stop, digest};
@@ -19,10 +17,11 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -35,6 +34,10 @@ const EVENTS_MAX: usize = 100;
 
 /// A run that takes longer than this gets a `running` row; shorter ones go from queued to ended, which saves a commit each.
 const RUNNING_ROW_AFTER: Duration = Duration::from_millis(500);
+
+/// How long the row of a run may wait for the run's end, so that both are one commit: most runs take less, and nobody notices it in an answer. Only for runs that cannot
+/// leave a trace before their row is there, and that no key ties to an earlier one.
+const ROW_PATIENCE: Duration = Duration::from_millis(2);
 
 /// How long an ended run's record is tried to be written when the disk is full; the run stays in memory until then.
 const RECORD_PATIENCE: Duration = Duration::from_secs(60);
@@ -206,7 +209,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Records a run, durably, and lets it start as soon as there is a place.
+    /// Records a run, durably, and lets it start as soon as there is a place. A short one may have ended already.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is recorded then.
@@ -238,6 +241,7 @@ impl Runtime {
             return Err(StartError::QueueFull(self.queue_size));
         };
         let id = Uuid::now_v7();
+        let named = start.idempotency_key.is_some();
         let run = Run {
             id,
             agent: start.agent,
@@ -266,13 +270,48 @@ impl Runtime {
             started_at: None,
             ended_at: None,
         };
-        self.store.create_run(run.clone()).await?;
-        if matches!(run.trigger, Trigger::Every | Trigger::Cron) {
-            let mut pasts = self.pasts();
-            pasts.entry(run.agent.clone()).or_default().last_moment = Some(run.scheduled_at);
+        if named || agent.leaves_traces() {
+            self.store.create_run(run.clone()).await?;
+            if matches!(run.trigger, Trigger::Every | Trigger::Cron) {
+                let mut pasts = self.pasts();
+                pasts.entry(run.agent.clone()).or_default().last_moment = Some(run.scheduled_at);
+            }
+            self.enqueue(run.clone(), Arc::clone(agent), Some(waiting));
+            return Ok(run);
         }
-        self.enqueue(run.clone(), Arc::clone(agent), Some(waiting));
-        Ok(run)
+        let (told, recorded) = oneshot::channel();
+        let live = self.enlist(&run);
+        let (runtime, agent) = (Arc::clone(self), Arc::clone(agent));
+        self.tasks.spawn(async move {
+            let id = run.id;
+            let ended = runtime.carry_out_unrecorded(run, agent, &live, told).await;
+            runtime.dismiss(id, &live, ended);
+            drop(waiting);
+        });
+        // The task answers on every way.
+        Ok(recorded.await.map_err(|_| StartError::Stopping)??)
+    }
+
+    /// Lets a run be found while it lives.
+    fn enlist(&self, run: &Run) -> Arc<Live> {
+        let live = Arc::new(Live {
+            agent: run.agent.clone(),
+            started_at: OnceLock::new(),
+            meter: OnceLock::new(),
+            cancel: CancellationToken::new(),
+            ended: watch::Sender::new(None),
+        });
+        self.live_runs().insert(run.id, Arc::clone(&live));
+        live
+    }
+
+    /// Ends a run's life here; `ended` is none if it stays queued.
+    fn dismiss(&self, id: Uuid, live: &Live, ended: Option<Run>) {
+        if let Some(ended) = ended {
+            self.remember(&ended);
+            live.ended.send_replace(Some(ended));
+        }
+        self.live_runs().remove(&id);
     }
 
     /// Lets a recorded run go its way. `waiting` is its place in the queue, held until it ended; runs of an earlier process need none.
@@ -282,28 +321,90 @@ impl Runtime {
         agent: Arc<Agent>,
         waiting: Option<OwnedSemaphorePermit>,
     ) {
-        let live = Arc::new(Live {
-            agent: run.agent.clone(),
-            started_at: OnceLock::new(),
-            meter: OnceLock::new(),
-            cancel: CancellationToken::new(),
-            ended: watch::Sender::new(None),
-        });
-        self.live_runs().insert(run.id, Arc::clone(&live));
+        let live = self.enlist(&run);
         let runtime = Arc::clone(self);
         self.tasks.spawn(async move {
             let id = run.id;
-            if let Some(ended) = runtime.carry_out(run, agent, &live).await {
-                runtime.remember(&ended);
-                live.ended.send_replace(Some(ended));
-            }
-            runtime.live_runs().remove(&id);
+            let meter = Arc::new(Meter::new(agent.config.limits.clone()));
+            let ended = match runtime.carry_out(run, &agent, &live, &meter).await {
+                Some(end) => {
+                    let run = end.run.clone();
+                    runtime.record(end).await;
+                    Some(run)
+                }
+                None => None,
+            };
+            runtime.dismiss(id, &live, ended);
             drop(waiting);
         });
     }
 
-    /// From the queue to the terminal record; none for a run that did not start before the host stops: it stays queued.
-    async fn carry_out(&self, mut run: Run, agent: Arc<Agent>, live: &Live) -> Option<Run> {
+    /// Carries out a run whose row is not written yet: with its end if that is near, else by itself as soon as the run takes longer or wants to leave something behind.
+    async fn carry_out_unrecorded(
+        &self,
+        run: Run,
+        agent: Arc<Agent>,
+        live: &Live,
+        told: oneshot::Sender<Result<Run, StoreError>>,
+    ) -> Option<Run> {
+        let meter = Arc::new(Meter::before_row(agent.config.limits.clone()));
+        let mut work = pin!(self.carry_out(run.clone(), &agent, live, &meter));
+        let begun = AtomicBool::new(false);
+        let row = async {
+            tokio::select! {
+                () = tokio::time::sleep(ROW_PATIENCE) => {}
+                () = meter.row_wanted() => {}
+            }
+            begun.store(true, Ordering::Relaxed);
+            let written = self.store.create_run(run.clone()).await;
+            if written.is_ok() {
+                meter.row_written();
+            }
+            written
+        };
+        let mut row = pin!(row);
+        // A caller who went away does not want to know.
+        let tell = |written: Result<Run, StoreError>| {
+            let fine = written.is_ok();
+            let _ = told.send(written);
+            fine
+        };
+        let end = tokio::select! {
+            biased;
+            end = &mut work => match end {
+                Some(end) if !begun.load(Ordering::Relaxed) => {
+                    let ended = end.run.clone();
+                    let written = self.store.record_run(end).await;
+                    return tell(written.map(|()| ended.clone())).then_some(ended);
+                }
+                end => {
+                    meter.want_row();
+                    let written = row.await;
+                    tell(written.map(|()| run.clone())).then_some(end).flatten()
+                }
+            },
+            written = &mut row => {
+                // Dropped with what it did when there is no row: it left no trace.
+                if !tell(written.map(|()| run.clone())) {
+                    return None;
+                }
+                work.await
+            }
+        };
+        let end = end?;
+        let ended = end.run.clone();
+        self.record(end).await;
+        Some(ended)
+    }
+
+    /// From the queue to what is to be recorded; none for a run that did not start before the host stops: it stays queued.
+    async fn carry_out(
+        &self,
+        mut run: Run,
+        agent: &Agent,
+        live: &Live,
+        meter: &Arc<Meter>,
+    ) -> Option<RunEnd> {
         let queued = Instant::now();
         let place = tokio::select! {
             biased;
@@ -314,14 +415,20 @@ impl Runtime {
         if self.stopping.load(Ordering::Acquire) && !live.cancel.is_cancelled() {
             return None;
         }
-        let meter = Arc::new(Meter::new(agent.config.limits.clone()));
         let started_at = now();
         let mut end = if place.is_some() {
             let _ = live.started_at.set(started_at);
-            let _ = live.meter.set(Arc::clone(&meter));
+            let _ = live.meter.set(Arc::clone(meter));
             run.started_at = Some(started_at);
-            let work = self.inside(&run, &agent, &meter, &live.cancel);
-            let told = self.tell_running(run.id, started_at, &meter);
+            if agent.leaves_traces()
+                && let Err(error) = self.store.mark_running(run.id, started_at).await
+            {
+                // Else a host that dies would take it for one that never began, and what it did for nothing.
+                tracing::error!(run.id = %run.id, "run {} does not begin, as that cannot be recorded: {error}", run.id);
+                return None;
+            }
+            let work = self.inside(&run, agent, meter, &live.cancel);
+            let told = self.tell_running(run.id, started_at, meter);
             tokio::select! {
                 biased;
                 end = work => end,
@@ -342,16 +449,14 @@ impl Runtime {
                     .iter()
                     .any(|export| export.starts_with("infinity:agent/policy@"))
             });
-        let (report, artifacts) = settle(&mut run, end, &meter);
-        let record = RunEnd {
+        let (report, artifacts) = settle(&mut run, end, meter);
+        Some(RunEnd {
             events: events(&run, &report, judges),
-            run: run.clone(),
+            run,
             report,
             log: meter.take_log(),
             artifacts,
-        };
-        self.record(record).await;
-        Some(run)
+        })
     }
 
     /// Writes the terminal record. While there is no room on the disk it tries again: the record is what a trigger was promised.
@@ -554,10 +659,10 @@ impl Runtime {
 
     /// The state of an agent, the first that holds.
     #[must_use]
-    pub fn agent_state(&self, name: &str) -> BadgeState {
+    pub fn agent_state(&self, name: &str) -> AgentState {
         let registry = self.registry.load();
         let Some(agent) = registry.agents.get(name) else {
-            return BadgeState::Error;
+            return AgentState::Error;
         };
         detect(Facts {
             paused: !agent.config.enabled,
@@ -569,7 +674,7 @@ impl Runtime {
 
     /// The state of the system: over all agents that are enabled, drawing ones apart, which would always see themselves at work.
     #[must_use]
-    pub fn system_state(&self) -> BadgeState {
+    pub fn system_state(&self) -> AgentState {
         let registry = self.registry.load();
         let draws = |agent: &Agent| {
             agent.loaded.as_ref().is_ok_and(|loaded| {
@@ -586,7 +691,7 @@ impl Runtime {
             .filter(|(_, agent)| agent.config.enabled && !draws(agent))
             .map(|(name, _)| self.agent_state(name))
             .min()
-            .unwrap_or(BadgeState::Online)
+            .unwrap_or(AgentState::Online)
     }
 
     fn remember(&self, ended: &Run) {
@@ -715,15 +820,15 @@ pub struct Facts {
 
 /// The first state that holds: Paused, Error, Generating, Deployed, Online.
 #[must_use]
-pub fn detect(facts: Facts) -> BadgeState {
+pub fn detect(facts: Facts) -> AgentState {
     match facts {
-        Facts { paused: true, .. } => BadgeState::Paused,
-        Facts { error: true, .. } => BadgeState::Error,
+        Facts { paused: true, .. } => AgentState::Paused,
+        Facts { error: true, .. } => AgentState::Error,
         Facts {
             generating: true, ..
-        } => BadgeState::Generating,
-        Facts { deployed: true, .. } => BadgeState::Deployed,
-        _ => BadgeState::Online,
+        } => AgentState::Generating,
+        Facts { deployed: true, .. } => AgentState::Deployed,
+        _ => AgentState::Online,
     }
 }
 
@@ -884,25 +989,25 @@ mod tests {
             generating: true,
             deployed: true,
         };
-        assert_eq!(detect(all), BadgeState::Paused);
+        assert_eq!(detect(all), AgentState::Paused);
         assert_eq!(
             detect(Facts {
                 paused: false,
                 ..all
             }),
-            BadgeState::Error
+            AgentState::Error
         );
         let generating = Facts {
             paused: false,
             error: false,
             ..all
         };
-        assert_eq!(detect(generating), BadgeState::Generating);
+        assert_eq!(detect(generating), AgentState::Generating);
         let deployed = Facts {
             generating: false,
             ..generating
         };
-        assert_eq!(detect(deployed), BadgeState::Deployed);
-        assert_eq!(detect(Facts::default()), BadgeState::Online);
+        assert_eq!(detect(deployed), AgentState::Deployed);
+        assert_eq!(detect(Facts::default()), AgentState::Online);
     }
 }

@@ -295,8 +295,8 @@ pub struct RunFilter {
     pub agent: Option<String>,
     /// Of this plugin.
     pub plugin: Option<String>,
-    /// In this state.
-    pub state: Option<RunState>,
+    /// That ended, or that did not. The row of a run that began a moment ago may still say queued, so the two others are not told apart here.
+    pub ended: Option<bool>,
     /// That ended so.
     pub outcome: Option<Outcome>,
     /// That started for this reason.
@@ -391,6 +391,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::UnknownRun`], [`StoreError::NoOutcome`], [`StoreError::Digest`]; [`StoreError::Io`] when an artifact cannot be written.
     async fn end_run(&self, end: RunEnd) -> Result<bool, StoreError>;
+
+    /// Records a run that has ended already: [`Store::create_run`] and [`Store::end_run`] in one, all or nothing.
+    ///
+    /// # Errors
+    /// Those of both.
+    async fn record_run(&self, end: RunEnd) -> Result<(), StoreError>;
 
     /// A run.
     ///

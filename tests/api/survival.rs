@@ -3,13 +3,22 @@
 use crate::{folder, host, id, kept, look, ok, start};
 use anyhow::Context as _;
 use infinity_tests::host::{PATIENCE, poll};
+use infinity_tests::soak::{count, figure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_kill_loses_nothing_that_was_acknowledged() -> anyhow::Result<()> {
-    let host = folder("concurrency = 1", "")?.serve()?;
+    // It may leave something behind, so it is recorded as running before it begins.
+    let writer = "[agents.writer]\nplugin = \"guests\"\n\
+        grants = { directories = [{ host = \"own\", guest = \"/own\", write = true }] }\n";
+    let folder = folder("concurrency = 1", writer)?;
+    fs::create_dir(folder.path().join("own"))?;
+    let host = folder.serve()?;
     let mut ended = Vec::new();
     for number in 0..10 {
         ended.push(host.run("guests", &json!({ "case": "ok", "number": number }))?);
@@ -18,8 +27,7 @@ fn a_kill_loses_nothing_that_was_acknowledged() -> anyhow::Result<()> {
         "guests",
         &json!({ "case": "artifact", "name": "a.txt", "bytes": 100 }),
     )?;
-    let running = start(&host, "guests", &json!({ "case": "sleep_forever" }))?;
-    // The row says so after a while; the list is filtered by rows.
+    let running = start(&host, "writer", &json!({ "case": "sleep_forever" }))?;
     poll(PATIENCE, || {
         let listed = host.json("/v1/runs?state=running").ok()?;
         (listed["items"][0]["id"] == running["id"]).then_some(())
@@ -73,6 +81,101 @@ fn a_kill_loses_nothing_that_was_acknowledged() -> anyhow::Result<()> {
     );
     // The key of a run that is over is still known.
     assert_eq!(host.run("guests", &ok())?["outcome"], "succeeded");
+    Ok(())
+}
+
+/// Clients start runs while the host is killed at random instants: what was acknowledged ends once.
+#[test]
+fn every_acknowledged_start_ends_once_however_often_the_host_is_killed() -> anyhow::Result<()> {
+    let kills = count(8, 1_000);
+    let mut host = folder("concurrency = 4", "")?.serve()?;
+    let mut acknowledged = Vec::new();
+    for kill in 0..kills {
+        let url = host.url("/v1/agents/guests/runs");
+        let killed = AtomicBool::new(false);
+        let instant = Duration::from_millis(20 + kill * 37 % 300);
+        let runs = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..3)
+                .map(|_| {
+                    let (url, client, killed) = (&url, host.client(), &killed);
+                    scope.spawn(move || {
+                        let mut runs = Vec::new();
+                        for number in 0.. {
+                            if killed.load(Ordering::Relaxed) {
+                                break;
+                            }
+                            let case = if number % 5 == 4 { "sleep" } else { "ok" };
+                            let input = json!({ "case": case, "ms": 50 });
+                            let Ok(answer) = client.post(url).json(&input).send() else {
+                                continue;
+                            };
+                            if answer.status() == 201
+                                && let Ok(run) = answer.json::<Value>()
+                            {
+                                runs.push(run["id"].clone());
+                            }
+                        }
+                        runs
+                    })
+                })
+                .collect();
+            std::thread::sleep(instant);
+            let pid = Pid::from_raw(host.pid().cast_signed());
+            let sent = pid.map(|pid| kill_process(pid, Signal::KILL));
+            killed.store(true, Ordering::Relaxed);
+            let runs: Vec<Value> = clients
+                .into_iter()
+                .flat_map(|client| client.join().unwrap_or_default())
+                .collect();
+            sent.context("the host has no process")??;
+            anyhow::Ok(runs)
+        })?;
+        acknowledged.extend(runs);
+        host = host.kill_and_restart()?;
+    }
+    anyhow::ensure!(acknowledged.len() > 10, "hardly anything was started");
+    poll(PATIENCE, || {
+        let listed = host.json("/v1/runs?state=queued").ok()?;
+        let running = host.json("/v1/runs?state=running").ok()?;
+        (listed["items"] == json!([]) && running["items"] == json!([])).then_some(())
+    })
+    .context("not every run ends")?;
+    let mut ends: BTreeMap<String, u64> = BTreeMap::new();
+    for id in &acknowledged {
+        let run = host.json(&format!("/v1/runs/{}", id.as_str().unwrap_or_default()))?;
+        anyhow::ensure!(run["state"] == "ended", "{run}");
+        let outcome = run["outcome"].as_str().unwrap_or_default().to_owned();
+        anyhow::ensure!(outcome == "succeeded" || outcome == "lost", "{run}");
+        *ends.entry(outcome).or_default() += 1;
+    }
+    // Each end was announced once: the events of all pages, by run.
+    let mut announced: BTreeMap<String, u64> = BTreeMap::new();
+    let mut path = "/v1/events?limit=500".to_owned();
+    loop {
+        let page = host.json(&path)?;
+        let items = page["items"].as_array().context("a page")?;
+        if items.is_empty() {
+            break;
+        }
+        for event in items {
+            let subject = event["subject"].as_str().unwrap_or_default().to_owned();
+            *announced.entry(subject).or_default() += 1;
+        }
+        let next = page["next"].as_str().context("a cursor")?;
+        path = format!("/v1/events?limit=500&cursor={next}");
+    }
+    for id in &acknowledged {
+        let times = announced.get(id.as_str().unwrap_or_default());
+        anyhow::ensure!(
+            times == Some(&1),
+            "the end of {id} was announced {times:?} times"
+        );
+    }
+    figure(
+        "kills of the host under load",
+        kills,
+        &format!("{} acknowledged starts, ends: {ends:?}", acknowledged.len()),
+    );
     Ok(())
 }
 

@@ -109,14 +109,29 @@ fn requests_with_unclear_framing_are_refused_and_the_connection_closed() -> anyh
         let answer = exchange(&host, request.as_bytes())?;
         assert_eq!(status(&answer), "400", "{name}: {answer}");
     }
-    // Length and chunks at once: nothing that follows on the connection is read as a request.
-    let answer = exchange(
-        &host,
-        format!("{POST}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
-            .as_bytes(),
-    )?;
-    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
-    assert!(answer.contains("connection: close"), "{answer}");
+    // Length and chunks at once, in either order: refused before anything starts, and nothing that follows on the connection is read as a request.
+    for both in [
+        "content-length: 4\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 4\r\n",
+    ] {
+        let answer = exchange(
+            &host,
+            format!("{POST}{both}\r\n0\r\n\r\nGET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                .as_bytes(),
+        )?;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        assert_eq!(status(&answer), "400", "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        assert!(answer.contains("x-request-id: "), "{answer}");
+        assert!(
+            answer.contains("\"code\":\"malformed_request\""),
+            "{answer}"
+        );
+    }
+    assert_eq!(
+        host.json("/v1/runs")?["items"].as_array().map(Vec::len),
+        Some(0)
+    );
 
     // A body that ends before its length starts nothing.
     let count = || anyhow::Ok(host.json("/v1/runs")?["items"].as_array().map(Vec::len));
@@ -145,6 +160,11 @@ fn too_many_or_too_long_headers_are_refused() -> anyhow::Result<()> {
             format!("GET /health HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n").as_bytes(),
         )?;
         assert_eq!(status(&answer), "431", "{answer}");
+        assert!(answer.contains("x-request-id: "), "{answer}");
+        assert!(
+            answer.contains("\"code\":\"headers_too_large\""),
+            "{answer}"
+        );
     }
     // A browser's measure is no trouble.
     let fine: String = (0..80)

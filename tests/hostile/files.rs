@@ -1,6 +1,7 @@
 //! Guests that reach beyond their directories, or fill them.
 
 use crate::suite::{Case, case, tree};
+use infinity_tests::host::Folder;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -277,4 +278,76 @@ fn h52_special_files() {
             assert!(special.run["usage"]["wall_us"].as_u64() < Some(2_000_000));
         }
     });
+}
+
+/// The same attacks where the kernel has no `openat2`, so that paths are resolved step by step: the same is refused, if not always with the same word.
+#[test]
+fn h48_symlinks_without_openat2() {
+    let attack = |without: bool| {
+        let folder = Folder::new().unwrap();
+        folder.component("test_guests", "guests").unwrap();
+        let grants = "[agents.files]\nplugin = \"guests\"\n\
+            grants = { directories = [{ host = \"data\", guest = \"/data\", write = true }] }";
+        folder.config("", grants).unwrap();
+        let path = folder.path();
+        std::fs::create_dir_all(path.join("data/tree")).unwrap();
+        std::fs::create_dir(path.join("outside")).unwrap();
+        std::fs::write(path.join("outside/passwd"), "nobody may read this\n").unwrap();
+        for (target, link) in [
+            ("../../outside", "up"),
+            ("/etc", "absolute"),
+            ("../../outside/passwd", "file"),
+        ] {
+            std::os::unix::fs::symlink(target, path.join("data/tree").join(link)).unwrap();
+        }
+        let host = if without {
+            folder.serve_without_openat2()
+        } else {
+            folder.serve()
+        }
+        .unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).unwrap();
+        let filtered = status.lines().any(|line| line.trim() == "Seccomp:\t2");
+        assert_eq!(
+            filtered, without,
+            "the filter is in force where it should be"
+        );
+        let mut seen = Vec::new();
+        for input in [
+            json!({ "case": "path_tricks", "base": "/data" }),
+            json!({ "case": "symlink_tricks", "base": "/data",
+                "links": ["tree/up", "tree/absolute", "tree/file"],
+                "targets": ["../outside", "../outside/", "../outside/passwd/"] }),
+        ] {
+            let run = host.run("files", &input).unwrap();
+            assert_eq!(run["outcome"], "succeeded", "{run}");
+            let report = host.report(&run).unwrap();
+            let told = report["output"].to_string();
+            assert!(
+                !told.contains("nobody may read this") && !told.contains("root:"),
+                "{told}"
+            );
+            seen.push(report["output"].clone());
+        }
+        let outside = tree(&host.path().join("outside"));
+        assert_eq!(outside.len(), 1, "{outside:?}");
+        assert_eq!(outside["passwd"], b"nobody may read this\n");
+        seen
+    };
+    let (without, with) = (attack(true), attack(false));
+    for (without, with) in without.iter().zip(&with) {
+        let outcomes = |seen: &Value| seen["outcomes"].as_array().unwrap().clone();
+        let (without, with) = (outcomes(without), outcomes(with));
+        assert_eq!(without.len(), with.len());
+        for (without, with) in without.iter().zip(&with) {
+            for (name, word) in with.as_object().unwrap() {
+                assert_eq!(
+                    is_passed(&without[name]),
+                    is_passed(word),
+                    "`{name}`: {} and not {word}, of {with}",
+                    without[name]
+                );
+            }
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod memory;
 mod network;
 mod output;
 mod server;
+mod soak;
 mod state;
 mod suite;
 mod zz_table;

@@ -133,6 +133,29 @@ impl Folder {
             .context("the program cannot be started")
     }
 
+    /// Serves on a kernel without `openat2`, as far as the program can tell.
+    ///
+    /// # Errors
+    /// As [`Folder::serve`].
+    pub fn serve_without_openat2(self) -> anyhow::Result<Host> {
+        let wrapper = target().join("release/without_openat2");
+        ensure!(
+            wrapper.exists(),
+            "`{}` is missing: run `cargo xtask test`",
+            wrapper.display()
+        );
+        let plain = self.command(&["serve"]);
+        let mut command = Command::new(wrapper);
+        command
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .stdin(Stdio::null());
+        Host::start_by(self, command)
+    }
+
     /// Serves.
     ///
     /// # Errors
@@ -152,13 +175,14 @@ pub struct Host {
 
 impl Host {
     fn start(folder: Folder) -> anyhow::Result<Self> {
+        let command = folder.command(&["serve"]);
+        Self::start_by(folder, command)
+    }
+
+    fn start_by(folder: Folder, mut command: Command) -> anyhow::Result<Self> {
         let log = fs::File::create(folder.path().join("log"))?;
         let _ = fs::remove_file(folder.path().join("var/address"));
-        let child = folder
-            .command(&["serve"])
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
+        let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
         let client = Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(120))

@@ -2,3 +2,4 @@
 
 pub mod defects;
 pub mod host;
+pub mod soak;

@@ -15,8 +15,19 @@ pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Resu
     tests.args(["test", "--release", "--locked", "--workspace"]);
     tests.args(arguments);
     tests.env("INFINITY_SOAK", if soak { "1" } else { "0" });
+    let figures = build::target_directory(root).join("soak.md");
+    if soak {
+        std::fs::write(&figures, "| what | how often | result |\n|---|---|---|\n")?;
+        tests.env("INFINITY_SOAK_FIGURES", &figures);
+    }
     say("running the tests");
-    checked("the tests", &mut tests)?;
+    let passed = checked("the tests", &mut tests);
+    if soak {
+        // Also when something failed: the rest is worth reading.
+        say(&format!("the figures, kept in {}:", figures.display()));
+        say(&std::fs::read_to_string(&figures)?);
+    }
+    passed?;
     if arguments.is_empty() {
         policies(root)?;
     }

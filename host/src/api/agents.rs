@@ -97,7 +97,7 @@ impl FromQuery for StartQuery {
     responses(
         (status = 201, description = "The run", body = RunView, headers(("location" = String, description = "Where the run is"))),
         (status = 200, description = "The run that an earlier request with this key started", body = RunView),
-        (status = 409, description = "`agent_disabled`, `agent_refused`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`agent_disabled`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_input`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`queue_full`, `stopping`", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),

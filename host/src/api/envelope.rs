@@ -102,6 +102,24 @@ fn finish(mut response: Response, id: &str, accept: &Accept, safe: bool) -> Resp
     response
 }
 
+/// The answer to bytes that are no request, as it goes over the wire.
+pub(super) fn bare(error: &ApiError) -> Vec<u8> {
+    let id = Uuid::now_v7().to_string();
+    let problem = error.problem(&id);
+    // As in `finish`.
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut answer = format!(
+        "HTTP/1.1 {} {}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\n{REQUEST_ID}: {id}\r\n\
+         x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
+        problem.status,
+        problem.title,
+        body.len()
+    )
+    .into_bytes();
+    answer.extend(body);
+    answer
+}
+
 fn check_host(request: &Request, listen: Option<SocketAddr>) -> Result<(), ApiError> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());

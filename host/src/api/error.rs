@@ -197,7 +197,6 @@ impl From<StartError> for ApiError {
                 "agent_disabled",
                 "the agent is disabled; set `enabled = true` in `plugins.toml` or mend the problem that `GET /v1/agents/{name}` names",
             ),
-            StartError::Refused(reason) => Self::new(StatusCode::CONFLICT, "agent_refused", reason),
             StartError::InvalidInput { pointer, message } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid_input",

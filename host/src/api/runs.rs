@@ -146,7 +146,7 @@ pub(super) async fn list_runs(
     let filter = RunFilter {
         agent: query.agent,
         plugin: query.plugin,
-        state: query.state,
+        ended: query.state.map(|state| state == RunState::Ended),
         outcome: query.outcome,
         trigger: query.trigger,
         since: query.since,
@@ -162,6 +162,8 @@ pub(super) async fn list_runs(
             .items
             .into_iter()
             .map(|run| view(plane.as_ref(), run))
+            // What a run is doing is known better here than in its row.
+            .filter(|view| query.state.is_none_or(|state| view.run.state == state))
             .collect(),
         next: page.next,
     }))

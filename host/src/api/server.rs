@@ -4,9 +4,12 @@
 //! who open connections and send nothing cannot keep others out. What a client sends is bounded here up to the end of the headers; bodies are bounded
 //! where they are read.
 
+use super::envelope;
+use super::error::ApiError;
+use super::framing::Framed;
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,7 +21,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,10 +31,10 @@ use tower::Service;
 const HEADER_READ_MAX: Duration = Duration::from_secs(10);
 
 /// Headers of one request: browsers send some 20, proxies add a handful.
-const HEADERS_MAX: usize = 100;
+pub(super) const HEADERS_MAX: usize = 100;
 
 /// Request line and headers together, in bytes: what most servers and proxies take.
-const HEADER_BYTES_MAX: usize = 16 * 1024;
+pub(super) const HEADER_BYTES_MAX: usize = 16 * 1024;
 
 /// Connections at once. A process usually has 1,024 descriptors, and the store, the checkouts and outgoing requests need their part; idle connections
 /// make room, so this bounds how many requests are worked on, not how many clients there are.
@@ -39,6 +42,12 @@ const CONNECTIONS_MAX: usize = 512;
 
 /// How long requests that are being worked on may take to end once the host stops.
 pub const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// How long a refused client may take to read its answer.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+
+/// Reads of 4 KiB for what a refused client had sent already: a large header, or a small body.
+const LINGER_READS_MAX: usize = 64;
 
 /// How long to wait before accepting again when the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -238,13 +247,15 @@ async fn serve_connection(
             })
         }
     });
+    let framed = Framed::new(stream);
+    let refusal = framed.refusal();
     let mut served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_MAX)
         .max_headers(HEADERS_MAX)
         .max_header_size(HEADER_BYTES_MAX)
         .max_buf_size(HEADER_BYTES_MAX + 1024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(framed), TowerToHyperService::new(service));
     let mut draining = false;
     let result = loop {
         tokio::select! {
@@ -254,28 +265,53 @@ async fn serve_connection(
                 draining = true;
                 Pin::new(&mut served).graceful_shutdown();
             }
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended: {error}");
-        if error.is_timeout() {
-            let parts = served.into_parts();
-            if !parts.read_buf.is_empty() {
-                say_timeout(parts.io.into_inner()).await;
+            // What came before the bad head is still answered.
+            () = refusal.happened(), if !draining => {
+                draining = true;
+                Pin::new(&mut served).graceful_shutdown();
             }
         }
+    };
+    let timed_out = match &result {
+        Ok(()) => false,
+        Err(error) => {
+            tracing::debug!(%error, "a connection ended: {error}");
+            error.is_timeout()
+        }
+    };
+    let framed = served.into_parts().io.into_inner();
+    if let Some(error) = refusal.error() {
+        say(framed.into_inner(), error).await;
+    } else if timed_out && framed.is_in_head() {
+        let error = ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            format!(
+                "the headers took longer than {} seconds",
+                HEADER_READ_MAX.as_secs()
+            ),
+        );
+        say(framed.into_inner(), &error).await;
     }
 }
 
-/// Tells a client that its headers took too long. Hyper only closes.
-async fn say_timeout(mut stream: TcpStream) {
-    let body = r#"{"type":"about:blank","title":"Request Timeout","status":408,"code":"request_timeout","detail":"the headers took longer than 10 seconds"}"#;
-    let answer = format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    // A client that does not read gets no second chance: a small write goes to the socket's buffer or fails.
-    let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
+/// Gives a client that never got as far as a request its answer, and closes.
+async fn say(mut stream: TcpStream, error: &ApiError) {
+    let answer = envelope::bare(error);
+    let last_words = async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await?;
+        // Closing with bytes unread resets the connection, and the client might never see its answer.
+        let mut rest = [0; 4096];
+        for _ in 0..LINGER_READS_MAX {
+            if stream.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // A client that neither reads nor closes gets no second chance.
+    let _ = tokio::time::timeout(LINGER_MAX, last_words).await;
 }
 
 /// A body whose request counts as being worked on until the last byte is written.
@@ -308,7 +344,6 @@ impl http_body::Body for Held {
 mod tests {
     use super::*;
     use axum::routing::get;
-    use tokio::io::AsyncReadExt;
 
     async fn start(router: Router) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
@@ -363,9 +398,15 @@ mod tests {
         for request in [
             "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
             "GET / HTTP/1.1\r\nhost : x\r\n\r\n",
+            "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n",
         ] {
             let answer = exchange(address, request.as_bytes()).await;
             assert!(answer.starts_with("HTTP/1.1 400"), "{request}: {answer}");
+            assert!(answer.contains("x-request-id: "), "{request}: {answer}");
+            assert!(
+                answer.contains("\"code\":\"malformed_request\""),
+                "{request}: {answer}"
+            );
         }
         stop.cancel();
         task.await.expect("ends");

@@ -165,6 +165,10 @@ impl Store for Fake {
         Err(StoreError::Closed)
     }
 
+    async fn record_run(&self, _: RunEnd) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
     async fn append_log(&self, _: Uuid, _: Vec<LogLine>) -> Result<(), StoreError> {
         Err(StoreError::Closed)
     }
@@ -294,7 +298,6 @@ impl ControlPlane for Fake {
             (_, Some("in-flight")) => Err(StartError::Duplicate(MISSING)),
             ("check", _) => Ok(run(STARTED, RunState::Queued)),
             ("disabled", _) => Err(StartError::Disabled),
-            ("refused", _) => Err(StartError::Refused("its plugin is missing".into())),
             ("schema", _) => Err(StartError::InvalidInput {
                 pointer: "/a".into(),
                 message: "is no text".into(),
@@ -584,7 +587,6 @@ async fn a_start_that_is_refused_says_why() {
     for (agent, status, code) in [
         ("none", 404, "unknown_agent"),
         ("disabled", 409, "agent_disabled"),
-        ("refused", 409, "agent_refused"),
         ("schema", 422, "invalid_input"),
         ("full", 503, "queue_full"),
         ("stopping", 503, "stopping"),

@@ -2,6 +2,7 @@
 //!
 //! Plain data that is written as JSON and described in the OpenAPI document; which values are true is the application's to know.
 
+pub use crate::model::{AgentState, BadgeStyle};
 use crate::model::{ArtifactInfo, Event, Finding, LogLine, Outcome, Run, Trigger};
 use crate::sandbox::budget::RunBudget;
 use crate::sandbox::inspect::Inspection;
@@ -40,22 +41,6 @@ pub struct PluginView {
     pub problem: Option<String>,
     /// What the component says about itself and what it imports; `null` while unknown.
     pub inspection: Option<Inspection>,
-}
-
-/// What an agent is doing, as its badge shows it; the first that holds, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentState {
-    /// Disabled.
-    Paused,
-    /// Its configuration has a problem, or its last run did not succeed.
-    Error,
-    /// A run is queued or running.
-    Generating,
-    /// Its last run succeeded and proposed something.
-    Deployed,
-    /// Ready, and nothing is wrong.
-    Online,
 }
 
 /// The last run of an agent, in short.
@@ -230,34 +215,6 @@ pub enum BadgeSubject {
     System,
     /// One agent, by name.
     Agent(String),
-}
-
-/// The looks that shields.io offers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BadgeStyle {
-    /// Rounded, no gloss.
-    #[default]
-    Flat,
-    /// Square, no gloss.
-    FlatSquare,
-    /// Rounded and glossy.
-    Plastic,
-    /// Large capitals.
-    ForTheBadge,
-    /// Two bubbles.
-    Social,
-}
-
-impl BadgeStyle {
-    /// Every style with the name it has in a query.
-    pub const NAMES: [(&'static str, Self); 5] = [
-        ("flat", Self::Flat),
-        ("flat-square", Self::FlatSquare),
-        ("plastic", Self::Plastic),
-        ("for-the-badge", Self::ForTheBadge),
-        ("social", Self::Social),
-    ];
 }
 
 /// A drawn badge.

@@ -173,6 +173,8 @@ pub(super) fn read(
     }
     let table = Reader::open(value, &keys::AGENT, what.clone(), name.span(), errors)?;
 
+    // Its pattern was used before this; what is left is to refuse what is no string.
+    table.text("for_each", errors);
     let plugin = table.text("plugin", errors);
     if let Some(plugin) = &plugin {
         check_plugin(plugin, errors);

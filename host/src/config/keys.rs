@@ -68,6 +68,8 @@ impl Table {
 pub(super) const AGENT_NAME: &str = "^[a-z][a-z0-9-]{0,62}$";
 /// Names of plugins and repositories.
 pub(super) const LOOSE_NAME: &str = "^[a-z][a-z0-9._-]{0,62}$";
+/// The name of a granted repository, which an agent with `for_each` leaves open.
+const GRANTED_NAME: &str = r"^([a-z][a-z0-9._-]{0,62}|\{repository\})$";
 
 /// Most agents, and most repositories: far above what one machine runs, and low enough that comparing two configurations on a reload stays quick.
 pub(super) const MAX_ENTRIES: usize = 10_000;
@@ -287,6 +289,12 @@ pub(super) static AGENT: Table = Table {
             "Time from one run to the next; without it the agent runs when somebody asks.",
         ),
         key(
+            "for_each",
+            Kind::Text("^repos/"),
+            "",
+            "Make one agent of this entry for each repository that matches, for instance `repos/*`, named NAME-REPOSITORY. `{repository}` in the entry's strings is the repository's name.",
+        ),
+        key(
             "settings",
             Kind::Free,
             "",
@@ -350,7 +358,6 @@ pub(super) static AGENT: Table = Table {
             "webhook",
             "use `every`, or start runs with `POST /v1/agents/NAME/runs`",
         ),
-        ("for_each", "write one agent for each repository"),
     ],
 };
 
@@ -401,7 +408,7 @@ pub(super) static REPOSITORY_GRANT: Table = Table {
     keys: &[
         required(
             "name",
-            Kind::Text(LOOSE_NAME),
+            Kind::Text(GRANTED_NAME),
             "A name of `[repositories]`.",
         ),
         key(

@@ -1,7 +1,7 @@
 //! What can be called in the sandbox, and what comes back, as plain records.
 
 use super::contract::{agent, badge, policy};
-use crate::model::{Finding, Level, Location, Trigger};
+use crate::model::{AgentState, BadgeStyle, Finding, Level, Location, Trigger};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -53,48 +53,13 @@ pub struct Invocation {
     pub input: String,
 }
 
-/// The state that a badge shows, in order of priority.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum BadgeState {
-    /// Paused by a person.
-    Paused,
-    /// The latest finished run did not succeed.
-    Error,
-    /// A run is in progress.
-    Generating,
-    /// The latest run applied something.
-    Deployed,
-    /// All is well.
-    Online,
-}
-
-/// The styles of shields.io.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BadgeStyle {
-    /// The default.
-    #[default]
-    Flat,
-    /// Without rounded corners.
-    FlatSquare,
-    /// Glossy.
-    Plastic,
-    /// Large, in capitals.
-    ForTheBadge,
-    /// Two boxes.
-    Social,
-}
-
 /// What to draw.
 #[derive(Clone, Debug)]
 pub struct BadgeRequest {
     /// The left text.
     pub label: String,
     /// The right text and the colour follow from it.
-    pub state: BadgeState,
+    pub state: AgentState,
     /// The look.
     pub style: BadgeStyle,
 }
@@ -348,11 +313,11 @@ impl From<&BadgeRequest> for badge::exports::infinity::agent::badge::Request {
         Self {
             label: request.label.clone(),
             state: match request.state {
-                BadgeState::Paused => State::Paused,
-                BadgeState::Error => State::Error,
-                BadgeState::Generating => State::Generating,
-                BadgeState::Deployed => State::Deployed,
-                BadgeState::Online => State::Online,
+                AgentState::Paused => State::Paused,
+                AgentState::Error => State::Error,
+                AgentState::Generating => State::Generating,
+                AgentState::Deployed => State::Deployed,
+                AgentState::Online => State::Online,
             },
             style: match request.style {
                 BadgeStyle::Flat => Style::Flat,

@@ -385,8 +385,7 @@ fn check_kind(bytes: &[u8]) -> Result<(), InspectError> {
     }
     let magic = b"\0asm";
     if !bytes.starts_with(&magic[..bytes.len().min(4)]) {
-        let text = bytes.trim_ascii_start();
-        if text.starts_with(b"(module") || text.starts_with(b"(component") {
+        if is_text_form(bytes) {
             return Err(InspectError::Text);
         }
         let beginning: Vec<String> = bytes
@@ -411,6 +410,18 @@ fn check_kind(bytes: &[u8]) -> Result<(), InspectError> {
         });
     }
     Ok(())
+}
+
+/// Whether this is the text form: comments, then a module or component.
+fn is_text_form(mut bytes: &[u8]) -> bool {
+    loop {
+        bytes = bytes.trim_ascii_start();
+        if !bytes.starts_with(b";;") {
+            return bytes.starts_with(b"(module") || bytes.starts_with(b"(component");
+        }
+        let line = bytes.iter().position(|byte| *byte == b'\n');
+        bytes = line.map_or(&[], |end| &bytes[end..]);
+    }
 }
 
 /// Whether a core module imports WASI preview 1. A module that is broken behind its imports still counts.

@@ -198,6 +198,7 @@ impl atomics::Host for RunState {
             Ok(space) => space,
             Err(error) => return Ok(Err(error)),
         };
+        self.meter.row().await;
         let value = space
             .increment(&self.capabilities.agent, &key, delta, self.quota())
             .await;
@@ -243,6 +244,7 @@ impl batch::Host for RunState {
             .sum::<usize>();
         self.meter.cross(bytes as u64)?;
         let quota = self.quota();
+        self.meter.row().await;
         let done = space.set_many(&self.capabilities.agent, pairs, quota).await;
         Ok(done.map_err(|error| self.told(error)))
     }
@@ -256,6 +258,7 @@ impl batch::Host for RunState {
             Ok(space) => space,
             Err(error) => return Ok(Err(error)),
         };
+        self.meter.row().await;
         let done = space.delete_many(&self.capabilities.agent, keys).await;
         Ok(done.map_err(|error| self.told(error)))
     }

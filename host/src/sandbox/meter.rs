@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// The most different denials that a run's record lists; more of them would tell nobody more.
 const DENIALS_MAX: usize = 100;
@@ -49,6 +50,14 @@ pub struct Meter {
     cpu_ns: AtomicU64,
     poll_began_ns: AtomicU64,
     polling: AtomicBool,
+    row: Option<Row>,
+}
+
+/// The row of a run that began before it was written.
+#[derive(Debug, Default)]
+struct Row {
+    wanted: CancellationToken,
+    written: CancellationToken,
 }
 
 /// The limit that ended a run.
@@ -121,6 +130,46 @@ impl Meter {
             cpu_ns: AtomicU64::new(0),
             poll_began_ns: AtomicU64::new(0),
             polling: AtomicBool::new(false),
+            row: None,
+        }
+    }
+
+    /// A meter at zero for a run whose row is not written yet.
+    #[must_use]
+    pub fn before_row(budget: RunBudget) -> Self {
+        Self {
+            row: Some(Row::default()),
+            ..Self::new(budget)
+        }
+    }
+
+    /// Waits until the run's row is on the disk: before anything that outlasts the run.
+    pub async fn row(&self) {
+        if let Some(row) = &self.row {
+            row.wanted.cancel();
+            row.written.cancelled().await;
+        }
+    }
+
+    /// Waits until somebody waits for the row.
+    pub async fn row_wanted(&self) {
+        match &self.row {
+            Some(row) => row.wanted.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Says that the row should be written now.
+    pub fn want_row(&self) {
+        if let Some(row) = &self.row {
+            row.wanted.cancel();
+        }
+    }
+
+    /// Says that the row is on the disk.
+    pub fn row_written(&self) {
+        if let Some(row) = &self.row {
+            row.written.cancel();
         }
     }
 

@@ -253,6 +253,23 @@ impl Operation for EndRun {
     }
 }
 
+/// A run that ended before its row was written.
+pub(super) struct RecordRun {
+    pub(super) create: CreateRun,
+    pub(super) end: EndRun,
+}
+
+#[async_trait]
+impl Operation for RecordRun {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        self.create.apply(connection).await?;
+        self.end.apply(connection).await?;
+        Ok(())
+    }
+}
+
 pub(super) struct AppendLog {
     pub(super) id: Uuid,
     pub(super) lines: Vec<LogLine>,
@@ -388,7 +405,7 @@ macro_rules! page_of_runs {
             $condition,
             " AND (created_at, seq) < (?1, ?2) AND created_at >= ?3 \
              AND (?4 IS NULL OR agent = ?4) AND (?5 IS NULL OR plugin = ?5) \
-             AND (?6 IS NULL OR state = ?6) AND (?7 IS NULL OR outcome = ?7) \
+             AND (?6 IS NULL OR (state = 'ended') = ?6) AND (?7 IS NULL OR outcome = ?7) \
              AND (?8 IS NULL OR trigger_kind = ?8) \
              ORDER BY created_at DESC, seq DESC LIMIT ?9"
         )
@@ -408,8 +425,7 @@ pub(super) async fn page(
     // The index that leaves the fewest rows to look at: unfinished runs are few, and so are those that did not succeed.
     let sql = match filter {
         RunFilter {
-            state: Some(RunState::Queued | RunState::Running),
-            ..
+            ended: Some(false), ..
         } => page_of_runs!("runs_unfinished", "state <> 'ended'"),
         RunFilter {
             outcome: Some(outcome),
@@ -427,7 +443,7 @@ pub(super) async fn page(
         .bind(filter.since.map_or(i64::MIN, Timestamp::as_microsecond))
         .bind(&filter.agent)
         .bind(&filter.plugin)
-        .bind(filter.state.map(rows::state))
+        .bind(filter.ended)
         .bind(filter.outcome.map(rows::outcome))
         .bind(filter.trigger.map(rows::trigger))
         .bind(limit)

@@ -24,13 +24,13 @@ use super::events::{self, EventRow, PruneEvents, SetFlag};
 use super::key_value::{self, Delete, Increment, Set};
 use super::lock::Lock;
 use super::rows;
-use super::runs::{self, AppendLog, CreateRun, EndRun, MarkRunning, PruneRuns};
+use super::runs::{self, AppendLog, CreateRun, EndRun, MarkRunning, PruneRuns, RecordRun};
 use super::writer::{Failure, Writer};
 use super::{
     AgentRecord, KvQuota, KvUsage, PAGE_MAX, Page, PageRequest, Pruned, RunFilter, Store,
     StoreError,
 };
-use crate::model::{Artifact, Event, Finding, LogLine, Report, Run, RunEnd};
+use crate::model::{Artifact, Event, Finding, LogLine, Report, Run, RunEnd, RunState};
 
 /// The schema, step by step. A step that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(
@@ -186,6 +186,25 @@ impl SqliteStore {
     }
 }
 
+/// The file system of a directory, if it is one over a network: SQLite's log in shared memory and `flock` mean nothing there.
+fn network_file_system(path: &Path) -> Option<&'static str> {
+    remote(rustix::fs::statfs(path).ok()?.f_type.cast_unsigned() & 0xffff_ffff)
+}
+
+/// The kernel's numbers, from `statfs(2)`.
+fn remote(kind: u64) -> Option<&'static str> {
+    match kind {
+        0x6969 => Some("nfs"),
+        0x517b => Some("smb"),
+        0xfe53_4d42 => Some("smb2"),
+        0xff53_4d42 => Some("cifs"),
+        0x0102_1997 => Some("9p"),
+        0x00c3_6400 => Some("ceph"),
+        0x5346_414f => Some("afs"),
+        _ => None,
+    }
+}
+
 /// Directory, lock and an empty database file, all for the owner alone.
 fn prepare(state: &Path) -> Result<(Lock, bool, ArtifactFiles, PathBuf), StoreError> {
     let fail = |error| StoreError::io(state, error);
@@ -196,6 +215,14 @@ fn prepare(state: &Path) -> Result<(Lock, bool, ArtifactFiles, PathBuf), StoreEr
             path = %state.display(),
             "others can write to the state directory; take that from them with `chmod go-w`",
         );
+    }
+    if let Some(found) = network_file_system(state) {
+        return Err(StoreError::Setting {
+            path: state.to_owned(),
+            setting: "file system",
+            found: found.to_owned(),
+            needed: "a local one",
+        });
     }
     let (lock, unclean) = Lock::take(state)?;
     let path = state.join("infinity.db");
@@ -324,6 +351,18 @@ fn page_limit(limit: u32) -> Result<u32, StoreError> {
     }
 }
 
+impl SqliteStore {
+    /// Writes an ended run's files and gives the rest as an operation.
+    async fn ending(&self, mut end: RunEnd) -> Result<EndRun, StoreError> {
+        let outcome = end
+            .run
+            .outcome
+            .ok_or(StoreError::NoOutcome { run: end.run.id })?;
+        let (artifacts, files) = self.files.write(std::mem::take(&mut end.artifacts)).await?;
+        EndRun::new(end, outcome, artifacts, files).map_err(|error| self.fail(error))
+    }
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     async fn create_run(&self, run: Run) -> Result<(), StoreError> {
@@ -335,15 +374,20 @@ impl Store for SqliteStore {
         self.writer.write(MarkRunning { id, started_at }).await
     }
 
-    async fn end_run(&self, mut end: RunEnd) -> Result<bool, StoreError> {
-        let outcome = end
-            .run
-            .outcome
-            .ok_or(StoreError::NoOutcome { run: end.run.id })?;
-        let (artifacts, files) = self.files.write(std::mem::take(&mut end.artifacts)).await?;
-        let operation =
-            EndRun::new(end, outcome, artifacts, files).map_err(|error| self.fail(error))?;
+    async fn end_run(&self, end: RunEnd) -> Result<bool, StoreError> {
+        let operation = self.ending(end).await?;
         self.writer.write(operation).await
+    }
+
+    async fn record_run(&self, end: RunEnd) -> Result<(), StoreError> {
+        let create = CreateRun::new(Run {
+            state: RunState::Queued,
+            outcome: None,
+            ..end.run.clone()
+        })
+        .map_err(|error| self.fail(error))?;
+        let end = self.ending(end).await?;
+        self.writer.write(RecordRun { create, end }).await
     }
 
     async fn run(&self, id: Uuid) -> Result<Option<Run>, StoreError> {
@@ -677,5 +721,19 @@ impl Store for SqliteStore {
         self.readers.close().await;
         self.writer.close();
         task.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_over_a_network_are_known() {
+        assert_eq!(remote(0x6969), Some("nfs"));
+        // ext4, tmpfs, overlay
+        for local in [0xef53, 0x0102_1994, 0x794c_7630] {
+            assert_eq!(remote(local), None);
+        }
     }
 }

@@ -734,7 +734,16 @@ impl DenialReason {
 
 impl fmt::Display for DenialReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(match self {
+            Self::BadUrl => "the URL can be read in more than one way",
+            Self::NoGrant => "no grant names the host",
+            Self::Scheme => "the host is granted with another scheme",
+            Self::Port => "the host is granted with another port",
+            Self::Path => "the host is granted with other paths",
+            Self::Method => "the URL is granted with other methods",
+            Self::PrivateAddress => "the address is not public, and no grant names its range",
+            Self::OwnListener => "the address is one on which this host itself listens",
+        })
     }
 }
 
@@ -942,7 +951,8 @@ mod tests {
             Ok(()) => "ok".to_owned(),
             Err(refusal) => denial(&refusal, &method, &uri, target.as_ref().ok())
                 .reason
-                .to_string(),
+                .as_str()
+                .to_owned(),
         }
     }
 
