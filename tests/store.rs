@@ -290,6 +290,62 @@ async fn every_word_of_the_model_survives_its_column() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_recorded_with_its_end_is_as_one_that_was_created_and_ended() -> Result {
+    let directory = TempDir::new()?;
+    let store = Arc::new(open(directory.path()).await?);
+    let mut ends = Vec::new();
+    // Alone, where it is a transaction by itself, and many at once, where they share some.
+    for number in 0..40 {
+        let mut end = ended(&queued("a"), Outcome::Failed);
+        end.log = lines(if number % 2 == 0 { 5 } else { 0 });
+        end.artifacts = vec![hello("a.txt"), hello("b.txt")];
+        end.report.findings = vec![serde_json::from_value(json!({
+            "rule": "r", "level": "error", "message": "m", "location": null, "help": null
+        }))?];
+        end.events = vec![event("run.failed"), event("policy.denied")];
+        ends.push(end);
+    }
+    let mut tasks = Vec::new();
+    for (number, end) in ends.iter().cloned().enumerate() {
+        let task = {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.record_run(end).await })
+        };
+        if number < 5 {
+            task.await??;
+        } else {
+            tasks.push(task);
+        }
+    }
+    for task in tasks {
+        task.await??;
+    }
+    for end in &ends {
+        let id = end.run.id;
+        assert_eq!(store.run(id).await?, Some(end.run.clone()));
+        assert_eq!(
+            store.report(id).await?.map(|report| report.findings),
+            Some(end.report.findings.clone())
+        );
+        assert_eq!(store.log(id, None, 10).await?, end.log);
+        assert!(store.artifact(id, "b.txt").await?.is_some());
+        assert!(!store.end_run(end.clone()).await?, "it has ended");
+    }
+    let events = store.events(&[], None, 1_000).await?.items;
+    assert_eq!(events.len(), 80);
+    assert_eq!(store.agent_records().await?[0].runs, 40);
+
+    let again = store.record_run(ends[0].clone()).await;
+    assert!(matches!(again, Err(StoreError::Duplicate { run }) if run == ends[0].run.id));
+    let events = store.events(&[], None, 1_000).await?.items;
+    assert_eq!(events.len(), 80, "nothing of the second one is there");
+    // The writer goes on.
+    store.create_run(queued("a")).await?;
+    store.close().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_recorded_is_a_duplicate_and_what_was_not_is_unknown() -> Result {
     let directory = TempDir::new()?;
     let store = open(directory.path()).await?;

@@ -102,17 +102,6 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Whether a run can change something outside of its record other than its keys: files, or what a request reaches.
-    #[must_use]
-    pub fn leaves_traces(&self) -> bool {
-        let capabilities = &self.capabilities;
-        !capabilities.http.is_empty()
-            || capabilities
-                .directories
-                .iter()
-                .any(|directory| directory.write)
-    }
-
     /// The JSON Schema of its input.
     #[must_use]
     pub fn input_schema(&self) -> Option<Value> {

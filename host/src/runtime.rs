@@ -35,8 +35,8 @@ const EVENTS_MAX: usize = 100;
 /// A run that takes longer than this gets a `running` row; shorter ones go from queued to ended, which saves a commit each.
 const RUNNING_ROW_AFTER: Duration = Duration::from_millis(500);
 
-/// How long the row of a run may wait for the run's end, so that both are one commit: most runs take less, and nobody notices it in an answer. Only for runs that cannot
-/// leave a trace before their row is there, and that no key ties to an earlier one.
+/// How long the row of a run may wait for the run's end, so that both are one commit: most runs take less, and nobody notices it in an answer. Only for runs that no key
+/// ties to an earlier one; what outlasts a run waits for its row anyway.
 const ROW_PATIENCE: Duration = Duration::from_millis(2);
 
 /// How long an ended run's record is tried to be written when the disk is full; the run stays in memory until then.
@@ -98,6 +98,8 @@ struct Live {
     started_at: OnceLock<Timestamp>,
     meter: OnceLock<Arc<Meter>>,
     cancel: CancellationToken,
+    /// Cancelled once there is a row.
+    recorded: CancellationToken,
     ended: watch::Sender<Option<Run>>,
 }
 
@@ -270,7 +272,7 @@ impl Runtime {
             started_at: None,
             ended_at: None,
         };
-        if named || agent.leaves_traces() {
+        if named {
             self.store.create_run(run.clone()).await?;
             if matches!(run.trigger, Trigger::Every | Trigger::Cron) {
                 let mut pasts = self.pasts();
@@ -299,6 +301,7 @@ impl Runtime {
             started_at: OnceLock::new(),
             meter: OnceLock::new(),
             cancel: CancellationToken::new(),
+            recorded: CancellationToken::new(),
             ended: watch::Sender::new(None),
         });
         self.live_runs().insert(run.id, Arc::clone(&live));
@@ -325,7 +328,8 @@ impl Runtime {
         let runtime = Arc::clone(self);
         self.tasks.spawn(async move {
             let id = run.id;
-            let meter = Arc::new(Meter::new(agent.config.limits.clone()));
+            let meter = Arc::new(Meter::before_row(agent.config.limits.clone()));
+            live.recorded.cancel();
             let ended = match runtime.carry_out(run, &agent, &live, &meter).await {
                 Some(end) => {
                     let run = end.run.clone();
@@ -350,15 +354,26 @@ impl Runtime {
         let meter = Arc::new(Meter::before_row(agent.config.limits.clone()));
         let mut work = pin!(self.carry_out(run.clone(), &agent, live, &meter));
         let begun = AtomicBool::new(false);
+        let hurry = CancellationToken::new();
         let row = async {
             tokio::select! {
+                () = hurry.cancelled() => {}
                 () = tokio::time::sleep(ROW_PATIENCE) => {}
                 () = meter.row_wanted() => {}
             }
             begun.store(true, Ordering::Relaxed);
-            let written = self.store.create_run(run.clone()).await;
+            let mut row = run.clone();
+            if let Some(started_at) = live.started_at.get() {
+                row.state = RunState::Running;
+                row.started_at = Some(*started_at);
+            }
+            let runs = row.state == RunState::Running;
+            let written = self.store.create_run(row).await;
             if written.is_ok() {
-                meter.row_written();
+                live.recorded.cancel();
+                if runs {
+                    meter.row_written();
+                }
             }
             written
         };
@@ -378,7 +393,7 @@ impl Runtime {
                     return tell(written.map(|()| ended.clone())).then_some(ended);
                 }
                 end => {
-                    meter.want_row();
+                    hurry.cancel();
                     let written = row.await;
                     tell(written.map(|()| run.clone())).then_some(end).flatten()
                 }
@@ -420,15 +435,8 @@ impl Runtime {
             let _ = live.started_at.set(started_at);
             let _ = live.meter.set(Arc::clone(meter));
             run.started_at = Some(started_at);
-            if agent.leaves_traces()
-                && let Err(error) = self.store.mark_running(run.id, started_at).await
-            {
-                // Else a host that dies would take it for one that never began, and what it did for nothing.
-                tracing::error!(run.id = %run.id, "run {} does not begin, as that cannot be recorded: {error}", run.id);
-                return None;
-            }
             let work = self.inside(&run, agent, meter, &live.cancel);
-            let told = self.tell_running(run.id, started_at, meter);
+            let told = self.tell_running(run.id, started_at, live, meter);
             tokio::select! {
                 biased;
                 end = work => end,
@@ -477,13 +485,22 @@ impl Runtime {
         }
     }
 
-    /// For a run that takes long: writes that it runs, and its log as it grows. Never ends.
-    async fn tell_running(&self, id: Uuid, started_at: Timestamp, meter: &Meter) {
-        tokio::time::sleep(RUNNING_ROW_AFTER).await;
-        if let Err(error) = self.store.mark_running(id, started_at).await {
-            tracing::warn!(run.id = %id, "that run {id} is in progress could not be recorded: {error}");
+    /// For a run that takes long or wants to leave something behind: writes that it runs, and its log as it grows. Never ends.
+    async fn tell_running(&self, id: Uuid, started_at: Timestamp, live: &Live, meter: &Meter) {
+        live.recorded.cancelled().await;
+        tokio::select! {
+            () = tokio::time::sleep(RUNNING_ROW_AFTER) => {}
+            () = meter.row_wanted() => {}
         }
         loop {
+            if !meter.row_is_written() {
+                match self.store.mark_running(id, started_at).await {
+                    Ok(_) => meter.row_written(),
+                    Err(error) => {
+                        tracing::warn!(run.id = %id, "that run {id} is in progress could not be recorded: {error}");
+                    }
+                }
+            }
             // Forgotten only when they are stored: this future is dropped wherever it is when the run ends, and the store passes over what it has already.
             let lines = meter.peek_log(None);
             if let Some(last) = lines.last().map(|line| line.seq) {

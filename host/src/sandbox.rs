@@ -537,7 +537,12 @@ impl CallEnd {
 /// Lists what the egress gate refuses.
 struct ToMeter(Arc<Meter>);
 
+#[async_trait]
 impl HttpEvents for ToMeter {
+    async fn leaving(&self) {
+        self.0.row().await;
+    }
+
     fn denied(&self, denial: HttpDenial) {
         self.0.deny(
             "http",

@@ -218,6 +218,11 @@ impl HostDescriptor for Files<'_> {
             // The open itself gives the better error.
             Err(_) => {}
         }
+        if flags.contains(DescriptorFlags::WRITE)
+            || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE)
+        {
+            self.meter.row().await;
+        }
         let answer = self
             .inner
             .open_at(fd, path_flags, path.clone(), open_flags, flags)
@@ -238,6 +243,7 @@ impl HostDescriptor for Files<'_> {
     }
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.meter.row().await;
         self.file()?;
         let answer = self.inner.create_directory_at(fd, path.clone()).await;
         self.told("make the directory", &path, answer)
@@ -251,6 +257,7 @@ impl HostDescriptor for Files<'_> {
         new_descriptor: Fd,
         new_path: String,
     ) -> FsResult<()> {
+        self.meter.row().await;
         self.file()?;
         let answer = self
             .inner
@@ -266,6 +273,7 @@ impl HostDescriptor for Files<'_> {
     }
 
     async fn symlink_at(&mut self, fd: Fd, old_path: String, new_path: String) -> FsResult<()> {
+        self.meter.row().await;
         self.file()?;
         let answer = self.inner.symlink_at(fd, old_path, new_path.clone()).await;
         self.told("link", &new_path, answer)
@@ -292,6 +300,7 @@ impl HostDescriptor for Files<'_> {
         new_fd: Fd,
         new_path: String,
     ) -> FsResult<()> {
+        self.meter.row().await;
         let answer = self
             .inner
             .rename_at(fd, old_path.clone(), new_fd, new_path)
@@ -300,11 +309,13 @@ impl HostDescriptor for Files<'_> {
     }
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.meter.row().await;
         let answer = self.inner.remove_directory_at(fd, path.clone()).await;
         self.told("remove", &path, answer)
     }
 
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.meter.row().await;
         let answer = self.inner.unlink_file_at(fd, path.clone()).await;
         self.told("remove", &path, answer)
     }
@@ -327,6 +338,7 @@ impl HostDescriptor for Files<'_> {
         access: NewTimestamp,
         modification: NewTimestamp,
     ) -> FsResult<()> {
+        self.meter.row().await;
         let answer = self
             .inner
             .set_times_at(fd, path_flags, path.clone(), access, modification)

@@ -53,7 +53,7 @@ pub struct Meter {
     row: Option<Row>,
 }
 
-/// The row of a run that began before it was written.
+/// Whether the record says that the run is in progress.
 #[derive(Debug, Default)]
 struct Row {
     wanted: CancellationToken,
@@ -134,7 +134,7 @@ impl Meter {
         }
     }
 
-    /// A meter at zero for a run whose row is not written yet.
+    /// A meter at zero for a run whose record does not say yet that it is in progress.
     #[must_use]
     pub fn before_row(budget: RunBudget) -> Self {
         Self {
@@ -143,7 +143,7 @@ impl Meter {
         }
     }
 
-    /// Waits until the run's row is on the disk: before anything that outlasts the run.
+    /// Waits until the record says that the run is in progress: before anything that outlasts the run, as else a host that dies would take the run for one that never began.
     pub async fn row(&self) {
         if let Some(row) = &self.row {
             row.wanted.cancel();
@@ -151,7 +151,7 @@ impl Meter {
         }
     }
 
-    /// Waits until somebody waits for the row.
+    /// Waits until somebody waits for the record.
     pub async fn row_wanted(&self) {
         match &self.row {
             Some(row) => row.wanted.cancelled().await,
@@ -159,18 +159,18 @@ impl Meter {
         }
     }
 
-    /// Says that the row should be written now.
-    pub fn want_row(&self) {
-        if let Some(row) = &self.row {
-            row.wanted.cancel();
-        }
-    }
-
-    /// Says that the row is on the disk.
+    /// Says that the record says so.
     pub fn row_written(&self) {
         if let Some(row) = &self.row {
             row.written.cancel();
         }
+    }
+
+    /// Whether the record says so.
+    pub fn row_is_written(&self) -> bool {
+        self.row
+            .as_ref()
+            .is_none_or(|row| row.written.is_cancelled())
     }
 
     /// Says that a limit ends the run. The first one counts. The error is what the host function returns, so that the guest stops.

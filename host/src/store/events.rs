@@ -9,11 +9,16 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::rows;
+use super::runs::SqliteQuery;
 use super::writer::{Failure, Operation};
 use crate::model::Event;
 
 /// Events removed by one operation: some milliseconds of the writer's time.
 const PRUNE_STEP: u32 = 1_000;
+
+/// Writes an [`EventRow`]. One that is there already is passed over.
+pub(super) const INSERT_EVENT: &str = "INSERT INTO events (id, kind, source, subject, time, data) \
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
 
 /// An event, ready to be written.
 pub(super) struct EventRow {
@@ -27,6 +32,17 @@ impl EventRow {
             data: rows::to_json(&event.data)?,
             event,
         })
+    }
+
+    pub(super) fn bind<'q>(&'q self, query: SqliteQuery<'q>) -> SqliteQuery<'q> {
+        let event = &self.event;
+        query
+            .bind(&event.id.as_bytes()[..])
+            .bind(&event.kind)
+            .bind(&event.source)
+            .bind(&event.subject)
+            .bind(event.time.as_microsecond())
+            .bind(&self.data)
     }
 }
 
@@ -43,19 +59,9 @@ pub(super) async fn insert_event(
     connection: &mut SqliteConnection,
     row: &EventRow,
 ) -> Result<(), sqlx::Error> {
-    let event = &row.event;
-    sqlx::query(
-        "INSERT INTO events (id, kind, source, subject, time, data) VALUES (?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (id) DO NOTHING",
-    )
-    .bind(&event.id.as_bytes()[..])
-    .bind(&event.kind)
-    .bind(&event.source)
-    .bind(&event.subject)
-    .bind(event.time.as_microsecond())
-    .bind(&row.data)
-    .execute(connection)
-    .await?;
+    row.bind(sqlx::query(INSERT_EVENT))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use crate::model::{Outcome, Principal, Run, RunState, Trigger};
 pub(super) const SQLITE_IOERR: i32 = 10;
 pub(super) const SQLITE_CORRUPT: i32 = 11;
 pub(super) const SQLITE_FULL: i32 = 13;
+pub(super) const SQLITE_CONSTRAINT: i32 = 19;
 pub(super) const SQLITE_NOTADB: i32 = 26;
 
 /// SQLite's primary result code, which is the low byte of the extended one.

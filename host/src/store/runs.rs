@@ -5,13 +5,15 @@
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::OwnedRwLockReadGuard;
 use uuid::Uuid;
 
 use super::artifacts::ArtifactRow;
 use super::cursor::Position;
-use super::events::{EventRow, insert_event};
+use super::events::{EventRow, INSERT_EVENT, insert_event};
 use super::rows::{self, run_columns};
 use super::writer::{Failure, Operation};
 use super::{AgentRecord, LastRun, RunFilter, StoreError};
@@ -25,6 +27,21 @@ const CHUNK_MAX_BYTES: usize = 128 * 1024;
 
 /// Runs removed by one operation: some milliseconds of the writer's time.
 const PRUNE_STEP: u32 = 200;
+
+/// A query that parameters are bound to.
+pub(super) type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+macro_rules! insert_run {
+    () => {
+        "INSERT INTO runs (id, agent, plugin, plugin_digest, config_digest, principal_kind, \
+         principal_name, trigger_kind, attempt, idempotency_key, state, outcome, reason, \
+         message, hint, summary, findings, denials, usage, input, scheduled_at, created_at, \
+         started_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, \
+         ?, ?, ?, ?, ?, ?)"
+    };
+}
+const INSERT_RUN: &str = insert_run!();
+const INSERT_NEW_RUN: &str = concat!(insert_run!(), " ON CONFLICT DO NOTHING");
 
 pub(super) struct CreateRun {
     run: Run,
@@ -42,6 +59,35 @@ impl CreateRun {
             run,
         })
     }
+
+    fn bind<'q>(&'q self, query: SqliteQuery<'q>) -> SqliteQuery<'q> {
+        let run = &self.run;
+        query
+            .bind(&run.id.as_bytes()[..])
+            .bind(&run.agent)
+            .bind(&run.plugin)
+            .bind(&run.plugin_digest)
+            .bind(&run.config_digest)
+            .bind(&run.principal.kind)
+            .bind(&run.principal.name)
+            .bind(rows::trigger(run.trigger))
+            .bind(i64::from(run.attempt))
+            .bind(&run.idempotency_key)
+            .bind(rows::state(run.state))
+            .bind(run.outcome.map(rows::outcome))
+            .bind(&run.reason)
+            .bind(&run.message)
+            .bind(&run.hint)
+            .bind(&run.summary)
+            .bind(rows::integer(run.findings))
+            .bind(&self.denials)
+            .bind(&self.usage)
+            .bind(&self.input)
+            .bind(run.scheduled_at.as_microsecond())
+            .bind(run.created_at.as_microsecond())
+            .bind(run.started_at.map(Timestamp::as_microsecond))
+            .bind(run.ended_at.map(Timestamp::as_microsecond))
+    }
 }
 
 #[async_trait]
@@ -50,39 +96,10 @@ impl Operation for CreateRun {
 
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
         let run = &self.run;
-        let inserted = sqlx::query(
-            "INSERT INTO runs (id, agent, plugin, plugin_digest, config_digest, principal_kind, \
-             principal_name, trigger_kind, attempt, idempotency_key, state, outcome, reason, \
-             message, hint, summary, findings, denials, usage, input, scheduled_at, created_at, \
-             started_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, \
-             ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        )
-        .bind(&run.id.as_bytes()[..])
-        .bind(&run.agent)
-        .bind(&run.plugin)
-        .bind(&run.plugin_digest)
-        .bind(&run.config_digest)
-        .bind(&run.principal.kind)
-        .bind(&run.principal.name)
-        .bind(rows::trigger(run.trigger))
-        .bind(i64::from(run.attempt))
-        .bind(&run.idempotency_key)
-        .bind(rows::state(run.state))
-        .bind(run.outcome.map(rows::outcome))
-        .bind(&run.reason)
-        .bind(&run.message)
-        .bind(&run.hint)
-        .bind(&run.summary)
-        .bind(rows::integer(run.findings))
-        .bind(&self.denials)
-        .bind(&self.usage)
-        .bind(&self.input)
-        .bind(run.scheduled_at.as_microsecond())
-        .bind(run.created_at.as_microsecond())
-        .bind(run.started_at.map(Timestamp::as_microsecond))
-        .bind(run.ended_at.map(Timestamp::as_microsecond))
-        .execute(&mut *connection)
-        .await?;
+        let inserted = self
+            .bind(sqlx::query(INSERT_NEW_RUN))
+            .execute(&mut *connection)
+            .await?;
         if inserted.rows_affected() == 1 {
             return Ok(());
         }
@@ -253,10 +270,74 @@ impl Operation for EndRun {
     }
 }
 
-/// A run that ended before its row was written.
+/// A run that ended before its row was written: one query, as each costs a change of threads.
 pub(super) struct RecordRun {
-    pub(super) create: CreateRun,
-    pub(super) end: EndRun,
+    create: CreateRun,
+    end: EndRun,
+}
+
+impl RecordRun {
+    pub(super) fn new(end: EndRun) -> Result<Self, sqlx::Error> {
+        let mut run = end.run.clone();
+        run.state = RunState::Ended;
+        run.outcome = Some(end.outcome);
+        run.ended_at = Some(end.ended_at);
+        Ok(Self {
+            create: CreateRun::new(run)?,
+            end,
+        })
+    }
+
+    /// The statements, between others that begin and end the transaction.
+    async fn execute(
+        &self,
+        connection: &mut SqliteConnection,
+        before: &str,
+        after: &str,
+    ) -> Result<(), Failure> {
+        let end = &self.end;
+        // `last_insert_rowid()` is the run's place up to the first event: a report's row has the same, and the other tables have none.
+        let sql = [
+            before,
+            INSERT_RUN,
+            "; INSERT INTO reports (run, report, findings) VALUES (last_insert_rowid(), ?, ?); ",
+            &"INSERT INTO log_chunks (run, first_seq, last_seq, lines) VALUES (last_insert_rowid(), ?, ?, ?); "
+                .repeat(end.chunks.len()),
+            &"INSERT OR REPLACE INTO artifacts (run, name, media_type, size, digest) VALUES (last_insert_rowid(), ?, ?, ?, ?); "
+                .repeat(end.artifacts.len()),
+            &[INSERT_EVENT, "; "].concat().repeat(end.events.len()),
+            after,
+        ]
+        .concat();
+        let usual = end.chunks.len() <= 1 && end.artifacts.is_empty() && end.events.len() <= 1;
+        let mut query = self
+            .create
+            .bind(sqlx::query(AssertSqlSafe(sql)))
+            .persistent(usual)
+            .bind(&end.report)
+            .bind(&end.findings);
+        for chunk in &end.chunks {
+            query = query.bind(chunk.first).bind(chunk.last).bind(&chunk.lines);
+        }
+        for artifact in &end.artifacts {
+            query = query
+                .bind(&artifact.name)
+                .bind(&artifact.media_type)
+                .bind(rows::integer(artifact.size))
+                .bind(&artifact.digest[..]);
+        }
+        for event in &end.events {
+            query = event.bind(query);
+        }
+        match query.execute(connection).await {
+            Ok(_) => Ok(()),
+            // Nothing of it was changed: the run comes first.
+            Err(error) if rows::primary_code(&error) == Some(rows::SQLITE_CONSTRAINT) => {
+                Err(StoreError::Duplicate { run: end.run.id }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 #[async_trait]
@@ -264,9 +345,14 @@ impl Operation for RecordRun {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
-        self.create.apply(connection).await?;
-        self.end.apply(connection).await?;
-        Ok(())
+        self.execute(connection, "", "").await
+    }
+
+    async fn apply_alone(&self, connection: &mut SqliteConnection) -> Option<Result<(), Failure>> {
+        Some(
+            self.execute(connection, "BEGIN IMMEDIATE; ", "COMMIT")
+                .await,
+        )
     }
 }
 

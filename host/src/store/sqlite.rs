@@ -30,7 +30,7 @@ use super::{
     AgentRecord, KvQuota, KvUsage, PAGE_MAX, Page, PageRequest, Pruned, RunFilter, Store,
     StoreError,
 };
-use crate::model::{Artifact, Event, Finding, LogLine, Report, Run, RunEnd, RunState};
+use crate::model::{Artifact, Event, Finding, LogLine, Report, Run, RunEnd};
 
 /// The schema, step by step. A step that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(
@@ -380,14 +380,9 @@ impl Store for SqliteStore {
     }
 
     async fn record_run(&self, end: RunEnd) -> Result<(), StoreError> {
-        let create = CreateRun::new(Run {
-            state: RunState::Queued,
-            outcome: None,
-            ..end.run.clone()
-        })
-        .map_err(|error| self.fail(error))?;
-        let end = self.ending(end).await?;
-        self.writer.write(RecordRun { create, end }).await
+        let operation =
+            RecordRun::new(self.ending(end).await?).map_err(|error| self.fail(error))?;
+        self.writer.write(operation).await
     }
 
     async fn run(&self, id: Uuid) -> Result<Option<Run>, StoreError> {

@@ -51,6 +51,11 @@ pub(super) trait Operation: Send + Sync + 'static {
 
     /// Makes the change in the transaction that is open.
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<Self::Answer, Failure>;
+
+    /// Makes the change in a transaction of its own, where that is one query; the change is on the disk then. What failed is rolled back by the caller.
+    async fn apply_alone(&self, _: &mut SqliteConnection) -> Option<Result<Self::Answer, Failure>> {
+        None
+    }
 }
 
 /// An operation whose kind of answer the queue need not know.
@@ -58,6 +63,12 @@ pub(super) trait Operation: Send + Sync + 'static {
 trait Job: Send {
     /// Applies the operation and keeps its answer.
     async fn apply(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error>;
+
+    /// As [`Job::apply`], with the transaction, if the operation can: [`Operation::apply_alone`]. Gives whether it was committed.
+    async fn apply_alone(
+        &mut self,
+        connection: &mut SqliteConnection,
+    ) -> Option<Result<bool, sqlx::Error>>;
 
     /// Answers the caller: with what was kept, or with the error.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -69,15 +80,31 @@ struct Pending<O: Operation> {
     caller: oneshot::Sender<Result<O::Answer, StoreError>>,
 }
 
-#[async_trait]
-impl<O: Operation> Job for Pending<O> {
-    async fn apply(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        self.kept = match self.operation.apply(connection).await {
+impl<O: Operation> Pending<O> {
+    fn keep(&mut self, answer: Result<O::Answer, Failure>) -> Result<(), sqlx::Error> {
+        self.kept = match answer {
             Ok(answer) => Some(Ok(answer)),
             Err(Failure::Refused(error)) => Some(Err(error)),
             Err(Failure::Database(error)) => return Err(error),
         };
         Ok(())
+    }
+}
+
+#[async_trait]
+impl<O: Operation> Job for Pending<O> {
+    async fn apply(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        let answer = self.operation.apply(connection).await;
+        self.keep(answer)
+    }
+
+    async fn apply_alone(
+        &mut self,
+        connection: &mut SqliteConnection,
+    ) -> Option<Result<bool, sqlx::Error>> {
+        let answer = self.operation.apply_alone(connection).await?;
+        let fine = answer.is_ok();
+        Some(self.keep(answer).map(|()| fine))
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -213,6 +240,21 @@ impl Task {
                 apart: false,
             });
         }
+        if let [job] = &mut *jobs
+            && let Some(result) = job.apply_alone(&mut self.connection).await
+        {
+            return match result {
+                Ok(true) => {
+                    self.commits.fetch_add(1, Ordering::Relaxed);
+                    Ok(())
+                }
+                Ok(false) => {
+                    self.roll_back().await;
+                    Ok(())
+                }
+                Err(error) => Err(self.commit_failed(error).await),
+            };
+        }
         if let Err(error) = self.execute("BEGIN IMMEDIATE").await {
             return Err(Trouble {
                 error,
@@ -230,23 +272,25 @@ impl Task {
                 self.commits.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            Err(error) => {
-                self.roll_back().await;
-                let code = rows::primary_code(&error);
-                if code == Some(rows::SQLITE_IOERR) {
-                    self.failed = true;
-                    tracing::error!(
-                        %error,
-                        path = %self.path.display(),
-                        "a commit failed on the disk, so the store stops writing",
-                    );
-                }
-                Err(Trouble {
-                    error,
-                    // One large operation may not fit where the others do.
-                    apart: code == Some(rows::SQLITE_FULL),
-                })
-            }
+            Err(error) => Err(self.commit_failed(error).await),
+        }
+    }
+
+    async fn commit_failed(&mut self, error: sqlx::Error) -> Trouble {
+        self.roll_back().await;
+        let code = rows::primary_code(&error);
+        if code == Some(rows::SQLITE_IOERR) {
+            self.failed = true;
+            tracing::error!(
+                %error,
+                path = %self.path.display(),
+                "a commit failed on the disk, so the store stops writing",
+            );
+        }
+        Trouble {
+            error,
+            // One large operation may not fit where the others do.
+            apart: code == Some(rows::SQLITE_FULL),
         }
     }
 

@@ -117,6 +117,7 @@ impl Exchange {
         meter.request()?;
         let (target, permit) = self.allowed(&request)?;
         self.charge_request(&request)?;
+        meter.leaving().await;
 
         // The run's own place first: a flood waits here, not in the queue that all guests share.
         let place = self.place(&self.http.places).await?;

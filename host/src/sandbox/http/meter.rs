@@ -12,6 +12,7 @@ use http::HeaderMap;
 use thiserror::Error;
 
 use super::grant::{DenialReason, HttpDenial};
+use async_trait::async_trait;
 
 /// Longest deadline of one request: more than any run may take, and safe to add to any clock.
 const TOTAL_MAX: Duration = Duration::from_secs(3600);
@@ -70,10 +71,14 @@ pub struct HttpUsage {
 }
 
 /// Where a run hears of denials and limits. Called from the runtime's threads; must not block.
+#[async_trait]
 pub trait HttpEvents: Send + Sync {
     /// A request was denied. Called for each one; the number is bounded by
     /// [`HttpLimits::requests`].
     fn denied(&self, denial: HttpDenial);
+
+    /// An allowed request is about to leave, and does when this is over.
+    async fn leaving(&self) {}
 
     /// A limit was hit, called once per limit and run: `http_requests`, `http_request_bytes`,
     /// `http_response_bytes`, `http_response_headers` or `http_time`.
@@ -213,6 +218,11 @@ impl Meter {
                 self.report(Limit::Requests);
                 EgressError::Requests(max)
             })
+    }
+
+    /// Lets a request leave.
+    pub(super) async fn leaving(&self) {
+        self.events.leaving().await;
     }
 
     pub(super) fn denied(&self, denial: HttpDenial) -> EgressError {
