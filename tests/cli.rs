@@ -105,7 +105,7 @@ fn config_check_accepts_what_is_right_and_explains_what_is_wrong() -> anyhow::Re
      --> wrong.toml:3:1
       |
     3 | evry = "1m"
-      | ^^^^ expected one of `plugin`, `description`, `enabled`, `every`, `for_each`, `settings`, `grants`, `limits`, `autonomy`, `dry_run`, `policies`, `snapshot`
+      | ^^^^ expected one of `plugin`, `description`, `enabled`, `every`, `cron`, `tz`, `jitter`, `starts_at`, `ends_at`, `overlap`, `catch_up`, `catch_up_max`, `concurrency`, `for_each`, `settings`, `grants`, `limits`, `autonomy`, `dry_run`, `policies`, `snapshot`
 
     hint: did you mean `every`?
 
@@ -419,7 +419,7 @@ fn lists_are_tables() -> anyhow::Result<()> {
     guests 0.1.0 ready agent SIZE DIGEST
     "#);
     insta::assert_snapshot!(shown(&["agents"])?, @r#"
-    AGENT PLUGIN STATE EVERY LAST RUN NEXT RUN PROBLEM
+    AGENT PLUGIN STATE WHEN LAST RUN NEXT RUN PROBLEM
     guests guests error failed
     off guests disabled never
     "#);

@@ -260,7 +260,18 @@ fn the_full_file_is_read_as_it_is_meant() {
     let ground = Ground::new();
     let config = ground.valid(&full());
     let agent = &config.agents["mirror"];
-    assert_eq!(agent.every, Some(std::time::Duration::from_secs(5_400)));
+    let schedule = agent.schedule.as_ref().expect("a schedule");
+    assert_eq!(schedule.to_string(), "every 90m");
+    assert_eq!(schedule.jitter, std::time::Duration::from_secs(30));
+    assert_eq!(schedule.overlap, config::Overlap::Queue);
+    assert_eq!(schedule.catch_up, config::CatchUp::All(5));
+    assert_eq!(agent.concurrency, 2);
+    let schedule = config.agents["each-ops"].schedule.as_ref();
+    assert_eq!(
+        schedule.map(ToString::to_string).as_deref(),
+        Some("0 3 * * MON-FRI Europe/Paris")
+    );
+    assert_eq!(config.host.maintenance.len(), 1);
     assert_eq!(agent.limits.time_ms, 20_000);
     assert_eq!(agent.limits.memory_bytes, 32 << 20);
     assert_eq!(
@@ -270,7 +281,7 @@ fn the_full_file_is_read_as_it_is_meant() {
     assert_eq!(agent.autonomy, config::Autonomy::AutoAfter);
     assert_eq!(agent.settings["since"], "2026-01-01");
     assert_eq!(agent.settings["template"], "${KEPT}");
-    assert_eq!(agent.line, 24);
+    assert_eq!(agent.line, 29);
     let repository = &agent.grants.repositories[0];
     assert_eq!(repository.checkout.as_deref(), Some("/src"));
     assert_eq!(
@@ -321,7 +332,7 @@ fn flags_go_over_variables_and_variables_over_the_file() {
 #[test]
 fn a_mistake_in_one_agent_disables_it_alone() {
     let ground = Ground::new();
-    let text = "[agents.good]\nplugin = \"p\"\n[agents.bad]\nplugin = \"p\"\nevery = \"0s\"\ncron = \"* * * * *\"\n";
+    let text = "[agents.good]\nplugin = \"p\"\n[agents.bad]\nplugin = \"p\"\nevery = \"0s\"\ncron = \"* * *\"\n";
     let config = ground.tolerant(text).expect("only an agent is wrong");
     assert_eq!(
         config
@@ -395,9 +406,10 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 11] = [
+const PLACES: [(&str, &str); 12] = [
     ("plugins", ""),
     ("host", "[host]\n"),
+    ("maintenance", "[[host.maintenance]]\n"),
     ("limits", "[host.limits]\n"),
     ("limits", "[agents.a.limits]\n"),
     ("repository", "[repositories.r]\n"),

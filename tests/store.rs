@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use infinity::model::{
-    Artifact, ArtifactInfo, Denial, Event, Finding, Frame, Level, LogLine, Outcome, Principal,
-    Report, Run, RunEnd, RunState, Trigger, Usage,
+    Artifact, ArtifactInfo, Denial, Event, Finding, Frame, Level, LogLine, Occurrence,
+    OccurrenceResult, Outcome, Principal, Report, Run, RunEnd, RunState, Trigger, Usage,
 };
 use infinity::store::{
-    KEY_MAX_BYTES, KvQuota, KvUsage, PageRequest, RunFilter, SqliteStore, Store, StoreError,
-    VALUE_MAX_BYTES,
+    KEY_MAX_BYTES, KvQuota, KvUsage, OccurrenceFilter, PageRequest, RunFilter, SqliteStore, Store,
+    StoreError, VALUE_MAX_BYTES,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -237,7 +237,8 @@ async fn a_run_goes_from_queued_to_ended_and_everything_of_it_comes_back() -> Re
     let records = store.agent_records().await?;
     assert_eq!(records.len(), 1);
     assert_eq!((records[0].runs, records[0].failures), (1, 1));
-    assert_eq!(records[0].last_scheduled_at, Some(at(0)));
+    // The ledger knows moments; a run alone is none.
+    assert_eq!(records[0].last_scheduled_at, None);
     let last = records[0].last_run.as_ref().ok_or("no last run")?;
     assert_eq!((last.id, last.outcome), (run.id, Some(Outcome::Failed)));
     store.close().await?;
@@ -286,6 +287,109 @@ async fn every_word_of_the_model_survives_its_column() -> Result {
     assert_eq!(store.runs(filter, page(10, None)).await?.items.len(), 1);
     // 20 newest: four outcomes of five triggers, of which the cancelled do not count.
     assert_eq!(store.agent_records().await?[0].failures, 15);
+    Ok(())
+}
+
+fn moment(agent: &str, second: i64, result: OccurrenceResult) -> Occurrence {
+    Occurrence {
+        agent: agent.into(),
+        due_at: at(second),
+        until: at(second),
+        moments: 1,
+        result,
+        reason: None,
+        late_us: (result == OccurrenceResult::Fired).then_some(1_500),
+        run: None,
+        recorded_at: at(second),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moment_has_one_row_and_is_written_with_its_run() -> Result {
+    let directory = TempDir::new()?;
+    let store = open(directory.path()).await?;
+    let mut fired = Vec::new();
+    for second in [10, 20, 30] {
+        let run = queued("a");
+        let mut occurrence = moment("a", second, OccurrenceResult::Fired);
+        occurrence.run = Some(run.id);
+        store.fire(run, occurrence.clone()).await?;
+        fired.push(occurrence);
+    }
+    // A moment that has a row starts nothing, and leaves no run.
+    let run = queued("a");
+    let id = run.id;
+    let again = store
+        .fire(run, moment("a", 20, OccurrenceResult::Fired))
+        .await;
+    assert!(
+        matches!(again, Err(StoreError::Duplicate { .. })),
+        "{again:?}"
+    );
+    assert_eq!(store.run(id).await?, None);
+    // Nor is it overwritten.
+    let mut missed = moment("a", 40, OccurrenceResult::Missed);
+    missed.until = at(90);
+    missed.moments = 6;
+    let skipped = moment("b", 15, OccurrenceResult::Skipped);
+    store
+        .note_occurrences(vec![
+            moment("a", 20, OccurrenceResult::Skipped),
+            missed.clone(),
+            skipped.clone(),
+        ])
+        .await?;
+
+    let list = async |filter: OccurrenceFilter| -> Result<Vec<Occurrence>> {
+        let mut all = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = store.occurrences(filter.clone(), page(2, cursor)).await?;
+            all.extend(page.items);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(all),
+            }
+        }
+    };
+    let [first, second, third] = fired.try_into().map_err(|_| "three")?;
+    let everything = list(OccurrenceFilter::default()).await?;
+    assert_eq!(
+        everything,
+        [
+            missed.clone(),
+            third.clone(),
+            second.clone(),
+            skipped.clone(),
+            first.clone()
+        ]
+    );
+    let of_a = OccurrenceFilter {
+        agent: Some("a".into()),
+        since: Some(at(20)),
+        until: Some(at(40)),
+        ..OccurrenceFilter::default()
+    };
+    assert_eq!(list(of_a).await?, [third, second]);
+    let by_result = OccurrenceFilter {
+        result: Some(OccurrenceResult::Skipped),
+        ..OccurrenceFilter::default()
+    };
+    assert_eq!(list(by_result).await?, [skipped]);
+    let last: Vec<_> = store
+        .agent_records()
+        .await?
+        .into_iter()
+        .map(|record| (record.agent, record.runs, record.last_scheduled_at))
+        .collect();
+    assert_eq!(
+        last,
+        [
+            ("a".to_owned(), 3, Some(at(90))),
+            ("b".to_owned(), 0, Some(at(15)))
+        ]
+    );
+    store.close().await?;
     Ok(())
 }
 

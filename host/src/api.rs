@@ -15,6 +15,7 @@ mod logs;
 pub mod params;
 mod plugins;
 mod runs;
+mod schedule;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -24,9 +25,10 @@ pub use error::{ApiError, InputError, Problem};
 pub use server::{Connection, DRAIN_MAX, serve};
 pub use views::{
     AgentState, AgentView, Badge, BadgeStyle, BadgeSubject, HealthCheck, LiveRun, PluginStatus,
-    PluginView, Progress, RunSummary, RunView,
+    PluginView, Progress, RunSummary, RunView, Status,
 };
 
+use crate::holds::HoldError;
 use crate::model::{LogLine, Principal, Run, Trigger};
 use crate::store::{Store, StoreError};
 use async_trait::async_trait;
@@ -142,6 +144,17 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Ends a run.
     async fn cancel(&self, id: Uuid, principal: Principal) -> Result<Run, CancelError>;
 
+    /// Pauses or resumes an agent, or everything.
+    async fn hold(
+        &self,
+        agent: Option<&str>,
+        paused: bool,
+        principal: Principal,
+    ) -> Result<(), HoldError>;
+
+    /// What the host is doing.
+    fn status(&self) -> Status;
+
     /// What is known of a run that is queued or running in this process.
     fn live(&self, id: Uuid) -> Option<LiveRun>;
 
@@ -180,6 +193,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
         (name = "plugins", description = "Components that can run"),
         (name = "agents", description = "Plugins with settings, grants and limits"),
         (name = "runs", description = "Executions of agents"),
+        (name = "schedule", description = "When agents were due, and what came of it"),
         (name = "events", description = "What happened"),
         (name = "badges", description = "States as images"),
         (name = "host", description = "The host itself"),
@@ -201,6 +215,12 @@ fn routes() -> (
         .routes(routes!(agents::list_agents))
         .routes(routes!(agents::get_agent))
         .routes(routes!(agents::start_run))
+        .routes(routes!(schedule::pause_agent))
+        .routes(routes!(schedule::resume_agent))
+        .routes(routes!(schedule::pause))
+        .routes(routes!(schedule::resume))
+        .routes(routes!(schedule::get_status))
+        .routes(routes!(schedule::list_occurrences))
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::get_run))
         .routes(routes!(runs::cancel_run))

@@ -3,10 +3,13 @@
 
 use crate::api::{
     self, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ControlPlane, HealthCheck,
-    LiveRun, PluginStatus, PluginView, RunSummary, StartRun,
+    LiveRun, PluginStatus, PluginView, RunSummary, StartRun, Status,
 };
 use crate::config::{AgentConfig, Config};
-use crate::model::{AgentState, BadgeStyle, LogLine, Principal, Run, RunState, Trigger, now};
+use crate::holds::{Hold, HoldError, Holds};
+use crate::model::{
+    AgentState, BadgeStyle, Event, LogLine, Occurrence, Principal, Run, RunState, Trigger, now,
+};
 use crate::registry::{Agent, Registry, Surroundings};
 use crate::runtime::{self, Runtime, Start};
 use crate::sandbox::call::{Answer, BadgeRequest, Call};
@@ -14,8 +17,9 @@ use crate::sandbox::http::{EgressGate, GateSettings};
 use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
 use crate::sandbox::meter::Meter;
 use crate::sandbox::{Job, Loaded, LocalSandbox, Sandbox, SandboxOptions};
-use crate::schedule::{self, Interval, Starter};
+use crate::schedule::{self, Entry, Started, Starter};
 use crate::store::{KvQuota, SqliteStore, Store, StoreError};
+use crate::timetable::Rhythm;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -63,9 +67,11 @@ pub struct App {
     gate: Arc<EgressGate>,
     registry: Arc<ArcSwap<Registry>>,
     runtime: Arc<Runtime>,
+    holds: Arc<Holds>,
     wake: Notify,
     badges: Mutex<HashMap<(String, AgentState, BadgeStyle, String), Badge>>,
     stopping: CancellationToken,
+    started_at: Timestamp,
 }
 
 impl App {
@@ -113,10 +119,16 @@ impl App {
         };
         let registry = Registry::build(Arc::clone(&config), &surroundings).await;
         let registry = Arc::new(ArcSwap::from_pointee(registry));
+        let holds = Arc::new(Holds::new(
+            Arc::clone(&dynamic),
+            &config.host.state,
+            config.host.maintenance.clone(),
+        ));
         let runtime = Arc::new(Runtime::new(
             Arc::clone(&registry),
             dynamic,
             Arc::clone(&sandbox) as Arc<dyn Sandbox>,
+            Arc::clone(&holds),
             config.host.concurrency as usize,
             config.host.queue as usize,
         ));
@@ -127,9 +139,11 @@ impl App {
             gate,
             registry,
             runtime,
+            holds,
             wake: Notify::new(),
             badges: Mutex::default(),
             stopping: CancellationToken::new(),
+            started_at: now(),
         }))
     }
 
@@ -161,6 +175,7 @@ impl App {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn begin(self: &Arc<Self>) -> anyhow::Result<()> {
+        self.holds.recover().await?;
         self.runtime.recover().await?;
         Ok(())
     }
@@ -189,8 +204,9 @@ impl App {
         let scheduled = Arc::clone(&self);
         let scheduler = tokio::spawn(async move {
             let starter = Scheduled(&scheduled);
+            let ended = scheduled.runtime.ended();
             tokio::select! {
-                () = schedule::run(&starter, &scheduled.wake) => {}
+                () = schedule::run(&starter, &scheduled.wake, &ended) => {}
                 () = scheduled.stopping.cancelled() => {}
             }
         });
@@ -263,6 +279,8 @@ impl App {
 
     fn agent_view(&self, agent: &Agent) -> AgentView {
         let config = &agent.config;
+        let schedule = config.schedule.as_ref();
+        let rhythm = schedule.map(|schedule| &schedule.timetable.rhythm);
         let past = self.runtime.past(config.name.as_str());
         AgentView {
             name: config.name.as_str().to_owned(),
@@ -279,16 +297,22 @@ impl App {
                 .filter(|_| config.enabled)
                 .map(|refusal| refusal.message.clone())
                 .or_else(|| agent.loaded.as_ref().ok()?.notice()),
-            every_ms: config
-                .every
-                .map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
+            every_ms: match rhythm {
+                Some(Rhythm::Every(every)) => {
+                    Some(u64::try_from(every.as_millis()).unwrap_or(u64::MAX))
+                }
+                _ => None,
+            },
+            cron: schedule
+                .and_then(|schedule| schedule.cron.as_ref())
+                .map(|(cron, zone)| format!("{cron} {zone}")),
             autonomy: config.autonomy.as_str().to_owned(),
             grants: grants(config),
             limits: config.limits.clone(),
-            next_at: config
-                .every
+            paused: self.holds.agent(config.name.as_str()),
+            next_at: schedule
                 .filter(|_| config.enabled)
-                .map(|every| schedule::next_moment(past.last_moment, every, Timestamp::now())),
+                .and_then(|schedule| schedule.timetable.next(past.last_moment, Timestamp::now())),
             input_schema: agent.input_schema(),
             state: self.runtime.agent_state(config.name.as_str()),
             last_run: past.last_run.as_deref().map(RunSummary::from),
@@ -371,6 +395,7 @@ impl ControlPlane for App {
             trigger: request.trigger,
             idempotency_key: request.idempotency_key,
             scheduled_at: now(),
+            occurrence: None,
         };
         self.runtime
             .start(start)
@@ -409,6 +434,60 @@ impl ControlPlane for App {
         // Every stage of a run ends within a second of being told to.
         let ended = self.runtime.wait(id, Duration::from_secs(5)).await;
         Ok(ended.unwrap_or(run))
+    }
+
+    async fn hold(
+        &self,
+        agent: Option<&str>,
+        paused: bool,
+        principal: Principal,
+    ) -> Result<(), HoldError> {
+        let changed = match agent {
+            Some(agent) => self.holds.set_agent(agent, paused).await?,
+            None => self.holds.set_all(paused)?,
+        };
+        if changed {
+            let word = if paused { "paused" } else { "resumed" };
+            tracing::info!(
+                "{} is {word} by {} `{}`",
+                agent.map_or_else(|| "everything".to_owned(), |agent| format!("`{agent}`")),
+                principal.kind,
+                principal.name
+            );
+            if let Some(agent) = agent {
+                self.store
+                    .publish(Event {
+                        id: Uuid::now_v7(),
+                        source: format!("/agents/{agent}"),
+                        kind: format!("agent.{word}"),
+                        subject: Some(agent.to_owned()),
+                        time: now(),
+                        data: json!({ "agent": agent, "principal": principal }),
+                    })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn status(&self) -> Status {
+        let registry = self.registry.load();
+        let (queued, running) = self.runtime.live_counts();
+        Status {
+            state: self.runtime.system_state(),
+            paused: self.holds.all(),
+            maintenance: self.holds.maintenance(Timestamp::now()),
+            agents: registry.agents.len() as u64,
+            paused_agents: registry
+                .agents
+                .keys()
+                .filter(|agent| self.holds.agent(agent))
+                .cloned()
+                .collect(),
+            queued: queued as u64,
+            running: running as u64,
+            started_at: self.started_at,
+        }
     }
 
     fn live(&self, id: Uuid) -> Option<LiveRun> {
@@ -544,30 +623,32 @@ struct Scheduled<'a>(&'a Arc<App>);
 
 #[async_trait]
 impl Starter for Scheduled<'_> {
-    fn intervals(&self) -> Vec<Interval> {
+    fn entries(&self) -> Vec<Entry> {
         let registry = self.0.registry.load();
         registry
             .agents
             .iter()
             .filter(|(_, agent)| agent.config.enabled)
             .filter_map(|(name, agent)| {
-                Some(Interval {
+                Some(Entry {
                     agent: name.clone(),
-                    every: agent.config.every?,
+                    schedule: agent.config.schedule.clone()?,
                 })
             })
             .collect()
     }
 
-    async fn last_moments(&self) -> BTreeMap<String, Timestamp> {
+    async fn last_moments(&self) -> Option<BTreeMap<String, Timestamp>> {
         match self.0.store.agent_records().await {
-            Ok(records) => records
-                .into_iter()
-                .filter_map(|record| Some((record.agent, record.last_scheduled_at?)))
-                .collect(),
+            Ok(records) => Some(
+                records
+                    .into_iter()
+                    .filter_map(|record| Some((record.agent, record.last_scheduled_at?)))
+                    .collect(),
+            ),
             Err(error) => {
-                tracing::error!("the schedule's last moments cannot be read: {error}");
-                BTreeMap::new()
+                tracing::error!("the ledger cannot be read, so nothing is started: {error}");
+                None
             }
         }
     }
@@ -576,24 +657,52 @@ impl Starter for Scheduled<'_> {
         self.0.runtime.is_live(agent)
     }
 
-    async fn start(&self, agent: &str, trigger: Trigger, moment: Timestamp) {
+    fn held(&self, agent: &str, now: Timestamp) -> Option<&'static str> {
+        self.0.holds.of(agent, now).map(Hold::as_str)
+    }
+
+    fn cancel(&self, agent: &str) {
+        self.0.runtime.cancel_agent(agent);
+    }
+
+    async fn start(&self, trigger: Trigger, occurrence: Occurrence) -> Started {
+        let (agent, moment) = (occurrence.agent.clone(), occurrence.due_at);
         let started = self
             .0
             .runtime
             .start(Start {
-                agent: agent.to_owned(),
+                agent: agent.clone(),
                 input: Value::Null,
                 principal: Principal::schedule(),
                 trigger,
-                idempotency_key: Some(format!("every/{moment}")),
+                idempotency_key: Some(format!("schedule/{moment}")),
                 scheduled_at: moment,
+                occurrence: Some(occurrence),
             })
             .await;
         match started {
-            Ok(_) | Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => {}
+            Ok(_) | Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => {
+                Started::Recorded
+            }
+            Err(runtime::StartError::Stopping) => Started::Later,
             Err(error) => {
                 tracing::error!(agent.name = %agent, "the run of `{agent}` that was due at {moment} did not start: {error}");
+                match error {
+                    runtime::StartError::QueueFull(_) => Started::Not("queue_full"),
+                    runtime::StartError::Disabled(_) | runtime::StartError::UnknownAgent { .. } => {
+                        Started::Not("disabled")
+                    }
+                    runtime::StartError::InvalidInput { .. } => Started::Not("input"),
+                    _ => Started::Later,
+                }
             }
+        }
+    }
+
+    async fn note(&self, occurrences: Vec<Occurrence>) {
+        let count = occurrences.len();
+        if let Err(error) = self.0.store.note_occurrences(occurrences).await {
+            tracing::error!("{count} moments that started nothing could not be recorded: {error}");
         }
     }
 }

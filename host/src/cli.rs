@@ -10,6 +10,7 @@ mod output;
 mod plugin;
 mod policy;
 mod run;
+mod schedule;
 mod show;
 
 pub use client::Client;
@@ -83,6 +84,20 @@ pub enum Command {
     Logs(show::LogsOptions),
     /// Show what a run found
     Findings(show::FindingsOptions),
+    /// Pause an agent, or everything: nothing of it starts by itself
+    Pause {
+        /// The agent; all without it
+        agent: Option<String>,
+    },
+    /// Resume an agent, or everything
+    Resume {
+        /// The agent; all without it
+        agent: Option<String>,
+    },
+    /// Show what the host is doing
+    Status,
+    /// List the moments at which agents were due, and what came of them
+    Occurrences(schedule::OccurrencesOptions),
     /// Start a new plugin, or look into one
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -348,6 +363,18 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         }
         Command::Logs(options) => {
             show::logs(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Pause { agent } => {
+            let client = launcher.connect(global).await?;
+            schedule::hold(agent.as_deref(), "pause", &client, output).await
+        }
+        Command::Resume { agent } => {
+            let client = launcher.connect(global).await?;
+            schedule::hold(agent.as_deref(), "resume", &client, output).await
+        }
+        Command::Status => schedule::status(&launcher.connect(global).await?, output).await,
+        Command::Occurrences(options) => {
+            schedule::occurrences(options, &launcher.connect(global).await?, output).await
         }
         Command::Findings(options) => {
             show::findings(options, &launcher.connect(global).await?, output).await

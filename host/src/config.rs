@@ -16,6 +16,7 @@ mod paths;
 mod reader;
 mod schema;
 mod secret;
+mod triggers;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,7 @@ pub use self::host::{
 };
 pub use self::schema::schema;
 pub use self::secret::Secret;
+pub use self::triggers::{CatchUp, Maintenance, Overlap, ScheduleConfig};
 
 /// Bytes of `plugins.toml`: thousands of agents, and little enough to read at once.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -103,6 +105,7 @@ struct Context<'c> {
     environment: &'c dyn Fn(&str) -> Option<String>,
     repositories: &'c BTreeSet<String>,
     limits: &'c RunBudget,
+    concurrency: u32,
     paths: &'c HostPaths,
 }
 
@@ -273,6 +276,7 @@ fn check(
         environment,
         repositories: &names,
         limits: &host.limits,
+        concurrency: host.concurrency,
         paths: &paths,
     };
     let lines = Lines::new(text);

@@ -98,10 +98,10 @@ fn greeting(app: &App, address: std::net::SocketAddr) -> String {
         env!("CARGO_PKG_VERSION")
     );
     for (name, agent) in &registry.agents {
-        let when = match (&agent.loaded, agent.config.every) {
+        let when = match (&agent.loaded, &agent.config.schedule) {
             _ if !agent.config.enabled => "disabled".to_owned(),
             (Err(refusal), _) => format!("cannot run: {}", refusal.message),
-            (Ok(_), Some(every)) => format!("every {} s", every.as_secs()),
+            (Ok(_), Some(schedule)) => schedule.to_string(),
             (Ok(_), None) => "when asked".to_owned(),
         };
         let _ = writeln!(text, "  {name:<16} {:<16} {when}", agent.config.plugin);

@@ -60,6 +60,46 @@ pub enum Trigger {
     Manual,
 }
 
+/// What came of a moment at which an agent was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OccurrenceResult {
+    /// It started a run, perhaps late.
+    Fired,
+    /// A run that waits already stands for it.
+    Coalesced,
+    /// Nothing was started; `reason` says why.
+    Skipped,
+    /// Nobody was there to start anything: the host was down or asleep.
+    Missed,
+}
+
+/// A moment at which an agent was due: a row of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Occurrence {
+    /// The agent's name.
+    pub agent: String,
+    /// The moment.
+    #[schema(value_type = String, format = DateTime)]
+    pub due_at: Timestamp,
+    /// The last moment that the row stands for; `due_at` unless many were missed one after the other.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
+    /// How many moments the row stands for: 1, or more where `until` is later.
+    pub moments: u64,
+    /// What came of it.
+    pub result: OccurrenceResult,
+    /// `overlap`, `paused`, `maintenance`, `queue_full`, `stopping`, `disabled`, `catch_up`, `error`.
+    pub reason: Option<String>,
+    /// From the moment, with the agent's jitter, to the durable row of the run, in microseconds; `null` unless it fired.
+    pub late_us: Option<u64>,
+    /// The run it started.
+    pub run: Option<Uuid>,
+    /// When the row was written.
+    #[schema(value_type = String, format = DateTime)]
+    pub recorded_at: Timestamp,
+}
+
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

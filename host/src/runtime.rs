@@ -3,9 +3,10 @@
 //!
 //! What a run proposes is in its report and nothing of it is carried out here. The runtime knows no routes, no tables and no schedule.
 
+use crate::holds::Holds;
 use crate::model::{
-    AgentState, Artifact, ArtifactInfo, BadgeStyle, Event, Level, LogLine, Outcome, Principal,
-    Report, Run, RunEnd, RunState, Trigger, Usage, now,
+    AgentState, Artifact, ArtifactInfo, BadgeStyle, Event, Level, LogLine, Occurrence, Outcome,
+    Principal, Report, Run, RunEnd, RunState, Trigger, Usage, now,
 };
 use crate::registry::{Agent, Registry};
 use crate::sandbox::call::{Answer, BadgeRequest, Call, GuestFailure, GuestReport, Invocation};
@@ -21,7 +22,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -57,6 +58,8 @@ pub struct Start {
     pub idempotency_key: Option<String>,
     /// When it was due.
     pub scheduled_at: Timestamp,
+    /// The moment that starts it, recorded with the run.
+    pub occurrence: Option<Occurrence>,
 }
 
 /// Why a run was not recorded.
@@ -103,6 +106,33 @@ struct Live {
     ended: watch::Sender<Option<Run>>,
 }
 
+/// Runs that are queued or in the sandbox.
+#[derive(Default)]
+struct LiveRuns {
+    by_id: HashMap<Uuid, Arc<Live>>,
+    /// How many there are of each agent.
+    by_agent: HashMap<String, usize>,
+}
+
+impl LiveRuns {
+    fn insert(&mut self, id: Uuid, live: Arc<Live>) {
+        *self.by_agent.entry(live.agent.clone()).or_default() += 1;
+        self.by_id.insert(id, live);
+    }
+
+    fn remove(&mut self, id: Uuid) {
+        let Some(live) = self.by_id.remove(&id) else {
+            return;
+        };
+        if let Some(count) = self.by_agent.get_mut(&live.agent) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_agent.remove(&live.agent);
+            }
+        }
+    }
+}
+
 /// What is kept in memory of an agent's past, so that lists and badges ask no store.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
@@ -117,7 +147,10 @@ pub struct Runtime {
     registry: Arc<ArcSwap<Registry>>,
     store: Arc<dyn Store>,
     sandbox: Arc<dyn Sandbox>,
-    live: Mutex<HashMap<Uuid, Arc<Live>>>,
+    live: Mutex<LiveRuns>,
+    agent_places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    ended: Arc<Notify>,
+    holds: Arc<Holds>,
     pasts: Mutex<BTreeMap<String, Past>>,
     places: Arc<Semaphore>,
     queue: Arc<Semaphore>,
@@ -133,6 +166,7 @@ impl Runtime {
         registry: Arc<ArcSwap<Registry>>,
         store: Arc<dyn Store>,
         sandbox: Arc<dyn Sandbox>,
+        holds: Arc<Holds>,
         concurrency: usize,
         queue: usize,
     ) -> Self {
@@ -141,6 +175,9 @@ impl Runtime {
             store,
             sandbox,
             live: Mutex::default(),
+            agent_places: Mutex::default(),
+            ended: Arc::default(),
+            holds,
             pasts: Mutex::default(),
             places: Arc::new(Semaphore::new(concurrency)),
             queue: Arc::new(Semaphore::new(queue + concurrency)),
@@ -150,7 +187,7 @@ impl Runtime {
         }
     }
 
-    fn live_runs(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Live>>> {
+    fn live_runs(&self) -> std::sync::MutexGuard<'_, LiveRuns> {
         self.live
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -273,10 +310,18 @@ impl Runtime {
             ended_at: None,
         };
         if named {
-            self.store.create_run(run.clone()).await?;
-            if matches!(run.trigger, Trigger::Every | Trigger::Cron) {
-                let mut pasts = self.pasts();
-                pasts.entry(run.agent.clone()).or_default().last_moment = Some(run.scheduled_at);
+            match start.occurrence {
+                Some(occurrence) => {
+                    let occurrence = Occurrence {
+                        run: Some(id),
+                        ..occurrence
+                    };
+                    self.store.fire(run.clone(), occurrence).await?;
+                    let mut pasts = self.pasts();
+                    pasts.entry(run.agent.clone()).or_default().last_moment =
+                        Some(run.scheduled_at);
+                }
+                None => self.store.create_run(run.clone()).await?,
             }
             self.enqueue(run.clone(), Arc::clone(agent), Some(waiting));
             return Ok(run);
@@ -314,7 +359,8 @@ impl Runtime {
             self.remember(&ended);
             live.ended.send_replace(Some(ended));
         }
-        self.live_runs().remove(&id);
+        self.live_runs().remove(id);
+        self.ended.notify_one();
     }
 
     /// Lets a recorded run go its way. `waiting` is its place in the queue, held until it ended; runs of an earlier process need none.
@@ -424,7 +470,7 @@ impl Runtime {
         let place = tokio::select! {
             biased;
             () = live.cancel.cancelled() => None,
-            place = Arc::clone(&self.places).acquire_owned() => place.ok(),
+            place = self.place(agent) => place,
         };
         let queue_us = micros(queued.elapsed());
         if self.stopping.load(Ordering::Acquire) && !live.cancel.is_cancelled() {
@@ -465,6 +511,24 @@ impl Runtime {
             log: meter.take_log(),
             artifacts,
         })
+    }
+
+    /// A place among the agent's own runs, then one among all: so an agent whose runs take long keeps others from theirs for no longer than its share.
+    async fn place(&self, agent: &Agent) -> Option<[OwnedSemaphorePermit; 2]> {
+        let own = {
+            let mut places = self
+                .agent_places
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let name = agent.config.name.as_str();
+            let places = places
+                .entry(name.to_owned())
+                .or_insert_with(|| Arc::new(Semaphore::new(agent.config.concurrency as usize)));
+            Arc::clone(places)
+        };
+        let own = own.acquire_owned().await.ok()?;
+        let shared = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        Some([own, shared])
     }
 
     /// Writes the terminal record. While there is no room on the disk it tries again: the record is what a trigger was promised.
@@ -682,7 +746,7 @@ impl Runtime {
             return AgentState::Error;
         };
         detect(Facts {
-            paused: !agent.config.enabled,
+            paused: !agent.config.enabled || self.holds.all() || self.holds.agent(name),
             error: agent.loaded.is_err() || self.past(name).failed(),
             generating: self.is_live(name),
             deployed: false,
@@ -725,13 +789,25 @@ impl Runtime {
     /// Whether a run of the agent waits or is in progress.
     #[must_use]
     pub fn is_live(&self, agent: &str) -> bool {
-        self.live_runs().values().any(|live| live.agent == agent)
+        self.live_runs().by_agent.contains_key(agent)
     }
 
     /// Runs that wait or are in progress.
     #[must_use]
     pub fn live_count(&self) -> usize {
-        self.live_runs().len()
+        self.live_runs().by_id.len()
+    }
+
+    /// Runs that wait for a place, and runs in the sandbox.
+    #[must_use]
+    pub fn live_counts(&self) -> (usize, usize) {
+        let live = self.live_runs();
+        let running = live
+            .by_id
+            .values()
+            .filter(|live| live.started_at.get().is_some())
+            .count();
+        (live.by_id.len() - running, running)
     }
 
     /// When a live run started, none if it waits, and its progress; `None` if it does not live here.
@@ -740,7 +816,7 @@ impl Runtime {
         &self,
         id: Uuid,
     ) -> Option<(Option<Timestamp>, Option<crate::sandbox::meter::Progress>)> {
-        let live = self.live_runs().get(&id).cloned()?;
+        let live = self.live_runs().by_id.get(&id).cloned()?;
         let progress = live.meter.get().and_then(|meter| meter.progress());
         Some((live.started_at.get().copied(), progress))
     }
@@ -748,7 +824,7 @@ impl Runtime {
     /// The lines of a live run that are not in the store yet.
     #[must_use]
     pub fn live_log(&self, id: Uuid, after: Option<u64>) -> Option<Vec<LogLine>> {
-        let live = self.live_runs().get(&id).cloned()?;
+        let live = self.live_runs().by_id.get(&id).cloned()?;
         Some(
             live.meter
                 .get()
@@ -760,7 +836,7 @@ impl Runtime {
     /// Waits until a live run ended, at most `timeout`; `None` when it does not live here or the time is over.
     pub async fn wait(&self, id: Uuid, timeout: Duration) -> Option<Run> {
         let mut ended = {
-            let live = self.live_runs().get(&id).cloned()?;
+            let live = self.live_runs().by_id.get(&id).cloned()?;
             live.ended.subscribe()
         };
         let ended = tokio::time::timeout(timeout, ended.wait_for(Option::is_some));
@@ -770,7 +846,7 @@ impl Runtime {
     /// Ends a live run; `false` when it does not live here.
     #[must_use]
     pub fn cancel(&self, id: Uuid) -> bool {
-        let live = self.live_runs().get(&id).cloned();
+        let live = self.live_runs().by_id.get(&id).cloned();
         match live {
             Some(live) => {
                 live.cancel.cancel();
@@ -778,6 +854,21 @@ impl Runtime {
             }
             None => false,
         }
+    }
+
+    /// Ends all live runs of an agent.
+    pub fn cancel_agent(&self, agent: &str) {
+        for live in self.live_runs().by_id.values() {
+            if live.agent == agent {
+                live.cancel.cancel();
+            }
+        }
+    }
+
+    /// Is notified whenever a run ended.
+    #[must_use]
+    pub fn ended(&self) -> Arc<Notify> {
+        Arc::clone(&self.ended)
     }
 
     /// Takes no more runs, waits for those in progress, at most `patience`, then ends them.
@@ -791,7 +882,7 @@ impl Runtime {
         {
             return;
         }
-        for live in self.live_runs().values() {
+        for live in self.live_runs().by_id.values() {
             live.cancel.cancel();
         }
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;

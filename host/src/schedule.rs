@@ -1,98 +1,427 @@
-//! Which runs are due: agents with `every` are started at fixed moments, and a host that was down catches up once.
+//! Which agents are due, and what came of every moment: started, started late, taken together with another, passed over, or missed while nobody was there.
 //!
-//! The moments of an agent are its last recorded one plus a multiple of its interval, so a restart changes nothing and a long run shifts nothing. A moment that comes
-//! while a run of the agent is in progress is passed over. The schedule knows agents' names and intervals and nothing of how a run executes; [`Starter`] is its way out.
+//! Each moment becomes one row of the ledger, so a plugin that takes longer than its interval never changes its schedule silently. The moments follow from the ledger
+//! alone: a restart changes nothing and a late start shifts nothing. The schedule knows names and timetables and nothing of how a run executes; [`Starter`] is its way out.
 
-use crate::model::Trigger;
+use crate::config::{CatchUp, Overlap, ScheduleConfig};
+use crate::model::{Occurrence, OccurrenceResult, Trigger, now};
+use crate::timetable::Rhythm;
 use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The longest sleep: the system's clock may be set while the schedule waits, and is looked at again this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Moments that are recorded together: enough for one commit to serve many.
+const FIRES_AT_ONCE: usize = 256;
+
+/// Missed moments of one look that get a row each; those before them share one.
+const MISSED_ROWS_MAX: usize = 1_000;
+
+/// A moment that is later than this was missed, where missed ones are not made up for: a busy host is late by less.
+const MISSED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// An agent that runs by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interval {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
     /// The agent's name.
     pub agent: String,
-    /// From one moment to the next.
-    pub every: Duration,
+    /// When it is due.
+    pub schedule: ScheduleConfig,
+}
+
+impl Entry {
+    /// What started the runs.
+    fn trigger(&self) -> Trigger {
+        match self.schedule.timetable.rhythm {
+            Rhythm::Every(_) => Trigger::Every,
+            Rhythm::Cron(..) => Trigger::Cron,
+        }
+    }
+
+    /// When a moment starts something: later by its share of the jitter, which is the same whoever asks and whenever.
+    #[must_use]
+    pub fn start_of(&self, moment: Timestamp) -> Timestamp {
+        let jitter = u64::try_from(self.schedule.jitter.as_micros()).unwrap_or(u64::MAX);
+        if jitter == 0 {
+            return moment;
+        }
+        let share = mix(&self.agent, moment) % (jitter + 1);
+        let share = i64::try_from(share).unwrap_or(i64::MAX);
+        moment
+            .checked_add(SignedDuration::from_micros(share))
+            .unwrap_or(moment)
+    }
+}
+
+/// A number that looks random and is the same for the same agent and moment (FNV-1a).
+fn mix(agent: &str, moment: Timestamp) -> u64 {
+    let bytes = agent.bytes().chain(moment.as_microsecond().to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash ^ (hash >> 32)
+}
+
+/// What became of a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// The run and its moment are on the disk.
+    Recorded,
+    /// Nothing is, for a reason that the ledger should show.
+    Not(&'static str),
+    /// Nothing is, and the moment is to be found unrecorded by a later start.
+    Later,
 }
 
 /// What the schedule needs of the rest.
 #[async_trait]
 pub trait Starter: Send + Sync {
-    /// The agents in force that have an interval and are enabled.
-    fn intervals(&self) -> Vec<Interval>;
-    /// The last recorded moment of each agent.
-    async fn last_moments(&self) -> BTreeMap<String, Timestamp>;
+    /// The agents in force that are due by themselves.
+    fn entries(&self) -> Vec<Entry>;
+    /// The last recorded moment of each agent; `None` when that cannot be read now.
+    async fn last_moments(&self) -> Option<BTreeMap<String, Timestamp>>;
     /// Whether a run of the agent waits or is in progress.
     fn is_live(&self, agent: &str) -> bool;
-    /// Records and starts a run that was due at a moment; what goes wrong is the starter's to log.
-    async fn start(&self, agent: &str, trigger: Trigger, moment: Timestamp);
+    /// Why nothing may start now, for instance `paused`.
+    fn held(&self, agent: &str, now: Timestamp) -> Option<&'static str>;
+    /// Ends the agent's runs.
+    fn cancel(&self, agent: &str);
+    /// Records a run and its moment, and starts it. What goes wrong is the starter's to log.
+    async fn start(&self, trigger: Trigger, occurrence: Occurrence) -> Started;
+    /// Records moments that started nothing.
+    async fn note(&self, occurrences: Vec<Occurrence>);
 }
 
-/// The first moment of an agent that is due at `now` or later, where `last` was its last one.
-///
-/// An agent that never ran is due now. Moments that passed while nobody looked are made up for by one at once.
-#[must_use]
-pub fn next_moment(last: Option<Timestamp>, every: Duration, now: Timestamp) -> Timestamp {
-    let Some(last) = last else {
-        return now;
-    };
-    let every = SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX);
-    let next = last.checked_add(every).unwrap_or(Timestamp::MAX);
-    // A clock that was set back would otherwise silence the agent for as long as it was wrong.
-    if last > now.checked_add(every).unwrap_or(Timestamp::MAX) {
-        return now;
+/// Where an agent is on its timetable.
+struct Place {
+    entry: Entry,
+    /// The latest moment that was decided on.
+    last: Option<Timestamp>,
+    /// Moments that wait for a run's end, oldest first. None of them has a row, and no later moment gets one before them, so that a host that dies finds them again.
+    waiting: VecDeque<Timestamp>,
+    /// Those that are taken together with the one that waits.
+    taken: Option<Occurrence>,
+}
+
+/// What a look at an agent decided.
+#[derive(Debug, Default, PartialEq)]
+struct Decision {
+    /// Start runs for these, in this order.
+    fire: Vec<Timestamp>,
+    /// Write these down.
+    note: Vec<Occurrence>,
+    /// End what is in progress.
+    cancel: bool,
+}
+
+impl Place {
+    /// When to look again, by the timetable alone.
+    fn next_start(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = self.entry.schedule.timetable.next(self.last, now)?;
+        Some(self.entry.start_of(next))
     }
-    next.max(now)
-}
 
-/// The moment that a start at `now` stands for: the latest one of the agent's grid that is not in the future.
-#[must_use]
-pub fn moment_of(last: Option<Timestamp>, every: Duration, now: Timestamp) -> Timestamp {
-    let Some(last) = last.filter(|last| *last <= now) else {
-        return now;
-    };
-    let nanos = every.as_nanos().max(1);
-    let passed = u128::try_from(now.duration_since(last).as_nanos()).unwrap_or(0) / nanos;
-    let ahead = u64::try_from(passed * nanos).unwrap_or(u64::MAX);
-    last.checked_add(SignedDuration::from_nanos(
-        i64::try_from(ahead).unwrap_or(i64::MAX),
-    ))
-    .unwrap_or(now)
-}
+    fn occurrence(&self, due_at: Timestamp, result: OccurrenceResult, reason: &str) -> Occurrence {
+        Occurrence {
+            agent: self.entry.agent.clone(),
+            due_at,
+            until: due_at,
+            moments: 1,
+            result,
+            reason: Some(reason.to_owned()),
+            late_us: None,
+            run: None,
+            recorded_at: now(),
+        }
+    }
 
-/// Starts what is due until it is dropped. `wake` makes it look again at once, for instance after a reload.
-pub async fn run(starter: &dyn Starter, wake: &Notify) {
-    let mut last = starter.last_moments().await;
-    loop {
-        let mut sleep = LOOK_AGAIN;
-        for Interval { agent, every } in starter.intervals() {
-            let now = Timestamp::now();
-            let before = last.get(&agent).copied();
-            let due = next_moment(before, every, now);
-            if due > now {
-                let until = Duration::try_from(due.duration_since(now)).unwrap_or(LOOK_AGAIN);
-                sleep = sleep.min(until);
+    /// Whether moments wait that are made up for one after the other.
+    fn backlog(&self) -> bool {
+        let one_waits = matches!(
+            self.entry.schedule.overlap,
+            Overlap::Queue | Overlap::Cancel
+        );
+        self.waiting.len() > usize::from(one_waits)
+    }
+
+    /// The moment that may start now that no run is in progress, and what is taken together with it.
+    fn next_waiting(&mut self) -> Option<(Timestamp, Option<Occurrence>)> {
+        let moment = self.waiting.pop_front()?;
+        let taken = if self.waiting.is_empty() {
+            self.taken.take()
+        } else {
+            None
+        };
+        Some((moment, taken))
+    }
+
+    /// Decides on every moment whose start has come.
+    fn decide(&mut self, now: Timestamp, live: bool, held: Option<&'static str>) -> Decision {
+        let mut decision = Decision::default();
+        let schedule = self.entry.schedule.clone();
+        let passed = schedule.timetable.passed(self.last, now, MISSED_ROWS_MAX);
+        let mut due = passed.newest;
+        if let Some(later) = due
+            .iter()
+            .position(|moment| self.entry.start_of(*moment) > now)
+        {
+            due.truncate(later);
+        }
+        if let Some((due_at, until, moments)) = passed.older {
+            decision.note.push(Occurrence {
+                until,
+                moments,
+                ..self.occurrence(due_at, OccurrenceResult::Missed, "catch_up")
+            });
+            self.last = Some(until);
+        }
+        let Some(newest) = due.last().copied() else {
+            return decision;
+        };
+        self.last = Some(newest);
+        let on_time = self
+            .entry
+            .start_of(newest)
+            .checked_add(MISSED_AFTER)
+            .is_ok_and(|bound| now <= bound);
+        let kept = match schedule.catch_up {
+            CatchUp::One => 1,
+            CatchUp::All(most) => most,
+            CatchUp::None => usize::from(on_time),
+        };
+        let given_up = due.len() - kept.min(due.len());
+        for moment in due.drain(..given_up) {
+            let missed = self.occurrence(moment, OccurrenceResult::Missed, "catch_up");
+            decision.note.push(missed);
+        }
+        // One after the other, where several are made up for.
+        let several = due.len() > 1;
+        for moment in due {
+            if let Some(reason) = held {
+                let skipped = self.occurrence(moment, OccurrenceResult::Skipped, reason);
+                decision.note.push(skipped);
                 continue;
             }
-            let moment = moment_of(before, every, now);
-            last.insert(agent.clone(), moment);
-            sleep = sleep.min(every);
-            if starter.is_live(&agent) {
-                tracing::info!(agent.name = %agent, "a run of `{agent}` is in progress: the moment {moment} is passed over");
-            } else {
-                starter.start(&agent, Trigger::Every, moment).await;
+            let busy = live || !decision.fire.is_empty() || !self.waiting.is_empty();
+            match schedule.overlap {
+                _ if !busy => decision.fire.push(moment),
+                Overlap::Allow => decision.fire.push(moment),
+                _ if several || self.backlog() => {
+                    self.waiting.push_back(moment);
+                    if self.waiting.len() > MISSED_ROWS_MAX
+                        && let Some(oldest) = self.waiting.pop_front()
+                    {
+                        let missed = self.occurrence(oldest, OccurrenceResult::Missed, "catch_up");
+                        decision.note.push(missed);
+                    }
+                }
+                Overlap::Skip => {
+                    let skipped = self.occurrence(moment, OccurrenceResult::Skipped, "overlap");
+                    decision.note.push(skipped);
+                }
+                Overlap::Queue if self.waiting.is_empty() => self.waiting.push_back(moment),
+                Overlap::Queue => {
+                    let one = self.occurrence(moment, OccurrenceResult::Coalesced, "overlap");
+                    let taken = self.taken.get_or_insert(Occurrence { moments: 0, ..one });
+                    taken.until = moment;
+                    taken.moments += 1;
+                }
+                Overlap::Cancel => {
+                    decision.cancel = true;
+                    for earlier in std::mem::take(&mut self.waiting) {
+                        let taken =
+                            self.occurrence(earlier, OccurrenceResult::Coalesced, "overlap");
+                        decision.note.push(taken);
+                    }
+                    self.waiting.push_back(moment);
+                }
             }
         }
+        decision
+    }
+}
+
+/// The agents, and when each is to be looked at.
+#[derive(Default)]
+struct Agenda {
+    places: BTreeMap<String, Place>,
+    /// Earliest first. An entry that is not its agent's latest is passed over.
+    heap: BinaryHeap<Reverse<(Timestamp, String)>>,
+    /// Agents with moments that wait.
+    waiting: BTreeSet<String>,
+}
+
+impl Agenda {
+    /// Takes the agents in force; what is known of those that were there stays.
+    fn take(&mut self, entries: Vec<Entry>, last: &BTreeMap<String, Timestamp>, now: Timestamp) {
+        let mut before = std::mem::take(&mut self.places);
+        self.heap.clear();
+        for entry in entries {
+            let agent = entry.agent.clone();
+            let place = match before.remove(&agent) {
+                Some(place) => Place { entry, ..place },
+                None => Place {
+                    last: last.get(&agent).copied(),
+                    waiting: VecDeque::new(),
+                    taken: None,
+                    entry,
+                },
+            };
+            self.places.insert(agent.clone(), place);
+            self.look_later(&agent, now);
+        }
+        self.waiting.retain(|agent| self.places.contains_key(agent));
+    }
+
+    fn look_later(&mut self, agent: &str, now: Timestamp) {
+        let next = self
+            .places
+            .get(agent)
+            .and_then(|place| place.next_start(now));
+        if let Some(next) = next {
+            self.heap.push(Reverse((next, agent.to_owned())));
+        }
+    }
+
+    /// The agents whose time has come.
+    fn due(&mut self, now: Timestamp) -> Vec<String> {
+        let mut due = Vec::new();
+        while let Some(Reverse((at, _))) = self.heap.peek() {
+            if *at > now {
+                break;
+            }
+            due.extend(self.heap.pop().map(|Reverse((_, agent))| agent));
+        }
+        due
+    }
+}
+
+/// One agent's moments to carry out, in order.
+struct Work {
+    agent: String,
+    trigger: Trigger,
+    /// Each with when it should have started.
+    fire: Vec<(Timestamp, Timestamp)>,
+    note: Vec<Occurrence>,
+}
+
+impl Work {
+    async fn carry_out(self, starter: &dyn Starter) {
+        // The latest row is where a host that dies here goes on: what is older has to be written before.
+        let first = self.fire.first().map(|(due_at, _)| *due_at);
+        let (before, mut note): (Vec<_>, Vec<_>) = self
+            .note
+            .into_iter()
+            .partition(|occurrence| first.is_none_or(|first| occurrence.due_at < first));
+        if !before.is_empty() {
+            starter.note(before).await;
+        }
+        for (due_at, start) in self.fire {
+            let recorded_at = now();
+            let late_us = recorded_at.as_microsecond() - start.as_microsecond();
+            let occurrence = Occurrence {
+                agent: self.agent.clone(),
+                due_at,
+                until: due_at,
+                moments: 1,
+                result: OccurrenceResult::Fired,
+                reason: None,
+                late_us: Some(u64::try_from(late_us).unwrap_or(0)),
+                run: None,
+                recorded_at,
+            };
+            match starter.start(self.trigger, occurrence.clone()).await {
+                Started::Recorded | Started::Later => {}
+                Started::Not(reason) => note.push(Occurrence {
+                    result: OccurrenceResult::Skipped,
+                    reason: Some(reason.to_owned()),
+                    late_us: None,
+                    ..occurrence
+                }),
+            }
+        }
+        if !note.is_empty() {
+            starter.note(note).await;
+        }
+    }
+}
+
+/// Starts what is due until it is dropped. `wake` makes it read the agents again, for instance after a reload; `ended` says that a run ended.
+pub async fn run(starter: &dyn Starter, wake: &Notify, ended: &Notify) {
+    let last = loop {
+        match starter.last_moments().await {
+            Some(last) => break last,
+            // Without the ledger every agent would look as if it had never been due.
+            None => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    };
+    let mut agenda = Agenda::default();
+    agenda.take(starter.entries(), &last, now());
+    loop {
+        let now = now();
+        let mut works = Vec::new();
+        let mut looked = agenda.due(now);
+        looked.extend(agenda.waiting.iter().cloned());
+        for agent in looked {
+            let Some(place) = agenda.places.get_mut(&agent) else {
+                continue;
+            };
+            let live = starter.is_live(&agent);
+            let held = starter.held(&agent, now);
+            let mut decision = place.decide(now, live, held);
+            if !live
+                && decision.fire.is_empty()
+                && let Some((moment, taken)) = place.next_waiting()
+            {
+                decision.fire.push(moment);
+                decision.note.extend(taken);
+            }
+            if decision.cancel {
+                starter.cancel(&agent);
+            }
+            if place.waiting.is_empty() {
+                agenda.waiting.remove(&agent);
+            } else {
+                agenda.waiting.insert(agent.clone());
+            }
+            let place = &agenda.places[&agent];
+            works.push(Work {
+                trigger: place.entry.trigger(),
+                fire: decision
+                    .fire
+                    .into_iter()
+                    .map(|moment| (moment, place.entry.start_of(moment)))
+                    .collect(),
+                note: decision.note,
+                agent: agent.clone(),
+            });
+            agenda.look_later(&agent, now);
+        }
+        stream::iter(works)
+            .for_each_concurrent(FIRES_AT_ONCE, |work| work.carry_out(starter))
+            .await;
+        let sleep = agenda.heap.peek().map_or(LOOK_AGAIN, |Reverse((at, _))| {
+            let until = at.duration_since(Timestamp::now());
+            Duration::try_from(until)
+                .unwrap_or_default()
+                .min(LOOK_AGAIN)
+        });
         tokio::select! {
             () = tokio::time::sleep(sleep) => {}
-            () = wake.notified() => {}
+            () = ended.notified(), if !agenda.waiting.is_empty() => {}
+            () = wake.notified() => {
+                // An agent that was never there before may have been due under an earlier configuration.
+                if let Some(last) = starter.last_moments().await {
+                    agenda.take(starter.entries(), &last, Timestamp::now());
+                }
+            }
         }
     }
 }
@@ -100,65 +429,140 @@ pub async fn run(starter: &dyn Starter, wake: &Notify) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timetable::Timetable;
 
     fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
+        format!("2026-01-01T{text}Z").parse().unwrap()
     }
 
-    #[test]
-    fn finds_the_next_moment() {
-        let minute = Duration::from_secs(60);
-        let now = at("2026-01-01T12:00:30Z");
-        let check = |last: Option<&str>, expected: &str| {
-            assert_eq!(next_moment(last.map(at), minute, now), at(expected));
-        };
-        check(None, "2026-01-01T12:00:30Z");
-        check(Some("2026-01-01T12:00:00Z"), "2026-01-01T12:01:00Z");
-        // Down for hours: once, now.
-        check(Some("2026-01-01T03:00:00Z"), "2026-01-01T12:00:30Z");
-        // The clock was a year ahead.
-        check(Some("2027-01-01T00:00:00Z"), "2026-01-01T12:00:30Z");
-    }
-
-    #[test]
-    fn keeps_the_grid_over_restarts_and_delays() {
-        let ten = Duration::from_secs(600);
-        let check = |last: Option<&str>, now: &str, expected: &str| {
-            assert_eq!(moment_of(last.map(at), ten, at(now)), at(expected));
-        };
-        check(None, "2026-01-01T00:00:07Z", "2026-01-01T00:00:07Z");
-        check(
-            Some("2026-01-01T00:00:07Z"),
-            "2026-01-01T00:10:07.004Z",
-            "2026-01-01T00:10:07Z",
-        );
-        check(
-            Some("2026-01-01T00:00:07Z"),
-            "2026-01-01T06:03:00Z",
-            "2026-01-01T06:00:07Z",
-        );
-    }
-
-    #[test]
-    fn a_year_of_moments_has_no_gap_and_no_double() {
-        let every = Duration::from_secs(3600);
-        let mut now = at("2026-01-01T00:00:00Z");
-        let mut last = None;
-        let mut moments = Vec::new();
-        // Looks come late by a varying delay, as a busy host's do.
-        for step in 0..(365 * 24) {
-            now = next_moment(last, every, now)
-                .checked_add(SignedDuration::from_millis(step * 37 % 900))
-                .unwrap();
-            let moment = moment_of(last, every, now);
-            moments.push(moment);
-            last = Some(moment);
+    fn place(last: Option<&str>, overlap: Overlap, catch_up: CatchUp) -> Place {
+        Place {
+            entry: Entry {
+                agent: "a".into(),
+                schedule: ScheduleConfig {
+                    timetable: Timetable {
+                        rhythm: Rhythm::Every(Duration::from_secs(60)),
+                        starts_at: None,
+                        ends_at: None,
+                    },
+                    cron: None,
+                    jitter: Duration::ZERO,
+                    overlap,
+                    catch_up,
+                },
+            },
+            last: last.map(at),
+            waiting: VecDeque::new(),
+            taken: None,
         }
-        for pair in moments.windows(2) {
-            assert_eq!(
-                pair[1].duration_since(pair[0]),
-                SignedDuration::from_hours(1)
-            );
+    }
+
+    /// What was decided: the moments fired, and of each other how many came to which result for which reason.
+    fn told(decision: &Decision) -> (Vec<String>, BTreeMap<String, u64>) {
+        let fired = decision
+            .fire
+            .iter()
+            .map(|moment| moment.strftime("%H:%M").to_string())
+            .collect();
+        let mut noted = BTreeMap::new();
+        for occurrence in &decision.note {
+            let reason = occurrence.reason.clone().unwrap_or_default();
+            *noted
+                .entry(format!("{:?} {reason}", occurrence.result).to_lowercase())
+                .or_default() += occurrence.moments;
         }
+        (fired, noted)
+    }
+
+    fn expect(decision: &Decision, fired: &[&str], noted: &[(&str, u64)]) {
+        let noted = noted
+            .iter()
+            .map(|(what, count)| ((*what).to_owned(), *count))
+            .collect();
+        let fired = fired.iter().map(|&at| at.to_owned()).collect();
+        assert_eq!(told(decision), (fired, noted));
+    }
+
+    #[test]
+    fn six_hours_away_are_made_up_for_by_policy_and_every_moment_is_accounted_for() {
+        let mut one = place(Some("00:00:00"), Overlap::Skip, CatchUp::One);
+        let decision = one.decide(at("06:00:30"), false, None);
+        expect(&decision, &["06:00"], &[("missed catch_up", 359)]);
+        assert_eq!(one.decide(at("06:00:40"), false, None), Decision::default());
+
+        let mut all = place(Some("00:00:00"), Overlap::Skip, CatchUp::All(3));
+        let decision = all.decide(at("06:00:30"), false, None);
+        expect(&decision, &["05:58"], &[("missed catch_up", 357)]);
+        assert_eq!(all.waiting, [at("05:59:00"), at("06:00:00")]);
+
+        let mut none = place(Some("00:00:00"), Overlap::Skip, CatchUp::None);
+        // The latest moment is not late, so it was not missed.
+        let decision = none.decide(at("06:00:30"), false, None);
+        expect(&decision, &["06:00"], &[("missed catch_up", 359)]);
+        none.entry.schedule.timetable.rhythm = Rhythm::Every(Duration::from_secs(600));
+        let decision = none.decide(at("07:08:00"), false, None);
+        expect(&decision, &[], &[("missed catch_up", 6)]);
+    }
+
+    #[test]
+    fn a_run_that_takes_longer_than_the_interval_changes_no_schedule_silently() {
+        let check = |overlap, noted: &[(&str, u64)], waiting: &[&str], cancel| {
+            let mut place = place(Some("00:00:00"), overlap, CatchUp::One);
+            let mut all = Decision::default();
+            for now in ["00:01:00", "00:02:00", "00:03:00"] {
+                let decision = place.decide(at(now), true, None);
+                all.fire.extend(decision.fire);
+                all.note.extend(decision.note);
+                all.cancel |= decision.cancel;
+            }
+            let fired: &[&str] = match overlap {
+                Overlap::Allow => &["00:01", "00:02", "00:03"],
+                _ => &[],
+            };
+            expect(&all, fired, noted);
+            assert_eq!(all.cancel, cancel);
+            let waits: Vec<_> = waiting.iter().map(|time| at(time)).collect();
+            assert_eq!(place.waiting, waits);
+            place
+        };
+        check(Overlap::Skip, &[("skipped overlap", 3)], &[], false);
+        // None has a row before the one that waits has.
+        let mut queued = check(Overlap::Queue, &[], &["00:01:00"], false);
+        let (moment, taken) = queued.next_waiting().unwrap();
+        assert_eq!(moment, at("00:01:00"));
+        let taken = taken.unwrap();
+        assert_eq!(
+            (taken.due_at, taken.until),
+            (at("00:02:00"), at("00:03:00"))
+        );
+        assert_eq!(taken.moments, 2);
+        check(
+            Overlap::Cancel,
+            &[("coalesced overlap", 2)],
+            &["00:03:00"],
+            true,
+        );
+        check(Overlap::Allow, &[], &[], false);
+    }
+
+    #[test]
+    fn what_is_held_is_skipped_with_the_reason() {
+        let mut place = place(Some("00:00:00"), Overlap::Skip, CatchUp::One);
+        let decision = place.decide(at("00:01:00"), false, Some("maintenance"));
+        expect(&decision, &[], &[("skipped maintenance", 1)]);
+    }
+
+    #[test]
+    fn jitter_is_within_its_bound_and_the_same_each_time() {
+        let mut place = place(Some("00:00:00"), Overlap::Skip, CatchUp::One);
+        place.entry.schedule.jitter = Duration::from_secs(30);
+        let moment = at("00:01:00");
+        let start = place.entry.start_of(moment);
+        assert_eq!(start, place.entry.start_of(moment));
+        assert!(start >= moment && start <= at("00:01:30"));
+        assert_eq!(place.next_start(at("00:00:10")), Some(start));
+        let before = start.checked_sub(SignedDuration::from_millis(1)).unwrap();
+        assert_eq!(place.decide(before, false, None), Decision::default());
+        expect(&place.decide(start, false, None), &["00:01"], &[]);
     }
 }

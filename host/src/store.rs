@@ -11,6 +11,7 @@ mod cursor;
 mod events;
 mod key_value;
 mod lock;
+mod occurrences;
 mod rows;
 mod runs;
 pub mod sqlite;
@@ -26,7 +27,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::model::{
-    Artifact, Event, Finding, LogLine, Outcome, Report, Run, RunEnd, RunState, Trigger,
+    Artifact, Event, Finding, LogLine, Occurrence, OccurrenceResult, Outcome, Report, Run, RunEnd,
+    RunState, Trigger,
 };
 
 pub use sqlite::SqliteStore;
@@ -307,6 +309,19 @@ pub struct RunFilter {
     pub until: Option<Timestamp>,
 }
 
+/// Which moments of the ledger are wanted; what is `None` is not looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OccurrenceFilter {
+    /// Of this agent.
+    pub agent: Option<String>,
+    /// That this came of.
+    pub result: Option<OccurrenceResult>,
+    /// Due at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Due before this moment.
+    pub until: Option<Timestamp>,
+}
+
 /// What an agent did last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastRun {
@@ -327,7 +342,7 @@ pub struct AgentRecord {
     pub agent: String,
     /// The run created last, unless it was pruned.
     pub last_run: Option<LastRun>,
-    /// The latest moment of its schedule (`cron` or `every`) for which a run was recorded.
+    /// The latest moment of its schedule (`cron` or `every`) in the ledger.
     pub last_scheduled_at: Option<Timestamp>,
     /// Runs ever recorded.
     pub runs: u64,
@@ -360,6 +375,8 @@ pub struct Pruned {
     pub runs: u64,
     /// Events.
     pub events: u64,
+    /// Moments of the ledger.
+    pub occurrences: u64,
     /// Files of artifacts that no run names any more.
     pub artifacts: u64,
 }
@@ -376,6 +393,28 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Duplicate`] when there is a run of that id, or of that agent, idempotency key and attempt.
     async fn create_run(&self, run: Run) -> Result<(), StoreError>;
+
+    /// Records a run that a moment started, and the moment: both or neither.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the run is recorded already, or the moment has a row.
+    async fn fire(&self, run: Run, occurrence: Occurrence) -> Result<(), StoreError>;
+
+    /// Records moments that started nothing. A moment that has a row keeps it.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn note_occurrences(&self, occurrences: Vec<Occurrence>) -> Result<(), StoreError>;
+
+    /// Moments of the ledger, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] when the cursor is not from the same filter; [`StoreError::PageLimit`].
+    async fn occurrences(
+        &self,
+        filter: OccurrenceFilter,
+        page: PageRequest,
+    ) -> Result<Page<Occurrence>, StoreError>;
 
     /// Says that a queued run entered the sandbox. `false`, and nothing done, if it is not queued any more.
     ///

@@ -40,10 +40,15 @@ fn the_document_lists_every_operation() -> anyhow::Result<()> {
     get /ready get_ready
     get /v1/agents list_agents
     get /v1/agents/{name} get_agent
+    post /v1/agents/{name}/pause pause_agent
+    post /v1/agents/{name}/resume resume_agent
     post /v1/agents/{name}/runs start_run
     get /v1/events list_events
+    get /v1/occurrences list_occurrences
+    post /v1/pause pause
     get /v1/plugins list_plugins
     get /v1/plugins/{name} get_plugin
+    post /v1/resume resume
     get /v1/runs list_runs
     get /v1/runs/{id} get_run
     get /v1/runs/{id}/artifacts list_artifacts
@@ -53,6 +58,7 @@ fn the_document_lists_every_operation() -> anyhow::Result<()> {
     get /v1/runs/{id}/logs get_logs
     get /v1/runs/{id}/report get_report
     get /v1/runs/{id}/sarif get_sarif
+    get /v1/status get_status
     ");
     Ok(())
 }

@@ -5,6 +5,7 @@ mod problems;
 mod queue;
 mod reports;
 mod runs;
+mod schedule;
 mod survival;
 mod wire;
 

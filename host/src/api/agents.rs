@@ -56,11 +56,16 @@ pub(super) async fn get_agent(
     Name(name): Name,
     _: Params<NoQuery>,
 ) -> Answer<Json<AgentView>> {
+    find_agent(plane.as_ref(), &name).map(Json)
+}
+
+/// The agent of a name, or the problem that names the one that was likely meant.
+pub(super) fn find_agent(plane: &dyn ControlPlane, name: &str) -> Answer<AgentView> {
     let agents = plane.agents();
     match agents.iter().find(|agent| agent.name == name) {
-        Some(agent) => Ok(Json(agent.clone())),
+        Some(agent) => Ok(agent.clone()),
         None => Err(unknown_agent(nearest(
-            &name,
+            name,
             agents.iter().map(|agent| agent.name.as_str()),
         ))),
     }

@@ -5,6 +5,7 @@
 //! (`envelope`), which writes the body.
 
 use super::{BadgeError, CancelError, StartError};
+use crate::holds::HoldError;
 use crate::store::StoreError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -184,6 +185,15 @@ impl From<StoreError> for ApiError {
                 let cause = causes(&other);
                 Self::internal(cause)
             }
+        }
+    }
+}
+
+impl From<HoldError> for ApiError {
+    fn from(error: HoldError) -> Self {
+        match error {
+            HoldError::Store(error) => error.into(),
+            HoldError::File { .. } => Self::internal(error.to_string()),
         }
     }
 }

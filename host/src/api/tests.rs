@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::model::{
-    Artifact, ArtifactInfo, Event, Finding, Level, Outcome, Report, RunEnd, RunState, Usage,
+    Artifact, ArtifactInfo, Event, Finding, Level, Occurrence, Outcome, Report, RunEnd, RunState,
+    Usage,
 };
 use crate::sandbox::budget::RunBudget;
-use crate::store::{AgentRecord, KvQuota, KvUsage, Page, PageRequest, Pruned, RunFilter};
+use crate::store::{
+    AgentRecord, KvQuota, KvUsage, OccurrenceFilter, Page, PageRequest, Pruned, RunFilter,
+};
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -165,6 +168,22 @@ impl Store for Fake {
         Err(StoreError::Closed)
     }
 
+    async fn fire(&self, _: Run, _: Occurrence) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn note_occurrences(&self, _: Vec<Occurrence>) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn occurrences(
+        &self,
+        _: OccurrenceFilter,
+        _: PageRequest,
+    ) -> Result<Page<Occurrence>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
     async fn record_run(&self, _: RunEnd) -> Result<(), StoreError> {
         Err(StoreError::Closed)
     }
@@ -282,6 +301,8 @@ impl ControlPlane for Fake {
             enabled: true,
             problem: None,
             every_ms: None,
+            cron: None,
+            paused: false,
             autonomy: "observe".into(),
             grants: json!({}),
             limits: RunBudget::default(),
@@ -324,6 +345,23 @@ impl ControlPlane for Fake {
             RUNNING => Ok(run(id, RunState::Running)),
             ENDED => Err(CancelError::Ended),
             _ => Err(CancelError::NotFound),
+        }
+    }
+
+    async fn hold(&self, _: Option<&str>, _: bool, _: Principal) -> Result<(), HoldError> {
+        Ok(())
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            state: AgentState::Online,
+            paused: false,
+            maintenance: false,
+            agents: 0,
+            paused_agents: Vec::new(),
+            queued: 0,
+            running: 0,
+            started_at: Timestamp::UNIX_EPOCH,
         }
     }
 

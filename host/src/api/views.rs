@@ -3,7 +3,7 @@
 //! Plain data that is written as JSON and described in the OpenAPI document; which values are true is the application's to know.
 
 pub use crate::model::{AgentState, BadgeStyle};
-use crate::model::{ArtifactInfo, Event, Finding, LogLine, Outcome, Run, Trigger};
+use crate::model::{ArtifactInfo, Event, Finding, LogLine, Occurrence, Outcome, Run, Trigger};
 use crate::sandbox::budget::RunBudget;
 use crate::sandbox::inspect::Inspection;
 use jiff::Timestamp;
@@ -96,6 +96,8 @@ pub struct AgentView {
     pub problem: Option<String>,
     /// Milliseconds between two scheduled runs; `null` when it has no interval.
     pub every_ms: Option<u64>,
+    /// Its cron expression and time zone; `null` when it has none.
+    pub cron: Option<String>,
     /// `observe`, `alert`, `approve`, `auto_after` or `auto`.
     pub autonomy: String,
     /// What it may reach, as configured.
@@ -106,6 +108,8 @@ pub struct AgentView {
     /// When it is due next.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_at: Option<Timestamp>,
+    /// Whether a person paused it for itself; `state` says `paused` also while everything is.
+    pub paused: bool,
     /// JSON Schema of the input of its runs.
     #[schema(value_type = Option<Object>)]
     pub input_schema: Option<Value>,
@@ -206,6 +210,37 @@ pub struct EventList {
     pub items: Vec<Event>,
     /// What to send as `cursor` for what comes after; always there.
     pub next: Option<String>,
+}
+
+/// A part of the ledger, the latest moment first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct OccurrenceList {
+    /// The latest first.
+    pub items: Vec<Occurrence>,
+    /// What to send as `cursor` for the next part; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// What the host is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The state of the whole, as `/badges/system.svg` shows it.
+    pub state: AgentState,
+    /// Whether everything is paused.
+    pub paused: bool,
+    /// Whether a maintenance window is on.
+    pub maintenance: bool,
+    /// Agents in force.
+    pub agents: u64,
+    /// Agents that are paused for themselves, by name.
+    pub paused_agents: Vec<String>,
+    /// Runs that wait for a place.
+    pub queued: u64,
+    /// Runs in the sandbox.
+    pub running: u64,
+    /// When this process began to serve.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
 }
 
 /// Whose badge.

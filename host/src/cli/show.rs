@@ -113,7 +113,10 @@ pub(super) async fn agents(client: &Client, output: &Output) -> Done {
                 } else {
                     "disabled".into()
                 },
-                agent.every_ms.map_or(String::new(), every),
+                match &agent.cron {
+                    Some(cron) => cron.clone(),
+                    None => agent.every_ms.map_or(String::new(), every),
+                },
                 last.to_owned(),
                 agent
                     .next_at
@@ -124,7 +127,7 @@ pub(super) async fn agents(client: &Client, output: &Output) -> Done {
         .collect();
     output.table(
         &[
-            "AGENT", "PLUGIN", "STATE", "EVERY", "LAST RUN", "NEXT RUN", "PROBLEM",
+            "AGENT", "PLUGIN", "STATE", "WHEN", "LAST RUN", "NEXT RUN", "PROBLEM",
         ],
         rows,
     );
@@ -146,12 +149,12 @@ fn every(ms: u64) -> String {
 }
 
 /// A moment without parts of a second.
-fn seconds(at: Timestamp) -> Timestamp {
+pub(super) fn seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// A word of a closed set as the API spells it.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value)
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))

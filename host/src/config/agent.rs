@@ -3,7 +3,6 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use toml::Spanned;
 
@@ -11,6 +10,7 @@ use super::error::{Errors, literal};
 use super::grants::{self, Grants};
 use super::paths::resolve;
 use super::reader::{Reader, Value};
+use super::triggers::{self, ScheduleConfig};
 use super::{Context, keys, limits};
 use crate::sandbox::budget::RunBudget;
 
@@ -114,8 +114,10 @@ pub struct AgentConfig {
     pub description: Option<String>,
     /// Whether it runs; default `true`. Of a disabled one, granted directories may be missing, and secrets may be empty.
     pub enabled: bool,
-    /// Time from one run to the next: 1 second to 366 days; none if it runs only when asked.
-    pub every: Option<Duration>,
+    /// When it is due; none if it runs only when asked.
+    pub schedule: Option<ScheduleConfig>,
+    /// Runs at once: 1 to 1,000; default half of the host's, so that no agent keeps all others out.
+    pub concurrency: u32,
     /// Handed to the plugin; dates are strings.
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// What it may reach and propose.
@@ -192,7 +194,11 @@ pub(super) fn read(
             .help("write at most 1_000 characters on one line");
     }
     let enabled = table.boolean("enabled", errors).unwrap_or(true);
-    let every = table.number("every", errors).map(Duration::from_millis);
+    let schedule = triggers::read(&table, &what, errors);
+    let concurrency = table
+        .number("concurrency", errors)
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or_else(|| context.concurrency.div_ceil(2).max(1));
     let settings = table.json("settings", errors).unwrap_or_default();
     let limits = table
         .table("limits", format!("the limits of {what}"), errors)
@@ -229,7 +235,8 @@ pub(super) fn read(
         plugin: plugin?.into_inner(),
         description: description.map(Spanned::into_inner),
         enabled,
-        every,
+        schedule,
+        concurrency,
         settings,
         grants,
         limits,

@@ -12,11 +12,12 @@ use super::error::{Errors, literal};
 use super::paths::resolve;
 use super::reader::Reader;
 use super::secret::Secret;
+use super::triggers::{self, Maintenance};
 use super::{Overrides, limits};
 use crate::sandbox::budget::RunBudget;
 
 /// The host itself. Source: `[host]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HostConfig {
     /// Where the API and the console listen: loopback only, default [`DEFAULT_LISTEN`]; port 0 takes any free one.
     /// Source: `listen`, its port over it from `PORT`, over both `--listen`.
@@ -43,6 +44,8 @@ pub struct HostConfig {
     pub badge_port: Option<u16>,
     /// For a listener that comes later: 1 to 65,535. Source: `autodeploy_port`, over it `AUTODEPLOY_PORT`.
     pub autodeploy_port: Option<u16>,
+    /// Times in which nothing starts by itself. Source: `[[host.maintenance]]`.
+    pub maintenance: Vec<Maintenance>,
     /// Environment variables that stages to come use.
     pub variables: Variables,
 }
@@ -95,6 +98,7 @@ impl HostConfig {
             limits: RunBudget::default(),
             badge_port: None,
             autodeploy_port: None,
+            maintenance: Vec::new(),
             variables: Variables::default(),
         }
     }
@@ -139,6 +143,7 @@ pub(super) fn read(
 }
 
 fn from_file(host: &mut HostConfig, table: &Reader<'_, '_>, root: &Path, errors: &mut Errors) {
+    host.maintenance = triggers::maintenance(table, errors);
     if let Some(text) = table.text("listen", errors) {
         match text.get_ref().parse::<SocketAddr>() {
             Ok(listen) if listen.ip().is_loopback() => host.listen = listen,

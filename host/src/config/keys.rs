@@ -1,6 +1,7 @@
 //! Every key of `plugins.toml`, once: its kind, range, default and description. The readers take ranges and names from here and the schema is made from here,
 //! so neither can know a key that the other does not.
 
+use super::triggers::{CATCH_UP, OVERLAP};
 use crate::sandbox::budget::RunBudget;
 
 /// What a key holds.
@@ -224,6 +225,12 @@ pub(super) static HOST: Table = Table {
             "",
             "Limits of every agent that does not set its own.",
         ),
+        key(
+            "maintenance",
+            Kind::Tables(&MAINTENANCE),
+            "[]",
+            "Times in which nothing starts by itself.",
+        ),
     ],
     instead: &[
         ("port", "listen = \"127.0.0.1:PORT\""),
@@ -236,6 +243,32 @@ pub(super) static HOST: Table = Table {
         "trusted_proxies",
         "the host listens on loopback only, so there is no proxy to trust yet",
     )],
+};
+
+pub(super) static MAINTENANCE: Table = Table {
+    name: "maintenance",
+    doc: "A time in which nothing starts by itself; the ledger says so for each moment.",
+    keys: &[
+        required(
+            "cron",
+            Kind::Text(""),
+            "When it begins, as in `cron` of an agent.",
+        ),
+        key("tz", Kind::Text(""), "\"UTC\"", "Time zone of `cron`."),
+        required(
+            "lasts",
+            Kind::Duration {
+                min: 60 * SECOND,
+                max: 7 * DAY,
+            },
+            "How long it lasts.",
+        ),
+    ],
+    instead: &[
+        ("duration", "lasts = \"2h\""),
+        ("start", "cron = \"0 2 * * SUN\""),
+    ],
+    later: &[],
 };
 
 pub(super) static REPOSITORY: Table = Table {
@@ -256,7 +289,7 @@ pub(super) static REPOSITORY: Table = Table {
 /// The values of `autonomy`, in the order of [`super::Autonomy`].
 pub(super) const AUTONOMY: &[&str] = &["observe", "alert", "approve", "auto_after", "auto"];
 
-const USE_EVERY: &str = "use `every`, for instance `every = \"15m\"`";
+const USE_EVERY: &str = "use `every` or `cron`, for instance `every = \"15m\"`";
 
 pub(super) static AGENT: Table = Table {
     name: "agent",
@@ -286,7 +319,61 @@ pub(super) static AGENT: Table = Table {
                 max: 366 * DAY,
             },
             "",
-            "Time from one run to the next; without it the agent runs when somebody asks.",
+            "Time from one run to the next; without it and `cron` the agent runs when somebody asks.",
+        ),
+        key(
+            "cron",
+            Kind::Text(""),
+            "",
+            "When it runs: minute, hour, day of the month, month and day of the week, with seconds before them where they matter.",
+        ),
+        key(
+            "tz",
+            Kind::Text(""),
+            "",
+            "Time zone of `cron`, UTC without it, for instance `Europe/Paris`. A single time of day that a clock skips comes right after the gap, and one that it repeats comes once; several times of day follow the clock.",
+        ),
+        key(
+            "jitter",
+            Kind::Duration { min: 0, max: DAY },
+            "\"0s\"",
+            "Each moment starts up to this much later, so that agents with the same times do not start together.",
+        ),
+        key(
+            "starts_at",
+            Kind::Text(""),
+            "",
+            "No moment before this one, as in RFC 3339.",
+        ),
+        key(
+            "ends_at",
+            Kind::Text(""),
+            "",
+            "No moment from this one on, as in RFC 3339.",
+        ),
+        key(
+            "overlap",
+            Kind::Choice(OVERLAP),
+            "\"skip\"",
+            "What a moment does while a run is in progress: nothing, wait for its end, end it, or start another.",
+        ),
+        key(
+            "catch_up",
+            Kind::Choice(CATCH_UP),
+            "\"one\"",
+            "What becomes of moments that passed while the host was down: the latest runs, all run up to `catch_up_max`, or none does.",
+        ),
+        key(
+            "catch_up_max",
+            Kind::Integer { min: 1, max: 1_000 },
+            "10",
+            "Moments that `catch_up = \"all\"` makes up for; the oldest are given up first.",
+        ),
+        key(
+            "concurrency",
+            Kind::Integer { min: 1, max: 1_000 },
+            "",
+            "Runs of this agent at once; without it half of the host's `concurrency`.",
         ),
         key(
             "for_each",
@@ -351,12 +438,10 @@ pub(super) static AGENT: Table = Table {
         ("env", "grants = { env = { NAME = \"…\" } }"),
     ],
     later: &[
-        ("cron", USE_EVERY),
-        ("tz", USE_EVERY),
         ("on", USE_EVERY),
         (
             "webhook",
-            "use `every`, or start runs with `POST /v1/agents/NAME/runs`",
+            "use `every` or `cron`, or start runs with `POST /v1/agents/NAME/runs`",
         ),
     ],
 };

@@ -19,25 +19,33 @@ use tokio::task::{self, JoinHandle};
 use uuid::Uuid;
 
 use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
-use super::cursor::Cursors;
+use super::cursor::{Cursors, Position};
 use super::events::{self, EventRow, PruneEvents, SetFlag};
 use super::key_value::{self, Delete, Increment, Set};
 use super::lock::Lock;
+use super::occurrences::{self, Fire, Note, PruneOccurrences};
 use super::rows;
 use super::runs::{self, AppendLog, CreateRun, EndRun, MarkRunning, PruneRuns, RecordRun};
 use super::writer::{Failure, Writer};
 use super::{
-    AgentRecord, KvQuota, KvUsage, PAGE_MAX, Page, PageRequest, Pruned, RunFilter, Store,
-    StoreError,
+    AgentRecord, KvQuota, KvUsage, OccurrenceFilter, PAGE_MAX, Page, PageRequest, Pruned,
+    RunFilter, Store, StoreError,
 };
-use crate::model::{Artifact, Event, Finding, LogLine, Report, Run, RunEnd};
+use crate::model::{Artifact, Event, Finding, LogLine, Occurrence, Report, Run, RunEnd};
 
 /// The schema, step by step. A step that was released is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "initial",
-    include_str!("../../migrations/sqlite/0001_initial.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "initial",
+        include_str!("../../migrations/sqlite/0001_initial.sql"),
+    ),
+    (
+        2,
+        "occurrences",
+        include_str!("../../migrations/sqlite/0002_occurrences.sql"),
+    ),
+];
 
 /// The first with `octet_length` on every build and with the fixes to `RETURNING` that the statements need.
 const SQLITE_MIN: (&str, [u32; 2]) = ("3.45", [3, 45]);
@@ -47,6 +55,9 @@ const READERS: u32 = 4;
 
 /// How long a reader waits for a connection before it fails instead of piling up.
 const READER_WAIT: Duration = Duration::from_secs(10);
+
+/// The ledger is small and answers questions about last month: it stays 83 days longer than events, 90 in all.
+const OCCURRENCES_KEPT_LONGER_US: i64 = 83 * 86_400 * 1_000_000;
 
 /// How long SQLite waits for a lock that an outside tool, such as a backup, holds for a moment.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -352,6 +363,20 @@ fn page_limit(limit: u32) -> Result<u32, StoreError> {
 }
 
 impl SqliteStore {
+    /// A page of at most `limit` rows, with a cursor if one more was found.
+    fn page_of<T>(&self, query: &str, mut found: Vec<(Position, T)>, limit: u32) -> Page<T> {
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let next = found
+            .last()
+            .filter(|_| more)
+            .map(|(position, _)| self.cursors.write(query, *position));
+        Page {
+            items: found.into_iter().map(|(_, item)| item).collect(),
+            next,
+        }
+    }
+
     /// Writes an ended run's files and gives the rest as an operation.
     async fn ending(&self, mut end: RunEnd) -> Result<EndRun, StoreError> {
         let outcome = end
@@ -368,6 +393,36 @@ impl Store for SqliteStore {
     async fn create_run(&self, run: Run) -> Result<(), StoreError> {
         let operation = CreateRun::new(run).map_err(|error| self.fail(error))?;
         self.writer.write(operation).await
+    }
+
+    async fn fire(&self, run: Run, occurrence: Occurrence) -> Result<(), StoreError> {
+        let id = run.id;
+        let create = CreateRun::new(run).map_err(|error| self.fail(error))?;
+        self.writer
+            .write(Fire { create, occurrence })
+            .await
+            .map_err(|error| occurrences::taken(error, id))
+    }
+
+    async fn note_occurrences(&self, found: Vec<Occurrence>) -> Result<(), StoreError> {
+        self.writer.write(Note(found)).await
+    }
+
+    async fn occurrences(
+        &self,
+        filter: OccurrenceFilter,
+        page: PageRequest,
+    ) -> Result<Page<Occurrence>, StoreError> {
+        let query = format!("occurrences {filter:?}");
+        let limit = page_limit(page.limit)?;
+        let position = page
+            .cursor
+            .map(|cursor| self.cursors.read(&query, &cursor))
+            .transpose()?;
+        let found = occurrences::page(&self.readers, &filter, position, i64::from(limit) + 1)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(self.page_of(&query, found, limit))
     }
 
     async fn mark_running(&self, id: Uuid, started_at: Timestamp) -> Result<bool, StoreError> {
@@ -399,19 +454,10 @@ impl Store for SqliteStore {
             .map(|cursor| self.cursors.read(&query, &cursor))
             .transpose()?;
         // One more says whether there is a next page.
-        let mut found = runs::page(&self.readers, &filter, position, i64::from(limit) + 1)
+        let found = runs::page(&self.readers, &filter, position, i64::from(limit) + 1)
             .await
             .map_err(|error| self.fail(error))?;
-        let more = found.len() > limit as usize;
-        found.truncate(limit as usize);
-        let next = found
-            .last()
-            .filter(|_| more)
-            .map(|(position, _)| self.cursors.write(&query, *position));
-        Ok(Page {
-            items: found.into_iter().map(|(_, run)| run).collect(),
-            next,
-        })
+        Ok(self.page_of(&query, found, limit))
     }
 
     async fn report(&self, id: Uuid) -> Result<Option<Report>, StoreError> {
@@ -700,6 +746,13 @@ impl Store for SqliteStore {
             match self.writer.write(PruneEvents { before }).await? {
                 0 => break,
                 removed => pruned.events += removed,
+            }
+        }
+        let before = events_older_than.as_microsecond() - OCCURRENCES_KEPT_LONGER_US;
+        loop {
+            match self.writer.write(PruneOccurrences { before }).await? {
+                0 => break,
+                removed => pruned.occurrences += removed,
             }
         }
         for shard in self.files.shards().await? {

@@ -167,6 +167,7 @@ async fn through_the_host(app: &Arc<App>) -> anyhow::Result<Run> {
             trigger: Trigger::Manual,
             idempotency_key: None,
             scheduled_at: Timestamp::now(),
+            occurrence: None,
         })
         .await?;
     let ended = match app.runtime().wait(run.id, PATIENCE).await {

@@ -1,0 +1,161 @@
+//! What may not start by itself, and why: everything or one agent paused by a person, and the host's maintenance windows.
+//!
+//! Pauses outlast the process. That of everything is the file `pause.flag` in the state folder, which a person can make and remove by hand; those of agents are flags of
+//! the store. Who asks for a run by name gets it all the same.
+
+use crate::config::Maintenance;
+use crate::store::{Store, StoreError};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The file that pauses everything while it is there.
+const PAUSE_FILE: &str = "pause.flag";
+
+/// What the flag of a paused agent begins with; the agent's name follows.
+const AGENT_FLAG: &str = "paused/";
+
+/// Why nothing starts by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// A person paused everything.
+    All,
+    /// A person paused the agent.
+    Agent,
+    /// A maintenance window.
+    Maintenance,
+}
+
+impl Hold {
+    /// The word in the ledger.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All | Self::Agent => "paused",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}
+
+/// Why a pause could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    /// The flag of an agent could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file could not be made or removed.
+    #[error("`{}` cannot be changed: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The pauses and windows in force.
+pub struct Holds {
+    store: Arc<dyn Store>,
+    file: PathBuf,
+    agents: RwLock<BTreeSet<String>>,
+    maintenance: Vec<Maintenance>,
+}
+
+impl Holds {
+    /// With no agent paused until [`Holds::recover`].
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, state: &Path, maintenance: Vec<Maintenance>) -> Self {
+        Self {
+            store,
+            file: state.join(PAUSE_FILE),
+            agents: RwLock::default(),
+            maintenance,
+        }
+    }
+
+    /// Reads which agents are paused.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn recover(&self) -> Result<(), StoreError> {
+        let flags = self.store.flags().await?;
+        let agents = flags
+            .keys()
+            .filter_map(|flag| flag.strip_prefix(AGENT_FLAG))
+            .map(str::to_owned)
+            .collect();
+        *self.agents.write().unwrap_or_else(PoisonError::into_inner) = agents;
+        Ok(())
+    }
+
+    /// Why the agent may not start by itself now.
+    #[must_use]
+    pub fn of(&self, agent: &str, now: Timestamp) -> Option<Hold> {
+        if self.all() {
+            Some(Hold::All)
+        } else if self.agent(agent) {
+            Some(Hold::Agent)
+        } else if self.maintenance(now) {
+            Some(Hold::Maintenance)
+        } else {
+            None
+        }
+    }
+
+    /// Whether everything is paused.
+    #[must_use]
+    pub fn all(&self) -> bool {
+        self.file.exists()
+    }
+
+    /// Whether the agent is paused for itself.
+    #[must_use]
+    pub fn agent(&self, agent: &str) -> bool {
+        let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
+        agents.contains(agent)
+    }
+
+    /// Whether a maintenance window is on.
+    #[must_use]
+    pub fn maintenance(&self, now: Timestamp) -> bool {
+        self.maintenance.iter().any(|window| window.holds(now))
+    }
+
+    /// Pauses or resumes everything. Gives whether that changed anything.
+    ///
+    /// # Errors
+    /// When the file cannot be made or removed.
+    pub fn set_all(&self, paused: bool) -> Result<bool, HoldError> {
+        let before = self.all();
+        let changed = match (before, paused) {
+            (false, true) => std::fs::write(&self.file, b""),
+            (true, false) => std::fs::remove_file(&self.file),
+            _ => return Ok(false),
+        };
+        changed.map(|()| true).map_err(|source| HoldError::File {
+            path: self.file.clone(),
+            source,
+        })
+    }
+
+    /// Pauses or resumes an agent. Gives whether that changed anything.
+    ///
+    /// # Errors
+    /// When the flag cannot be written.
+    pub async fn set_agent(&self, agent: &str, paused: bool) -> Result<bool, HoldError> {
+        if self.agent(agent) == paused {
+            return Ok(false);
+        }
+        let flag = format!("{AGENT_FLAG}{agent}");
+        self.store
+            .set_flag(&flag, paused.then_some("by a person"))
+            .await?;
+        let mut agents = self.agents.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(if paused {
+            agents.insert(agent.to_owned())
+        } else {
+            agents.remove(agent)
+        })
+    }
+}
