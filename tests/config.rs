@@ -266,6 +266,8 @@ fn the_full_file_is_read_as_it_is_meant() {
     assert_eq!(schedule.overlap, config::Overlap::Queue);
     assert_eq!(schedule.catch_up, config::CatchUp::All(5));
     assert_eq!(agent.concurrency, 2);
+    assert_eq!(agent.retry.retries, 3);
+    assert_eq!(agent.retry.delay, std::time::Duration::from_secs(2));
     let schedule = config.agents["each-ops"].schedule.as_ref();
     assert_eq!(
         schedule.map(ToString::to_string).as_deref(),

@@ -108,6 +108,8 @@ fn ended(run: &Run, outcome: Outcome) -> RunEnd {
         log: Vec::new(),
         artifacts: Vec::new(),
         events: Vec::new(),
+        retry: None,
+        dead: false,
     }
 }
 
@@ -287,6 +289,49 @@ async fn every_word_of_the_model_survives_its_column() -> Result {
     assert_eq!(store.runs(filter, page(10, None)).await?.items.len(), 1);
     // 20 newest: four outcomes of five triggers, of which the cancelled do not count.
     assert_eq!(store.agent_records().await?[0].failures, 15);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_next_attempt_is_recorded_with_the_end_and_what_is_given_up_on_is_found() -> Result {
+    let directory = TempDir::new()?;
+    let store = open(directory.path()).await?;
+    let first = queued("a");
+    store.create_run(first.clone()).await?;
+    let second = Run {
+        id: Uuid::now_v7(),
+        attempt: 2,
+        ..first.clone()
+    };
+    let mut end = ended(&first, Outcome::Lost);
+    end.retry = Some(Box::new(second.clone()));
+    store.end_run(end).await?;
+    assert_eq!(store.unfinished().await?, std::slice::from_ref(&second));
+
+    let dead = || RunFilter {
+        dead: true,
+        ..RunFilter::default()
+    };
+    assert_eq!(store.runs(dead(), page(10, None)).await?.items, []);
+    let mut end = ended(&second, Outcome::Lost);
+    end.dead = true;
+    store.end_run(end).await?;
+    let found = store.runs(dead(), page(10, None)).await?.items;
+    assert_eq!(
+        found.iter().map(|run| run.id).collect::<Vec<_>>(),
+        [second.id]
+    );
+
+    let third = Run {
+        id: Uuid::now_v7(),
+        attempt: 3,
+        ..first.clone()
+    };
+    assert!(store.bury(second.id, Some(third.clone())).await?);
+    assert_eq!(store.runs(dead(), page(10, None)).await?.items, []);
+    assert_eq!(store.unfinished().await?, [third]);
+    assert!(!store.bury(second.id, None).await?, "it is no longer there");
+    store.close().await?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 
 mod agents;
 mod badges;
+mod dead_letters;
 mod envelope;
 pub mod error;
 mod events;
@@ -152,6 +153,9 @@ pub trait ControlPlane: Send + Sync + 'static {
         principal: Principal,
     ) -> Result<(), HoldError>;
 
+    /// Starts a run again that was given up on; `None` when it is not among those.
+    async fn retry_dead(&self, id: Uuid, principal: Principal) -> Result<Option<Run>, StartError>;
+
     /// What the host is doing.
     fn status(&self) -> Status;
 
@@ -230,6 +234,9 @@ fn routes() -> (
         .routes(routes!(runs::get_sarif))
         .routes(routes!(runs::list_artifacts))
         .routes(routes!(runs::get_artifact))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::retry_dead_letter))
+        .routes(routes!(dead_letters::drop_dead_letter))
         .routes(routes!(events::list_events))
         .routes(routes!(badges::get_agent_badge))
         .routes(routes!(badges::get_system_svg))

@@ -310,6 +310,7 @@ impl App {
             grants: grants(config),
             limits: config.limits.clone(),
             paused: self.holds.agent(config.name.as_str()),
+            quarantined: self.holds.quarantined(config.name.as_str()),
             next_at: schedule
                 .filter(|_| config.enabled)
                 .and_then(|schedule| schedule.timetable.next(past.last_moment, Timestamp::now())),
@@ -397,24 +398,19 @@ impl ControlPlane for App {
             scheduled_at: now(),
             occurrence: None,
         };
-        self.runtime
-            .start(start)
-            .await
-            .map_err(|error| match error {
-                runtime::StartError::UnknownAgent { nearest, .. } => {
-                    api::StartError::UnknownAgent { nearest }
-                }
-                runtime::StartError::Disabled(_) => api::StartError::Disabled,
-                runtime::StartError::InvalidInput { pointer, message } => {
-                    api::StartError::InvalidInput { pointer, message }
-                }
-                runtime::StartError::QueueFull(_) => api::StartError::QueueFull,
-                runtime::StartError::Stopping => api::StartError::Stopping,
-                runtime::StartError::Store(StoreError::Duplicate { run }) => {
-                    api::StartError::Duplicate(run)
-                }
-                runtime::StartError::Store(error) => api::StartError::Store(error),
-            })
+        self.runtime.start(start).await.map_err(start_error)
+    }
+
+    async fn retry_dead(
+        &self,
+        id: Uuid,
+        principal: Principal,
+    ) -> Result<Option<Run>, api::StartError> {
+        let started = self.runtime.revive(id).await.map_err(start_error)?;
+        if started.is_some() {
+            tracing::info!(run.id = %id, "run {id} is started again by {} `{}`", principal.kind, principal.name);
+        }
+        Ok(started)
     }
 
     async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<Run>, StoreError> {
@@ -443,7 +439,14 @@ impl ControlPlane for App {
         principal: Principal,
     ) -> Result<(), HoldError> {
         let changed = match agent {
-            Some(agent) => self.holds.set_agent(agent, paused).await?,
+            Some(agent) => {
+                let mut changed = self.holds.set_agent(agent, paused).await?;
+                if !paused {
+                    self.runtime.forgive(agent);
+                    changed |= self.holds.set_quarantined(agent, false).await?;
+                }
+                changed
+            }
             None => self.holds.set_all(paused)?,
         };
         if changed {
@@ -615,6 +618,24 @@ impl ControlPlane for App {
             return Err("the host is stopping".into());
         }
         Ok(())
+    }
+}
+
+fn start_error(error: runtime::StartError) -> api::StartError {
+    match error {
+        runtime::StartError::UnknownAgent { nearest, .. } => {
+            api::StartError::UnknownAgent { nearest }
+        }
+        runtime::StartError::Disabled(_) => api::StartError::Disabled,
+        runtime::StartError::InvalidInput { pointer, message } => {
+            api::StartError::InvalidInput { pointer, message }
+        }
+        runtime::StartError::QueueFull(_) => api::StartError::QueueFull,
+        runtime::StartError::Stopping => api::StartError::Stopping,
+        runtime::StartError::Store(StoreError::Duplicate { run }) => {
+            api::StartError::Duplicate(run)
+        }
+        runtime::StartError::Store(error) => api::StartError::Store(error),
     }
 }
 

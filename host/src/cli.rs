@@ -98,6 +98,9 @@ pub enum Command {
     Status,
     /// List the moments at which agents were due, and what came of them
     Occurrences(schedule::OccurrencesOptions),
+    /// List runs that were given up on, start them again or drop them
+    #[command(subcommand)]
+    DeadLetters(schedule::DeadLettersCommand),
     /// Start a new plugin, or look into one
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -375,6 +378,9 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         Command::Status => schedule::status(&launcher.connect(global).await?, output).await,
         Command::Occurrences(options) => {
             schedule::occurrences(options, &launcher.connect(global).await?, output).await
+        }
+        Command::DeadLetters(command) => {
+            schedule::dead_letters(command, &launcher.connect(global).await?, output).await
         }
         Command::Findings(options) => {
             show::findings(options, &launcher.connect(global).await?, output).await

@@ -1,6 +1,6 @@
-//! What may not start by itself, and why: everything or one agent paused by a person, and the host's maintenance windows.
+//! What may not start by itself, and why: everything or one agent paused by a person, an agent in quarantine, and the host's maintenance windows.
 //!
-//! Pauses outlast the process. That of everything is the file `pause.flag` in the state folder, which a person can make and remove by hand; those of agents are flags of
+//! Pauses outlast the process. That of everything is the file `pause.flag` in the state folder, which a person can make and remove by hand; the others are flags of
 //! the store. Who asks for a run by name gets it all the same.
 
 use crate::config::Maintenance;
@@ -16,6 +16,9 @@ const PAUSE_FILE: &str = "pause.flag";
 /// What the flag of a paused agent begins with; the agent's name follows.
 const AGENT_FLAG: &str = "paused/";
 
+/// What the flag of an agent in quarantine begins with.
+const QUARANTINE_FLAG: &str = "quarantined/";
+
 /// Why nothing starts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
@@ -23,6 +26,8 @@ pub enum Hold {
     All,
     /// A person paused the agent.
     Agent,
+    /// The agent crashed too often.
+    Quarantine,
     /// A maintenance window.
     Maintenance,
 }
@@ -33,6 +38,7 @@ impl Hold {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::All | Self::Agent => "paused",
+            Self::Quarantine => "quarantined",
             Self::Maintenance => "maintenance",
         }
     }
@@ -59,6 +65,7 @@ pub struct Holds {
     store: Arc<dyn Store>,
     file: PathBuf,
     agents: RwLock<BTreeSet<String>>,
+    quarantined: RwLock<BTreeSet<String>>,
     maintenance: Vec<Maintenance>,
 }
 
@@ -70,6 +77,7 @@ impl Holds {
             store,
             file: state.join(PAUSE_FILE),
             agents: RwLock::default(),
+            quarantined: RwLock::default(),
             maintenance,
         }
     }
@@ -80,12 +88,17 @@ impl Holds {
     /// When the store cannot be read.
     pub async fn recover(&self) -> Result<(), StoreError> {
         let flags = self.store.flags().await?;
-        let agents = flags
-            .keys()
-            .filter_map(|flag| flag.strip_prefix(AGENT_FLAG))
-            .map(str::to_owned)
-            .collect();
-        *self.agents.write().unwrap_or_else(PoisonError::into_inner) = agents;
+        for (prefix, set) in [
+            (AGENT_FLAG, &self.agents),
+            (QUARANTINE_FLAG, &self.quarantined),
+        ] {
+            let agents = flags
+                .keys()
+                .filter_map(|flag| flag.strip_prefix(prefix))
+                .map(str::to_owned)
+                .collect();
+            *set.write().unwrap_or_else(PoisonError::into_inner) = agents;
+        }
         Ok(())
     }
 
@@ -96,6 +109,8 @@ impl Holds {
             Some(Hold::All)
         } else if self.agent(agent) {
             Some(Hold::Agent)
+        } else if self.quarantined(agent) {
+            Some(Hold::Quarantine)
         } else if self.maintenance(now) {
             Some(Hold::Maintenance)
         } else {
@@ -113,6 +128,16 @@ impl Holds {
     #[must_use]
     pub fn agent(&self, agent: &str) -> bool {
         let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
+        agents.contains(agent)
+    }
+
+    /// Whether the agent is in quarantine.
+    #[must_use]
+    pub fn quarantined(&self, agent: &str) -> bool {
+        let agents = self
+            .quarantined
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         agents.contains(agent)
     }
 
@@ -144,15 +169,36 @@ impl Holds {
     /// # Errors
     /// When the flag cannot be written.
     pub async fn set_agent(&self, agent: &str, paused: bool) -> Result<bool, HoldError> {
-        if self.agent(agent) == paused {
+        self.set(&self.agents, AGENT_FLAG, agent, paused).await
+    }
+
+    /// Puts an agent into quarantine or lets it out. Gives whether that changed anything.
+    ///
+    /// # Errors
+    /// When the flag cannot be written.
+    pub async fn set_quarantined(&self, agent: &str, quarantined: bool) -> Result<bool, HoldError> {
+        self.set(&self.quarantined, QUARANTINE_FLAG, agent, quarantined)
+            .await
+    }
+
+    async fn set(
+        &self,
+        agents: &RwLock<BTreeSet<String>>,
+        prefix: &str,
+        agent: &str,
+        held: bool,
+    ) -> Result<bool, HoldError> {
+        let before = {
+            let agents = agents.read().unwrap_or_else(PoisonError::into_inner);
+            agents.contains(agent)
+        };
+        if before == held {
             return Ok(false);
         }
-        let flag = format!("{AGENT_FLAG}{agent}");
-        self.store
-            .set_flag(&flag, paused.then_some("by a person"))
-            .await?;
-        let mut agents = self.agents.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(if paused {
+        let flag = format!("{prefix}{agent}");
+        self.store.set_flag(&flag, held.then_some("")).await?;
+        let mut agents = agents.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(if held {
             agents.insert(agent.to_owned())
         } else {
             agents.remove(agent)

@@ -10,6 +10,7 @@ pub mod holds;
 pub mod launcher;
 pub mod model;
 pub mod registry;
+pub mod retry;
 pub mod runtime;
 pub mod sandbox;
 pub mod sarif;

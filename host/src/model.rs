@@ -505,4 +505,8 @@ pub struct RunEnd {
     pub artifacts: Vec<Artifact>,
     /// What to announce.
     pub events: Vec<Event>,
+    /// The next attempt, recorded with the end of this one.
+    pub retry: Option<Box<Run>>,
+    /// Whether it is given up on, and kept for a person to look at.
+    pub dead: bool,
 }

@@ -9,6 +9,7 @@ use crate::model::{
     Principal, Report, Run, RunEnd, RunState, Trigger, Usage, now,
 };
 use crate::registry::{Agent, Registry};
+use crate::retry::{self, Crashes, Next};
 use crate::sandbox::call::{Answer, BadgeRequest, Call, GuestFailure, GuestReport, Invocation};
 use crate::sandbox::files::Directory;
 use crate::sandbox::meter::{Meter, escape};
@@ -140,6 +141,7 @@ pub struct Past {
     pub last_run: Option<Arc<Run>>,
     /// The latest moment of its schedule that was recorded.
     pub last_moment: Option<Timestamp>,
+    crashes: Crashes,
 }
 
 /// Runs runs.
@@ -156,6 +158,8 @@ pub struct Runtime {
     queue: Arc<Semaphore>,
     queue_size: usize,
     stopping: AtomicBool,
+    /// Cancelled when the host stops: what waits stays in the store.
+    halt: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -183,6 +187,7 @@ impl Runtime {
             queue: Arc::new(Semaphore::new(queue + concurrency)),
             queue_size: queue,
             stopping: AtomicBool::new(false),
+            halt: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }
     }
@@ -212,6 +217,7 @@ impl Runtime {
             let past = Past {
                 last_run: last_run.filter(|run| run.state == RunState::Ended),
                 last_moment: record.last_scheduled_at,
+                crashes: Crashes::default(),
             };
             self.pasts().insert(record.agent, past);
         }
@@ -228,24 +234,134 @@ impl Runtime {
     }
 
     /// Ends a run of a process that died.
-    async fn lose(&self, mut run: Run) -> Result<(), StoreError> {
+    async fn lose(self: &Arc<Self>, mut run: Run) -> Result<(), StoreError> {
         run.outcome = Some(Outcome::Lost);
         run.message = Some("the host died while the run was in progress".into());
         run.hint = Some("start it again if what it does may be repeated".into());
         run.ended_at = Some(now());
-        let report = Report::default();
-        let events = events(&run, &report, false);
-        self.remember(&run);
-        self.store
-            .end_run(RunEnd {
+        let registry = self.registry.load_full();
+        let agent = registry.agents.get(&run.agent);
+        let end = match agent {
+            Some(agent) => self.end(run, Report::default(), Vec::new(), Vec::new(), agent, false),
+            None => RunEnd {
+                events: events(&run, &Report::default(), false),
                 run,
-                report,
+                report: Report::default(),
                 log: Vec::new(),
                 artifacts: Vec::new(),
-                events,
-            })
-            .await?;
+                retry: None,
+                dead: false,
+            },
+        };
+        self.remember(&end.run);
+        let retry = end.retry.clone();
+        self.store.end_run(end).await?;
+        if let (Some(retry), Some(agent)) = (retry, agent) {
+            self.enqueue(*retry, Arc::clone(agent), None);
+        }
         Ok(())
+    }
+
+    /// What is recorded at the end of a run, with what becomes of it.
+    fn end(
+        &self,
+        run: Run,
+        report: Report,
+        log: Vec<LogLine>,
+        artifacts: Vec<Artifact>,
+        agent: &Agent,
+        judges: bool,
+    ) -> RunEnd {
+        let ended_at = run.ended_at.unwrap_or_else(now);
+        let next = retry::next(&run, agent.config.retry, ended_at);
+        let retry = match next {
+            Next::Retry(at) => Some(Box::new(again(&run, at))),
+            _ => None,
+        };
+        RunEnd {
+            events: events(&run, &report, judges),
+            dead: next == Next::Dead,
+            run,
+            report,
+            log,
+            artifacts,
+            retry,
+        }
+    }
+
+    /// Starts a run again that was given up on, at once.
+    ///
+    /// # Errors
+    /// When there is no such run among those given up on, its agent is not there, or the store cannot be written.
+    pub async fn revive(self: &Arc<Self>, id: Uuid) -> Result<Option<Run>, StartError> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(StartError::Stopping);
+        }
+        let Some(run) = self.store.run(id).await? else {
+            return Ok(None);
+        };
+        let registry = self.registry.load_full();
+        let Some(agent) = registry.agents.get(&run.agent) else {
+            return Err(StartError::UnknownAgent {
+                nearest: registry.nearest(&run.agent),
+                name: run.agent,
+            });
+        };
+        if !agent.config.enabled {
+            return Err(StartError::Disabled(run.agent));
+        }
+        let next = again(&run, now());
+        if !self.store.bury(id, Some(next.clone())).await? {
+            return Ok(None);
+        }
+        self.enqueue(next.clone(), Arc::clone(agent), None);
+        Ok(Some(next))
+    }
+
+    /// Counts a crash; an agent that crashes too often starts nothing by itself until a person resumes it.
+    async fn watch(&self, run: &Run) {
+        if !retry::is_crash(run.outcome) {
+            return;
+        }
+        let too_many = {
+            let mut pasts = self.pasts();
+            let past = pasts.entry(run.agent.clone()).or_default();
+            past.crashes.add(run.ended_at.unwrap_or_else(now))
+        };
+        if !too_many {
+            return;
+        }
+        match self.holds.set_quarantined(&run.agent, true).await {
+            Ok(true) => {
+                tracing::warn!(agent.name = %run.agent, "`{}` is in quarantine: {} crashes within {} minutes; `infinity resume {}` lets it go on",
+                    run.agent, retry::CRASHES_MAX, retry::CRASH_WINDOW.as_mins(), run.agent);
+                let event = Event {
+                    id: Uuid::now_v7(),
+                    source: format!("/agents/{}", run.agent),
+                    kind: "agent.quarantined".into(),
+                    subject: Some(run.agent.clone()),
+                    time: now(),
+                    data: json!({ "agent": run.agent, "run": run.id, "crashes": retry::CRASHES_MAX }),
+                };
+                if let Err(error) = self.store.publish(event).await {
+                    tracing::warn!(
+                        "the quarantine of `{}` could not be announced: {error}",
+                        run.agent
+                    );
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(agent.name = %run.agent, "`{}` should be in quarantine, which could not be recorded: {error}", run.agent);
+            }
+        }
+    }
+
+    /// Forgets an agent's crashes: a person let it go on.
+    pub fn forgive(&self, agent: &str) {
+        if let Some(past) = self.pasts().get_mut(agent) {
+            past.crashes.clear();
+        }
     }
 
     /// Records a run, durably, and lets it start as soon as there is a place. A short one may have ended already.
@@ -378,8 +494,17 @@ impl Runtime {
             live.recorded.cancel();
             let ended = match runtime.carry_out(run, &agent, &live, &meter).await {
                 Some(end) => {
+                    let retry = end.retry.clone();
                     let run = end.run.clone();
-                    runtime.record(end).await;
+                    if !runtime.record(&end).await {
+                        runtime.dismiss(id, &live, Some(run));
+                        return;
+                    }
+                    runtime.watch(&run).await;
+                    // Before this one leaves, so that the agent is live throughout.
+                    if let Some(retry) = retry {
+                        runtime.enqueue(*retry, Arc::clone(&agent), None);
+                    }
                     Some(run)
                 }
                 None => None,
@@ -436,7 +561,11 @@ impl Runtime {
                 Some(end) if !begun.load(Ordering::Relaxed) => {
                     let ended = end.run.clone();
                     let written = self.store.record_run(end).await;
-                    return tell(written.map(|()| ended.clone())).then_some(ended);
+                    let written = tell(written.map(|()| ended.clone()));
+                    if written {
+                        self.watch(&ended).await;
+                    }
+                    return written.then_some(ended);
                 }
                 end => {
                     hurry.cancel();
@@ -454,7 +583,9 @@ impl Runtime {
         };
         let end = end?;
         let ended = end.run.clone();
-        self.record(end).await;
+        if self.record(&end).await {
+            self.watch(&ended).await;
+        }
         Some(ended)
     }
 
@@ -467,10 +598,19 @@ impl Runtime {
         meter: &Arc<Meter>,
     ) -> Option<RunEnd> {
         let queued = Instant::now();
+        let turn = async {
+            // A further attempt waits before it takes a place.
+            let wait = run.scheduled_at.duration_since(now());
+            if let Ok(wait) = Duration::try_from(wait) {
+                tokio::time::sleep(wait).await;
+            }
+            self.place(agent).await
+        };
         let place = tokio::select! {
             biased;
             () = live.cancel.cancelled() => None,
-            place = self.place(agent) => place,
+            () = self.halt.cancelled() => None,
+            place = turn => place,
         };
         let queue_us = micros(queued.elapsed());
         if self.stopping.load(Ordering::Acquire) && !live.cancel.is_cancelled() {
@@ -504,13 +644,7 @@ impl Runtime {
                     .any(|export| export.starts_with("infinity:agent/policy@"))
             });
         let (report, artifacts) = settle(&mut run, end, meter);
-        Some(RunEnd {
-            events: events(&run, &report, judges),
-            run,
-            report,
-            log: meter.take_log(),
-            artifacts,
-        })
+        Some(self.end(run, report, meter.take_log(), artifacts, agent, judges))
     }
 
     /// A place among the agent's own runs, then one among all: so an agent whose runs take long keeps others from theirs for no longer than its share.
@@ -532,18 +666,18 @@ impl Runtime {
     }
 
     /// Writes the terminal record. While there is no room on the disk it tries again: the record is what a trigger was promised.
-    async fn record(&self, end: RunEnd) {
+    async fn record(&self, end: &RunEnd) -> bool {
         let began = Instant::now();
         loop {
             match self.store.end_run(end.clone()).await {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(StoreError::Full { .. }) if began.elapsed() < RECORD_PATIENCE => {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
                 Err(error) => {
                     tracing::error!(run.id = %end.run.id, agent.name = %end.run.agent,
                         "the end of run {} could not be recorded: {error}", end.run.id);
-                    return;
+                    return false;
                 }
             }
         }
@@ -747,7 +881,9 @@ impl Runtime {
         };
         detect(Facts {
             paused: !agent.config.enabled || self.holds.all() || self.holds.agent(name),
-            error: agent.loaded.is_err() || self.past(name).failed(),
+            error: agent.loaded.is_err()
+                || self.holds.quarantined(name)
+                || self.past(name).failed(),
             generating: self.is_live(name),
             deployed: false,
         })
@@ -874,6 +1010,7 @@ impl Runtime {
     /// Takes no more runs, waits for those in progress, at most `patience`, then ends them.
     pub async fn stop(&self, patience: Duration) {
         self.stopping.store(true, Ordering::Release);
+        self.halt.cancel();
         self.tasks.close();
         // What waits for a place stays queued in the store and runs at the next start.
         if tokio::time::timeout(patience, self.tasks.wait())
@@ -942,6 +1079,28 @@ pub fn detect(facts: Facts) -> AgentState {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The next attempt at a run, due at a moment.
+fn again(run: &Run, at: Timestamp) -> Run {
+    Run {
+        id: Uuid::now_v7(),
+        attempt: run.attempt + 1,
+        state: RunState::Queued,
+        outcome: None,
+        reason: None,
+        message: None,
+        hint: None,
+        summary: None,
+        findings: 0,
+        denials: Vec::new(),
+        usage: Usage::default(),
+        scheduled_at: at,
+        created_at: now(),
+        started_at: None,
+        ended_at: None,
+        ..run.clone()
+    }
 }
 
 /// Fills in the run's terminal fields and gives its report and files.

@@ -307,6 +307,8 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
     /// Created before this moment.
     pub until: Option<Timestamp>,
+    /// Given up on, and neither started again nor dropped; `false` is all runs.
+    pub dead: bool,
 }
 
 /// Which moments of the ledger are wanted; what is `None` is not looked at.
@@ -430,6 +432,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::UnknownRun`], [`StoreError::NoOutcome`], [`StoreError::Digest`]; [`StoreError::Io`] when an artifact cannot be written.
     async fn end_run(&self, end: RunEnd) -> Result<bool, StoreError>;
+
+    /// Takes a run from among those given up on, and records its next attempt if there is to be one. `false`, and nothing done, when it is not among them.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when there is such an attempt.
+    async fn bury(&self, id: Uuid, next: Option<Run>) -> Result<bool, StoreError>;
 
     /// Records a run that has ended already: [`Store::create_run`] and [`Store::end_run`] in one, all or nothing.
     ///

@@ -43,6 +43,9 @@ fn the_document_lists_every_operation() -> anyhow::Result<()> {
     post /v1/agents/{name}/pause pause_agent
     post /v1/agents/{name}/resume resume_agent
     post /v1/agents/{name}/runs start_run
+    get /v1/dead-letters list_dead_letters
+    delete /v1/dead-letters/{id} drop_dead_letter
+    post /v1/dead-letters/{id}/retry retry_dead_letter
     get /v1/events list_events
     get /v1/occurrences list_occurrences
     post /v1/pause pause

@@ -4,6 +4,7 @@ mod document;
 mod problems;
 mod queue;
 mod reports;
+mod retries;
 mod runs;
 mod schedule;
 mod survival;

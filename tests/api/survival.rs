@@ -1,6 +1,6 @@
 //! What is left of runs when the program is killed, stopped or started twice.
 
-use crate::{folder, host, id, kept, look, ok, start};
+use crate::{cancel, folder, host, id, kept, look, ok, start};
 use anyhow::Context as _;
 use infinity_tests::host::{PATIENCE, poll};
 use infinity_tests::soak::{count, figure};
@@ -72,6 +72,14 @@ fn a_kill_loses_nothing_that_was_acknowledged() -> anyhow::Result<()> {
     })
     .context("the run that was cut short does not end")?;
     assert_eq!(lost["outcome"], "lost", "{lost}");
+    // What the host lost it tries again: the same trigger, one attempt on.
+    let again = poll(PATIENCE, || {
+        let runs = host.json("/v1/runs?state=running").ok()?;
+        Some(runs["items"][0].clone()).filter(|run| run["attempt"] == 2)
+    })
+    .context("the run that was cut short is not tried again")?;
+    assert_eq!(again["idempotency_key"], lost["idempotency_key"]);
+    assert_eq!(cancel(&host, &again)?.status(), 200);
     for run in &queued {
         let run = poll(PATIENCE, || {
             look(&host, run).ok().filter(|run| run["state"] == "ended")
@@ -82,11 +90,11 @@ fn a_kill_loses_nothing_that_was_acknowledged() -> anyhow::Result<()> {
     }
     // Every run once, and every end announced once.
     let runs = host.json("/v1/runs?limit=500")?;
-    assert_eq!(runs["items"].as_array().map(Vec::len), Some(22));
+    assert_eq!(runs["items"].as_array().map(Vec::len), Some(23));
     let events = host.json("/v1/events?limit=500")?;
     assert_eq!(
         events["items"].as_array().map(Vec::len),
-        Some(22),
+        Some(23),
         "{events}"
     );
     assert_eq!(

@@ -151,6 +151,7 @@ pub(super) async fn list_runs(
         trigger: query.trigger,
         since: query.since,
         until: query.until,
+        dead: false,
     };
     let page = PageRequest {
         limit: query.limit,

@@ -99,6 +99,8 @@ pub(super) async fn pause_agent(
 }
 
 /// Resume an agent
+///
+/// Also out of quarantine.
 #[utoipa::path(
     post, path = "/v1/agents/{name}/resume", operation_id = "resume_agent", tag = "agents",
     params(("name" = String, Path, description = "The agent's name")),

@@ -168,6 +168,10 @@ impl Store for Fake {
         Err(StoreError::Closed)
     }
 
+    async fn bury(&self, _: Uuid, _: Option<Run>) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     async fn fire(&self, _: Run, _: Occurrence) -> Result<(), StoreError> {
         Err(StoreError::Closed)
     }
@@ -303,6 +307,7 @@ impl ControlPlane for Fake {
             every_ms: None,
             cron: None,
             paused: false,
+            quarantined: false,
             autonomy: "observe".into(),
             grants: json!({}),
             limits: RunBudget::default(),
@@ -350,6 +355,10 @@ impl ControlPlane for Fake {
 
     async fn hold(&self, _: Option<&str>, _: bool, _: Principal) -> Result<(), HoldError> {
         Ok(())
+    }
+
+    async fn retry_dead(&self, _: Uuid, _: Principal) -> Result<Option<Run>, StartError> {
+        Ok(None)
     }
 
     fn status(&self) -> Status {

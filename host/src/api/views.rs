@@ -110,6 +110,8 @@ pub struct AgentView {
     pub next_at: Option<Timestamp>,
     /// Whether a person paused it for itself; `state` says `paused` also while everything is.
     pub paused: bool,
+    /// Whether it crashed five times within ten minutes and starts nothing by itself until a person resumes it.
+    pub quarantined: bool,
     /// JSON Schema of the input of its runs.
     #[schema(value_type = Option<Object>)]
     pub input_schema: Option<Value>,

@@ -74,6 +74,19 @@ impl Client {
         self.json(Method::POST, path, Some(body)).await
     }
 
+    /// Removes.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), CliError> {
+        let (status, stream) = self
+            .send(Method::DELETE, path, "application/json", None)
+            .await?;
+        let bytes = collect(stream).await?;
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(problem(status, &bytes))
+        }
+    }
+
     async fn json<T: DeserializeOwned>(
         &self,
         method: Method,

@@ -1,13 +1,14 @@
-//! `infinity pause | resume | status | occurrences`: what runs by itself, and what came of it.
+//! `infinity pause | resume | status | occurrences | dead-letters`: what runs by itself, and what came of it.
 
 use super::client::{Client, encode};
 use super::output::Output;
-use super::show::{seconds, word};
+use super::show::{run_table, seconds, word};
 use super::{CliError, Done};
-use crate::api::views::OccurrenceList;
-use crate::api::{AgentView, Status};
-use clap::Args;
+use crate::api::views::{OccurrenceList, RunList};
+use crate::api::{AgentView, RunView, Status};
+use clap::{Args, Subcommand};
 use serde_json::Value;
+use uuid::Uuid;
 
 /// Which moments to list.
 #[derive(Debug, Args)]
@@ -20,6 +21,62 @@ pub struct OccurrencesOptions {
     /// How many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub limit: u32,
+}
+
+/// What to do with runs that were given up on.
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersCommand {
+    /// List them, newest first
+    List,
+    /// Start one again
+    Retry {
+        /// The run's id
+        id: Uuid,
+    },
+    /// Drop one; the run itself stays
+    Drop {
+        /// The run's id
+        id: Uuid,
+    },
+}
+
+/// Lists, starts again or drops runs that were given up on.
+pub(super) async fn dead_letters(
+    command: &DeadLettersCommand,
+    client: &Client,
+    output: &Output,
+) -> Done {
+    match command {
+        DeadLettersCommand::List => {
+            let list: RunList = client.get("/v1/dead-letters?limit=500").await?;
+            if output.is_json() {
+                output.value(&list);
+            } else {
+                run_table(&list, output);
+            }
+        }
+        DeadLettersCommand::Retry { id } => {
+            let path = format!("/v1/dead-letters/{id}/retry");
+            let view: RunView = client.post(&path, &Value::Null).await?;
+            if output.is_json() {
+                output.value(&view);
+            } else {
+                output.line(&format!(
+                    "attempt {} of `{}` started: {}",
+                    view.run.attempt, view.run.agent, view.run.id
+                ));
+            }
+        }
+        DeadLettersCommand::Drop { id } => {
+            client.delete(&format!("/v1/dead-letters/{id}")).await?;
+            if output.is_json() {
+                output.value(&serde_json::json!({ "dropped": id }));
+            } else {
+                output.line(&format!("dropped {id}"));
+            }
+        }
+    }
+    Ok(0)
 }
 
 /// Pauses or resumes one agent or everything.

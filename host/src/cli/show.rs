@@ -176,6 +176,12 @@ pub(super) async fn runs(options: &RunsOptions, client: &Client, output: &Output
         output.value(&list);
         return Ok(0);
     }
+    run_table(&list, output);
+    Ok(0)
+}
+
+/// Runs under a head, and a word when there are more.
+pub(super) fn run_table(list: &RunList, output: &Output) {
     let rows = list.items.iter().map(|view| run_row(&view.run)).collect();
     output.table(
         &[
@@ -186,7 +192,6 @@ pub(super) async fn runs(options: &RunsOptions, client: &Client, output: &Output
     if list.next.is_some() {
         output.note(&format!("there are more; `--limit` takes up to {PAGE}"));
     }
-    Ok(0)
 }
 
 fn run_row(run: &Run) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use toml::Spanned;
 
@@ -12,6 +13,7 @@ use super::paths::resolve;
 use super::reader::{Reader, Value};
 use super::triggers::{self, ScheduleConfig};
 use super::{Context, keys, limits};
+use crate::retry::RetryPolicy;
 use crate::sandbox::budget::RunBudget;
 
 /// The name of an agent: a small letter, then small letters, digits and `-`; at most 63 characters, so that it can be a label in host names.
@@ -118,6 +120,8 @@ pub struct AgentConfig {
     pub schedule: Option<ScheduleConfig>,
     /// Runs at once: 1 to 1,000; default half of the host's, so that no agent keeps all others out.
     pub concurrency: u32,
+    /// How its runs are tried again.
+    pub retry: RetryPolicy,
     /// Handed to the plugin; dates are strings.
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// What it may reach and propose.
@@ -199,6 +203,13 @@ pub(super) fn read(
         .number("concurrency", errors)
         .and_then(|number| u32::try_from(number).ok())
         .unwrap_or_else(|| context.concurrency.div_ceil(2).max(1));
+    let mut retry = RetryPolicy::default();
+    if let Some(retries) = table.number("retries", errors) {
+        retry.retries = u32::try_from(retries).unwrap_or(u32::MAX);
+    }
+    if let Some(delay) = table.number("retry_delay", errors) {
+        retry.delay = Duration::from_millis(delay);
+    }
     let settings = table.json("settings", errors).unwrap_or_default();
     let limits = table
         .table("limits", format!("the limits of {what}"), errors)
@@ -237,6 +248,7 @@ pub(super) fn read(
         enabled,
         schedule,
         concurrency,
+        retry,
         settings,
         grants,
         limits,

@@ -376,6 +376,21 @@ pub(super) static AGENT: Table = Table {
             "Runs of this agent at once; without it half of the host's `concurrency`.",
         ),
         key(
+            "retries",
+            Kind::Integer { min: 0, max: 20 },
+            "4",
+            "Further attempts at a run that started by itself and ended for a reason that may pass.",
+        ),
+        key(
+            "retry_delay",
+            Kind::Duration {
+                min: 100,
+                max: 600 * SECOND,
+            },
+            "\"1s\"",
+            "Time before the second attempt; it doubles before each further one, up to ten minutes.",
+        ),
+        key(
             "for_each",
             Kind::Text("^repos/"),
             "",

@@ -170,6 +170,8 @@ pub(super) struct EndRun {
     chunks: Vec<Chunk>,
     artifacts: Vec<ArtifactRow>,
     events: Vec<EventRow>,
+    retry: Option<CreateRun>,
+    dead: bool,
     /// Keeps the artifacts' files from being pruned until rows name them.
     _files: Option<OwnedRwLockReadGuard<()>>,
 }
@@ -200,6 +202,8 @@ impl EndRun {
             lines: end.log,
             artifacts,
             events,
+            retry: end.retry.map(|retry| CreateRun::new(*retry)).transpose()?,
+            dead: end.dead,
             _files: files,
         })
     }
@@ -214,7 +218,8 @@ impl Operation for EndRun {
         let updated = sqlx::query(
             "UPDATE runs SET plugin_digest = ?2, config_digest = ?3, state = 'ended', \
              outcome = ?4, reason = ?5, message = ?6, hint = ?7, summary = ?8, findings = ?9, \
-             denials = ?10, usage = ?11, started_at = coalesce(?12, started_at), ended_at = ?13 \
+             denials = ?10, usage = ?11, started_at = coalesce(?12, started_at), ended_at = ?13, \
+             dead = ?14 \
              WHERE id = ?1 AND state <> 'ended' \
              RETURNING seq, (SELECT last_seq FROM log_chunks WHERE run = runs.seq \
              ORDER BY first_seq DESC LIMIT 1)",
@@ -232,6 +237,7 @@ impl Operation for EndRun {
         .bind(&self.usage)
         .bind(run.started_at.map(Timestamp::as_microsecond))
         .bind(self.ended_at.as_microsecond())
+        .bind(self.dead)
         // All rows rather than the first, so that the statement runs to its end.
         .fetch_all(&mut *connection)
         .await?;
@@ -265,6 +271,13 @@ impl Operation for EndRun {
         }
         for event in &self.events {
             insert_event(connection, event).await?;
+        }
+        if let Some(retry) = &self.retry {
+            match retry.apply(connection).await {
+                // Recovery may have made it already.
+                Ok(()) | Err(Failure::Refused(StoreError::Duplicate { .. })) => {}
+                Err(failure) => return Err(failure),
+            }
         }
         Ok(true)
     }
@@ -353,6 +366,36 @@ impl Operation for RecordRun {
             self.execute(connection, "BEGIN IMMEDIATE; ", "COMMIT")
                 .await,
         )
+    }
+}
+
+/// Takes a run from among those given up on.
+pub(super) struct Bury {
+    pub(super) id: Uuid,
+    pub(super) next: Option<CreateRun>,
+}
+
+#[async_trait]
+impl Operation for Bury {
+    type Answer = bool;
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<bool, Failure> {
+        let dead = sqlx::query("SELECT 1 FROM runs WHERE id = ? AND dead = 1")
+            .bind(&self.id.as_bytes()[..])
+            .fetch_optional(&mut *connection)
+            .await?;
+        if dead.is_none() {
+            return Ok(false);
+        }
+        // First, as it may refuse.
+        if let Some(next) = &self.next {
+            next.apply(connection).await?;
+        }
+        sqlx::query("UPDATE runs SET dead = 0 WHERE id = ?")
+            .bind(&self.id.as_bytes()[..])
+            .execute(connection)
+            .await?;
+        Ok(true)
     }
 }
 
@@ -492,7 +535,7 @@ macro_rules! page_of_runs {
             " AND (created_at, seq) < (?1, ?2) AND created_at >= ?3 \
              AND (?4 IS NULL OR agent = ?4) AND (?5 IS NULL OR plugin = ?5) \
              AND (?6 IS NULL OR (state = 'ended') = ?6) AND (?7 IS NULL OR outcome = ?7) \
-             AND (?8 IS NULL OR trigger_kind = ?8) \
+             AND (?8 IS NULL OR trigger_kind = ?8) AND (?10 = 0 OR dead = 1) \
              ORDER BY created_at DESC, seq DESC LIMIT ?9"
         )
     };
@@ -510,6 +553,7 @@ pub(super) async fn page(
     let (before, before_seq) = position.map_or((until, 0), |position| position.min((until, 0)));
     // The index that leaves the fewest rows to look at: unfinished runs are few, and so are those that did not succeed.
     let sql = match filter {
+        RunFilter { dead: true, .. } => page_of_runs!("runs_dead", "dead = 1"),
         RunFilter {
             ended: Some(false), ..
         } => page_of_runs!("runs_unfinished", "state <> 'ended'"),
@@ -533,6 +577,7 @@ pub(super) async fn page(
         .bind(filter.outcome.map(rows::outcome))
         .bind(filter.trigger.map(rows::trigger))
         .bind(limit)
+        .bind(filter.dead)
         .fetch_all(pool)
         .await?;
     found

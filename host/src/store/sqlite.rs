@@ -25,7 +25,7 @@ use super::key_value::{self, Delete, Increment, Set};
 use super::lock::Lock;
 use super::occurrences::{self, Fire, Note, PruneOccurrences};
 use super::rows;
-use super::runs::{self, AppendLog, CreateRun, EndRun, MarkRunning, PruneRuns, RecordRun};
+use super::runs::{self, AppendLog, Bury, CreateRun, EndRun, MarkRunning, PruneRuns, RecordRun};
 use super::writer::{Failure, Writer};
 use super::{
     AgentRecord, KvQuota, KvUsage, OccurrenceFilter, PAGE_MAX, Page, PageRequest, Pruned,
@@ -44,6 +44,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         2,
         "occurrences",
         include_str!("../../migrations/sqlite/0002_occurrences.sql"),
+    ),
+    (
+        3,
+        "dead_letters",
+        include_str!("../../migrations/sqlite/0003_dead_letters.sql"),
     ),
 ];
 
@@ -432,6 +437,14 @@ impl Store for SqliteStore {
     async fn end_run(&self, end: RunEnd) -> Result<bool, StoreError> {
         let operation = self.ending(end).await?;
         self.writer.write(operation).await
+    }
+
+    async fn bury(&self, id: Uuid, next: Option<Run>) -> Result<bool, StoreError> {
+        let next = next
+            .map(CreateRun::new)
+            .transpose()
+            .map_err(|error| self.fail(error))?;
+        self.writer.write(Bury { id, next }).await
     }
 
     async fn record_run(&self, end: RunEnd) -> Result<(), StoreError> {

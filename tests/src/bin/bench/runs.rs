@@ -108,6 +108,8 @@ impl Subject {
                 log: Vec::new(),
                 artifacts: Vec::new(),
                 events: vec![event],
+                retry: None,
+                dead: false,
             })
             .await?;
         Ok(())
