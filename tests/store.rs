@@ -88,12 +88,8 @@ fn lines(count: u64) -> Vec<LogLine> {
 
 fn event(kind: &str) -> Event {
     Event {
-        id: Uuid::now_v7(),
-        source: "/agents/a".into(),
-        kind: kind.into(),
-        subject: Some("x".into()),
-        time: at(1),
-        data: json!({"n": 1}),
+        time: at(9),
+        ..Event::new("/agents/a".into(), kind, "x".into(), json!({ "n": 1 }))
     }
 }
 

@@ -30,7 +30,7 @@ pub use views::{
 };
 
 use crate::holds::HoldError;
-use crate::model::{LogLine, Principal, Run, Trigger};
+use crate::model::{Event, LogLine, Principal, Run, Trigger};
 use crate::store::{Store, StoreError};
 use async_trait::async_trait;
 use axum::Json;
@@ -153,6 +153,9 @@ pub trait ControlPlane: Send + Sync + 'static {
         principal: Principal,
     ) -> Result<(), HoldError>;
 
+    /// Adds an event to the feed; `false` when it is there already.
+    async fn publish(&self, event: Event) -> Result<bool, StoreError>;
+
     /// Starts a run again that was given up on; `None` when it is not among those.
     async fn retry_dead(&self, id: Uuid, principal: Principal) -> Result<Option<Run>, StartError>;
 
@@ -237,7 +240,7 @@ fn routes() -> (
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(dead_letters::retry_dead_letter))
         .routes(routes!(dead_letters::drop_dead_letter))
-        .routes(routes!(events::list_events))
+        .routes(routes!(events::list_events, events::publish_events))
         .routes(routes!(badges::get_agent_badge))
         .routes(routes!(badges::get_system_svg))
         .routes(routes!(badges::get_system_json))

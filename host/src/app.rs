@@ -6,6 +6,7 @@ use crate::api::{
     LiveRun, PluginStatus, PluginView, RunSummary, StartRun, Status,
 };
 use crate::config::{AgentConfig, Config};
+use crate::delivery::{self, Post, Subscription};
 use crate::holds::{Hold, HoldError, Holds};
 use crate::model::{
     AgentState, BadgeStyle, Event, LogLine, Occurrence, Principal, Run, RunState, Trigger, now,
@@ -18,7 +19,7 @@ use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
 use crate::sandbox::meter::Meter;
 use crate::sandbox::{Job, Loaded, LocalSandbox, Sandbox, SandboxOptions};
 use crate::schedule::{self, Entry, Started, Starter};
-use crate::store::{KvQuota, SqliteStore, Store, StoreError};
+use crate::store::{KvQuota, Page, SqliteStore, Store, StoreError};
 use crate::timetable::Rhythm;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -210,6 +211,15 @@ impl App {
                 () = scheduled.stopping.cancelled() => {}
             }
         });
+        let posted = Arc::clone(&self);
+        let postman = tokio::spawn(async move {
+            let announced = posted.runtime.announced();
+            let post = Posted(&posted);
+            tokio::select! {
+                () = delivery::run(&post, &announced) => {}
+                () = posted.stopping.cancelled() => {}
+            }
+        });
         let kept = Arc::clone(&self);
         let housekeeper = tokio::spawn(async move {
             tokio::select! {
@@ -235,6 +245,7 @@ impl App {
         snapshots.abort();
         self.runtime.stop(DRAIN).await;
         let _ = scheduler.await;
+        let _ = postman.await;
         let _ = housekeeper.await;
         let _ = serving.await;
         let _ = std::fs::remove_file(address_file);
@@ -401,6 +412,12 @@ impl ControlPlane for App {
         self.runtime.start(start).await.map_err(start_error)
     }
 
+    async fn publish(&self, event: Event) -> Result<bool, StoreError> {
+        let new = self.store.publish(event).await?;
+        self.runtime.announced().notify_one();
+        Ok(new)
+    }
+
     async fn retry_dead(
         &self,
         id: Uuid,
@@ -459,14 +476,12 @@ impl ControlPlane for App {
             );
             if let Some(agent) = agent {
                 self.store
-                    .publish(Event {
-                        id: Uuid::now_v7(),
-                        source: format!("/agents/{agent}"),
-                        kind: format!("agent.{word}"),
-                        subject: Some(agent.to_owned()),
-                        time: now(),
-                        data: json!({ "agent": agent, "principal": principal }),
-                    })
+                    .publish(Event::new(
+                        format!("/agents/{agent}"),
+                        format!("agent.{word}"),
+                        agent.to_owned(),
+                        json!({ "agent": agent, "principal": principal }),
+                    ))
                     .await?;
             }
         }
@@ -724,6 +739,81 @@ impl Starter for Scheduled<'_> {
         let count = occurrences.len();
         if let Err(error) = self.0.store.note_occurrences(occurrences).await {
             tracing::error!("{count} moments that started nothing could not be recorded: {error}");
+        }
+    }
+}
+
+/// The events' way to the agents.
+struct Posted<'a>(&'a Arc<App>);
+
+/// The flag that says where delivery goes on.
+const DELIVERY_FLAG: &str = "delivery";
+
+#[async_trait]
+impl Post for Posted<'_> {
+    fn subscriptions(&self) -> Vec<Subscription> {
+        let registry = self.0.registry.load();
+        registry
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.config.enabled && !agent.config.on.is_empty())
+            .map(|(name, agent)| Subscription {
+                agent: name.clone(),
+                on: agent.config.on.clone(),
+            })
+            .collect()
+    }
+
+    async fn place(&self) -> Result<String, StoreError> {
+        let flags = self.0.store.flags().await?;
+        if let Some(place) = flags.get(DELIVERY_FLAG) {
+            return Ok(place.clone());
+        }
+        let end = self.0.store.events_end().await?;
+        self.set_place(Some(&end)).await?;
+        Ok(end)
+    }
+
+    async fn set_place(&self, cursor: Option<&str>) -> Result<(), StoreError> {
+        self.0.store.set_flag(DELIVERY_FLAG, cursor).await
+    }
+
+    async fn events(&self, after: &str, limit: u32) -> Result<Page<Event>, StoreError> {
+        self.0.store.events(&[], Some(after), limit).await
+    }
+
+    async fn hand_over(&self, agent: &str, event: &Event) -> bool {
+        let started = self
+            .0
+            .runtime
+            .start(Start {
+                agent: agent.to_owned(),
+                // Plain data: it can always be written.
+                input: serde_json::to_value(event).unwrap_or_default(),
+                principal: Principal {
+                    kind: "host".into(),
+                    name: "delivery".into(),
+                },
+                trigger: Trigger::Event,
+                idempotency_key: Some(format!("event/{}/{}", event.source, event.id)),
+                scheduled_at: now(),
+                occurrence: None,
+            })
+            .await;
+        match started {
+            Ok(_) | Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => true,
+            Err(
+                error @ (runtime::StartError::InvalidInput { .. }
+                | runtime::StartError::Disabled(_)
+                | runtime::StartError::UnknownAgent { .. }),
+            ) => {
+                tracing::error!(agent.name = %agent, event.id = %event.id, "the event {} cannot be handed to `{agent}`: {error}", event.id);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(agent.name = %agent, "events for `{agent}` wait: {error}");
+                false
+            }
         }
     }
 }

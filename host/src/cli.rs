@@ -98,6 +98,8 @@ pub enum Command {
     Status,
     /// List the moments at which agents were due, and what came of them
     Occurrences(schedule::OccurrencesOptions),
+    /// Show what happened, oldest first, or as it happens
+    Events(show::EventsOptions),
     /// List runs that were given up on, start them again or drop them
     #[command(subcommand)]
     DeadLetters(schedule::DeadLettersCommand),
@@ -378,6 +380,9 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         Command::Status => schedule::status(&launcher.connect(global).await?, output).await,
         Command::Occurrences(options) => {
             schedule::occurrences(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Events(options) => {
+            show::events(options, &launcher.connect(global).await?, output).await
         }
         Command::DeadLetters(command) => {
             schedule::dead_letters(command, &launcher.connect(global).await?, output).await

@@ -472,11 +472,23 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// Something that happened, with the attributes of CloudEvents 1.0.
+/// The version of CloudEvents that events are in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum SpecVersion {
+    /// 1.0
+    #[default]
+    #[serde(rename = "1.0")]
+    V1,
+}
+
+/// Something that happened, with the attributes of CloudEvents 1.0. Source and id together are unique.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
-    /// UUID version 7.
-    pub id: Uuid,
+    /// Always `1.0`.
+    #[serde(default)]
+    pub specversion: SpecVersion,
+    /// What its source chose; UUID version 7 from the host.
+    pub id: String,
     /// For instance `/agents/policy`.
     pub source: String,
     /// For instance `run.failed` or `policy.denied`.
@@ -490,6 +502,26 @@ pub struct Event {
     /// The details.
     #[schema(value_type = Object)]
     pub data: Value,
+    /// How many runs lie between this event and the first of its line; an event of more than seven starts nothing.
+    #[serde(default)]
+    pub hops: u32,
+}
+
+impl Event {
+    /// An event of the host, now.
+    #[must_use]
+    pub fn new(source: String, kind: impl Into<String>, subject: String, data: Value) -> Self {
+        Self {
+            specversion: SpecVersion::V1,
+            id: Uuid::now_v7().to_string(),
+            source,
+            kind: kind.into(),
+            subject: Some(subject),
+            time: now(),
+            data,
+            hops: 0,
+        }
+    }
 }
 
 /// Everything that ends a run, written in one transaction.

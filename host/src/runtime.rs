@@ -41,6 +41,9 @@ const RUNNING_ROW_AFTER: Duration = Duration::from_millis(500);
 /// ties to an earlier one; what outlasts a run waits for its row anyway.
 const ROW_PATIENCE: Duration = Duration::from_millis(2);
 
+/// How often a run that an event started looks whether its agent may start again.
+const HELD_LOOK: Duration = Duration::from_secs(1);
+
 /// How long an ended run's record is tried to be written when the disk is full; the run stays in memory until then.
 const RECORD_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -152,6 +155,7 @@ pub struct Runtime {
     live: Mutex<LiveRuns>,
     agent_places: Mutex<HashMap<String, Arc<Semaphore>>>,
     ended: Arc<Notify>,
+    announced: Arc<Notify>,
     holds: Arc<Holds>,
     pasts: Mutex<BTreeMap<String, Past>>,
     places: Arc<Semaphore>,
@@ -181,6 +185,7 @@ impl Runtime {
             live: Mutex::default(),
             agent_places: Mutex::default(),
             ended: Arc::default(),
+            announced: Arc::default(),
             holds,
             pasts: Mutex::default(),
             places: Arc::new(Semaphore::new(concurrency)),
@@ -335,14 +340,12 @@ impl Runtime {
             Ok(true) => {
                 tracing::warn!(agent.name = %run.agent, "`{}` is in quarantine: {} crashes within {} minutes; `infinity resume {}` lets it go on",
                     run.agent, retry::CRASHES_MAX, retry::CRASH_WINDOW.as_mins(), run.agent);
-                let event = Event {
-                    id: Uuid::now_v7(),
-                    source: format!("/agents/{}", run.agent),
-                    kind: "agent.quarantined".into(),
-                    subject: Some(run.agent.clone()),
-                    time: now(),
-                    data: json!({ "agent": run.agent, "run": run.id, "crashes": retry::CRASHES_MAX }),
-                };
+                let event = Event::new(
+                    format!("/agents/{}", run.agent),
+                    "agent.quarantined",
+                    run.agent.clone(),
+                    json!({ "agent": run.agent, "run": run.id, "crashes": retry::CRASHES_MAX }),
+                );
                 if let Err(error) = self.store.publish(event).await {
                     tracing::warn!(
                         "the quarantine of `{}` could not be announced: {error}",
@@ -477,6 +480,7 @@ impl Runtime {
         }
         self.live_runs().remove(id);
         self.ended.notify_one();
+        self.announced.notify_one();
     }
 
     /// Lets a recorded run go its way. `waiting` is its place in the queue, held until it ended; runs of an earlier process need none.
@@ -603,6 +607,10 @@ impl Runtime {
             let wait = run.scheduled_at.duration_since(now());
             if let Ok(wait) = Duration::try_from(wait) {
                 tokio::time::sleep(wait).await;
+            }
+            // An event waits until the agent may start by itself; moments are decided on by the schedule.
+            while run.trigger == Trigger::Event && self.holds.of(&run.agent, now()).is_some() {
+                tokio::time::sleep(HELD_LOOK).await;
             }
             self.place(agent).await
         };
@@ -1007,6 +1015,12 @@ impl Runtime {
         Arc::clone(&self.ended)
     }
 
+    /// Is notified whenever there may be new events.
+    #[must_use]
+    pub fn announced(&self) -> Arc<Notify> {
+        Arc::clone(&self.announced)
+    }
+
     /// Takes no more runs, waits for those in progress, at most `patience`, then ends them.
     pub async fn stop(&self, patience: Duration) {
         self.stopping.store(true, Ordering::Release);
@@ -1202,13 +1216,18 @@ fn output(guest: &GuestReport) -> Result<Option<Value>, String> {
 /// What a run's end announces: how it ended, and each policy that said no.
 fn events(run: &Run, report: &Report, judges: bool) -> Vec<Event> {
     let time = run.ended_at.unwrap_or_else(now);
+    // An event that follows from an event is one further away from where it all began.
+    let hops = match run.trigger {
+        Trigger::Event => {
+            let before = run.input.get("hops").and_then(Value::as_u64).unwrap_or(0);
+            u32::try_from(before + 1).unwrap_or(u32::MAX)
+        }
+        _ => 0,
+    };
     let event = |kind: String, subject: String, data: Value| Event {
-        id: Uuid::now_v7(),
-        source: format!("/agents/{}", run.agent),
-        kind,
-        subject: Some(subject),
         time,
-        data,
+        hops,
+        ..Event::new(format!("/agents/{}", run.agent), kind, subject, data)
     };
     let outcome = run
         .outcome

@@ -508,7 +508,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// As every writing method.
-    async fn publish(&self, event: Event) -> Result<(), StoreError>;
+    async fn publish(&self, event: Event) -> Result<bool, StoreError>;
 
     /// The feed, oldest first. `kinds` are exact names, a handful; none means all. `next` is always there and says where to go on, also when nothing came yet.
     ///

@@ -47,6 +47,7 @@ fn the_document_lists_every_operation() -> anyhow::Result<()> {
     delete /v1/dead-letters/{id} drop_dead_letter
     post /v1/dead-letters/{id}/retry retry_dead_letter
     get /v1/events list_events
+    post /v1/events publish_events
     get /v1/occurrences list_occurrences
     post /v1/pause pause
     get /v1/plugins list_plugins

@@ -204,7 +204,7 @@ impl Store for Fake {
         Err(StoreError::Closed)
     }
 
-    async fn publish(&self, _: Event) -> Result<(), StoreError> {
+    async fn publish(&self, _: Event) -> Result<bool, StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -355,6 +355,10 @@ impl ControlPlane for Fake {
 
     async fn hold(&self, _: Option<&str>, _: bool, _: Principal) -> Result<(), HoldError> {
         Ok(())
+    }
+
+    async fn publish(&self, _: Event) -> Result<bool, StoreError> {
+        Ok(true)
     }
 
     async fn retry_dead(&self, _: Uuid, _: Principal) -> Result<Option<Run>, StartError> {

@@ -245,6 +245,15 @@ pub struct Status {
     pub started_at: Timestamp,
 }
 
+/// What became of events from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Published {
+    /// Added to the feed.
+    pub accepted: u64,
+    /// There already.
+    pub known: u64,
+}
+
 /// Whose badge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadgeSubject {

@@ -4,9 +4,9 @@ use super::client::{Client, encode};
 use super::output::bytes;
 use super::run::{outcome_word, show};
 use super::{CliError, Done, Output};
-use crate::api::views::{AgentList, FindingList, LogList, RunList};
+use crate::api::views::{AgentList, EventList, FindingList, LogList, RunList};
 use crate::api::{RunSummary, RunView};
-use crate::model::{Finding, Level, LogLine, Run, RunState, Trigger};
+use crate::model::{Event, Finding, Level, LogLine, Run, RunState, Trigger};
 use clap::Args;
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -43,6 +43,17 @@ pub struct LogsOptions {
     #[arg(value_name = "RUN|AGENT")]
     subject: String,
     /// Go on until the run ends
+    #[arg(short, long)]
+    follow: bool,
+}
+
+/// Which events to show.
+#[derive(Debug, Args)]
+pub struct EventsOptions {
+    /// Only of this type (`run.failed`), with this beginning (`run.*`), or of this topic (`agent.state-changes`)
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Go on as events happen, from now
     #[arg(short, long)]
     follow: bool,
 }
@@ -358,6 +369,55 @@ async fn follow(id: Uuid, client: &Client, output: &Output) -> Done {
     }
     Err(CliError::failed("the host stopped before the run ended")
         .with_hint(format!("read the rest later with `infinity logs {id}`")))
+}
+
+pub(super) async fn events(options: &EventsOptions, client: &Client, output: &Output) -> Done {
+    let kind = options
+        .kind
+        .as_ref()
+        .map_or_else(String::new, |kind| format!("&type={}", encode(kind)));
+    if options.follow {
+        let path = format!("/v1/events?limit=1{kind}");
+        let mut stream = client.events(&path).await?;
+        let mut parser = EventParser::default();
+        while let Some(chunk) = stream.try_next().await? {
+            for (_, data) in parser.push(&chunk)? {
+                if let Ok(event) = serde_json::from_str::<Event>(&data) {
+                    event_line(&event, output);
+                }
+            }
+        }
+        return Err(CliError::failed("the host stopped"));
+    }
+    let mut cursor = String::new();
+    loop {
+        let list: EventList = client
+            .get(&format!("/v1/events?limit={PAGE}{kind}{cursor}"))
+            .await?;
+        for event in &list.items {
+            event_line(event, output);
+        }
+        let next = list.next.map(|next| format!("&cursor={}", encode(&next)));
+        match next {
+            // A part of a pattern can be short, or empty, before the end.
+            Some(next) if next != cursor => cursor = next,
+            _ => return Ok(0),
+        }
+    }
+}
+
+fn event_line(event: &Event, output: &Output) {
+    if output.is_json() {
+        output.value_line(event);
+    } else {
+        let subject = event.subject.as_deref().unwrap_or_default();
+        output.line(&format!(
+            "{} {:20} {} {subject}",
+            seconds(event.time),
+            event.kind,
+            event.source
+        ));
+    }
 }
 
 fn log_line(line: &LogLine, output: &Output) {

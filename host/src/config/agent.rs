@@ -15,6 +15,7 @@ use super::triggers::{self, ScheduleConfig};
 use super::{Context, keys, limits};
 use crate::retry::RetryPolicy;
 use crate::sandbox::budget::RunBudget;
+use crate::topics;
 
 /// The name of an agent: a small letter, then small letters, digits and `-`; at most 63 characters, so that it can be a label in host names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +119,8 @@ pub struct AgentConfig {
     pub enabled: bool,
     /// When it is due; none if it runs only when asked.
     pub schedule: Option<ScheduleConfig>,
+    /// Types, patterns of types and topics of the events that start it.
+    pub on: Vec<String>,
     /// Runs at once: 1 to 1,000; default half of the host's, so that no agent keeps all others out.
     pub concurrency: u32,
     /// How its runs are tried again.
@@ -199,6 +202,18 @@ pub(super) fn read(
     }
     let enabled = table.boolean("enabled", errors).unwrap_or(true);
     let schedule = triggers::read(&table, &what, errors);
+    let on = table.texts("on", errors).unwrap_or_default();
+    for pattern in &on {
+        if !topics::is_pattern(pattern.get_ref()) {
+            errors
+                .at(
+                    pattern.span(),
+                    format!("{} in `on` of {what} is no type of events", literal(pattern.get_ref())),
+                )
+                .help("write a type such as `\"github.push\"`, the beginning of some such as `\"run.*\"`, or a topic such as `\"agent.state-changes\"`");
+        }
+    }
+    let on: Vec<String> = on.into_iter().map(Spanned::into_inner).collect();
     let concurrency = table
         .number("concurrency", errors)
         .and_then(|number| u32::try_from(number).ok())
@@ -247,6 +262,7 @@ pub(super) fn read(
         description: description.map(Spanned::into_inner),
         enabled,
         schedule,
+        on,
         concurrency,
         retry,
         settings,

@@ -289,8 +289,6 @@ pub(super) static REPOSITORY: Table = Table {
 /// The values of `autonomy`, in the order of [`super::Autonomy`].
 pub(super) const AUTONOMY: &[&str] = &["observe", "alert", "approve", "auto_after", "auto"];
 
-const USE_EVERY: &str = "use `every` or `cron`, for instance `every = \"15m\"`";
-
 pub(super) static AGENT: Table = Table {
     name: "agent",
     doc: "A plugin with settings, grants, limits and triggers.",
@@ -332,6 +330,12 @@ pub(super) static AGENT: Table = Table {
             Kind::Text(""),
             "",
             "Time zone of `cron`, UTC without it, for instance `Europe/Paris`. A single time of day that a clock skips comes right after the gap, and one that it repeats comes once; several times of day follow the clock.",
+        ),
+        key(
+            "on",
+            Kind::Texts,
+            "[]",
+            "Events that start it: types such as `github.push`, beginnings of types such as `run.*`, topics such as `agent.state-changes`. The event is the run's input.",
         ),
         key(
             "jitter",
@@ -452,13 +456,10 @@ pub(super) static AGENT: Table = Table {
         ),
         ("env", "grants = { env = { NAME = \"…\" } }"),
     ],
-    later: &[
-        ("on", USE_EVERY),
-        (
-            "webhook",
-            "use `every` or `cron`, or start runs with `POST /v1/agents/NAME/runs`",
-        ),
-    ],
+    later: &[(
+        "webhook",
+        "use `every` or `cron`, or start runs with `POST /v1/agents/NAME/runs`",
+    )],
 };
 
 pub(super) static GRANTS: Table = Table {

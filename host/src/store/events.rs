@@ -5,31 +5,47 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use aws_lc_rs::digest;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::rows;
 use super::runs::SqliteQuery;
 use super::writer::{Failure, Operation};
-use crate::model::Event;
+use crate::model::{Event, SpecVersion};
 
 /// Events removed by one operation: some milliseconds of the writer's time.
 const PRUNE_STEP: u32 = 1_000;
 
 /// Writes an [`EventRow`]. One that is there already is passed over.
-pub(super) const INSERT_EVENT: &str = "INSERT INTO events (id, kind, source, subject, time, data) \
-    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
+pub(super) const INSERT_EVENT: &str = "INSERT INTO events (id, kind, source, subject, time, data, source_id, hops) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
+
+/// What makes an event unique, in 16 bytes.
+fn key(event: &Event) -> [u8; 16] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(event.source.as_bytes());
+    context.update(&[0]);
+    context.update(event.id.as_bytes());
+    let mut key = [0; 16];
+    for (to, from) in key.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    key
+}
 
 /// An event, ready to be written.
 pub(super) struct EventRow {
     event: Event,
     data: String,
+    key: [u8; 16],
 }
 
 impl EventRow {
     pub(super) fn new(event: Event) -> Result<Self, sqlx::Error> {
         Ok(Self {
             data: rows::to_json(&event.data)?,
+            key: key(&event),
             event,
         })
     }
@@ -37,20 +53,23 @@ impl EventRow {
     pub(super) fn bind<'q>(&'q self, query: SqliteQuery<'q>) -> SqliteQuery<'q> {
         let event = &self.event;
         query
-            .bind(&event.id.as_bytes()[..])
+            .bind(&self.key[..])
             .bind(&event.kind)
             .bind(&event.source)
             .bind(&event.subject)
             .bind(event.time.as_microsecond())
             .bind(&self.data)
+            .bind(&event.id)
+            .bind(i64::from(event.hops))
     }
 }
 
 #[async_trait]
 impl Operation for EventRow {
-    type Answer = ();
+    /// Whether it is new.
+    type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<bool, Failure> {
         Ok(insert_event(connection, self).await?)
     }
 }
@@ -58,11 +77,12 @@ impl Operation for EventRow {
 pub(super) async fn insert_event(
     connection: &mut SqliteConnection,
     row: &EventRow,
-) -> Result<(), sqlx::Error> {
-    row.bind(sqlx::query(INSERT_EVENT))
+) -> Result<bool, sqlx::Error> {
+    let inserted = row
+        .bind(sqlx::query(INSERT_EVENT))
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(inserted.rows_affected() == 1)
 }
 
 /// Removes some events with a place below `before` and answers how many; 0 when none is left.
@@ -118,7 +138,7 @@ pub(super) async fn page(
     let mut found = Vec::new();
     if kinds.is_empty() {
         let rows = sqlx::query(
-            "SELECT seq, id, kind, source, subject, time, data FROM events \
+            "SELECT seq, id, kind, source, subject, time, data, source_id, hops FROM events \
              WHERE seq > ? ORDER BY seq LIMIT ?",
         )
         .bind(after)
@@ -134,7 +154,7 @@ pub(super) async fn page(
     let mut moment = pool.begin().await?;
     for kind in kinds {
         let rows = sqlx::query(
-            "SELECT seq, id, kind, source, subject, time, data FROM events INDEXED BY events_by_kind \
+            "SELECT seq, id, kind, source, subject, time, data, source_id, hops FROM events INDEXED BY events_by_kind \
              WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?",
         )
         .bind(kind)
@@ -154,13 +174,19 @@ pub(super) async fn page(
 }
 
 fn event(row: &SqliteRow) -> Result<(i64, Event), sqlx::Error> {
+    let mut id: String = row.try_get(7)?;
+    if id.is_empty() {
+        id = rows::id(row, 1)?.to_string();
+    }
     let event = Event {
-        id: rows::id(row, 1)?,
+        specversion: SpecVersion::V1,
+        id,
         kind: row.try_get(2)?,
         source: row.try_get(3)?,
         subject: row.try_get(4)?,
         time: rows::time(row.try_get(5)?)?,
         data: rows::from_json(row.try_get(6)?)?,
+        hops: row.try_get(8)?,
     };
     Ok((row.try_get(0)?, event))
 }

@@ -50,6 +50,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "dead_letters",
         include_str!("../../migrations/sqlite/0003_dead_letters.sql"),
     ),
+    (
+        4,
+        "events",
+        include_str!("../../migrations/sqlite/0004_events.sql"),
+    ),
 ];
 
 /// The first with `octet_length` on every build and with the fixes to `RETURNING` that the statements need.
@@ -572,7 +577,7 @@ impl Store for SqliteStore {
             .map_err(|error| self.fail(error))
     }
 
-    async fn publish(&self, event: Event) -> Result<(), StoreError> {
+    async fn publish(&self, event: Event) -> Result<bool, StoreError> {
         let operation = EventRow::new(event).map_err(|error| self.fail(error))?;
         self.writer.write(operation).await
     }

@@ -89,14 +89,12 @@ impl Subject {
             ..ended.clone()
         };
         self.store.create_run(queued).await?;
-        let event = Event {
-            id: Uuid::now_v7(),
-            source: format!("/agents/{AGENT}"),
-            kind: "run.succeeded".into(),
-            subject: Some(id.to_string()),
-            time: now,
-            data: json!({ "agent": AGENT, "reason": null, "message": null, "findings": 0 }),
-        };
+        let event = Event::new(
+            format!("/agents/{AGENT}"),
+            "run.succeeded",
+            id.to_string(),
+            json!({ "agent": AGENT, "reason": null, "message": null, "findings": 0 }),
+        );
         let report = Report {
             passed: Some(true),
             ..Report::default()

@@ -1,0 +1,81 @@
+//! Names for sets of event types, usable wherever a type is: one table.
+
+/// A topic: its name, the types it stands for (`*` at the end is any continuation), and what it is for.
+pub type Topic = (&'static str, &'static [&'static str], &'static str);
+
+/// All topics.
+pub const TOPICS: &[Topic] = &[
+    (
+        "agent.state-changes",
+        &["run.*", "agent.*"],
+        "agents at work, paused, resumed, in quarantine",
+    ),
+    (
+        "github.webhook-events",
+        &["github.*"],
+        "what a forge announces",
+    ),
+    (
+        "system.health-checks",
+        &["system.health-checks"],
+        "how each part of the host is",
+    ),
+    (
+        "error.critical",
+        &["run.host_error", "run.lost", "agent.quarantined"],
+        "what a person should look at now",
+    ),
+    ("analytics.events", &["*"], "everything, for counting"),
+];
+
+/// Whether an event's type is of a topic, or is what a pattern says.
+#[must_use]
+pub fn matches(pattern: &str, kind: &str) -> bool {
+    match TOPICS.iter().find(|(name, _, _)| *name == pattern) {
+        // A topic's own name is a type, too: that of `system.health-checks`.
+        Some((_, patterns, _)) => patterns.iter().any(|pattern| is_like(pattern, kind)),
+        None => is_like(pattern, kind),
+    }
+}
+
+fn is_like(pattern: &str, kind: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => kind.starts_with(beginning),
+        None => pattern == kind,
+    }
+}
+
+/// Whether this can be a type or a pattern of types: small letters, digits, `.`, `_` and `-`, and at the end perhaps `*`; at most 255 characters.
+#[must_use]
+pub fn is_pattern(text: &str) -> bool {
+    let name = text.strip_suffix('*').unwrap_or(text);
+    !text.is_empty()
+        && text.len() <= 255
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_and_patterns_are_told_apart() {
+        for (pattern, kind, expected) in [
+            ("run.failed", "run.failed", true),
+            ("run.failed", "run.failed.twice", false),
+            ("run.*", "run.failed", true),
+            ("*", "anything", true),
+            ("agent.state-changes", "run.lost", true),
+            ("agent.state-changes", "github.push", false),
+            ("github.webhook-events", "github.push", true),
+            ("system.health-checks", "system.health-checks", true),
+            ("error.critical", "run.failed", false),
+            ("error.critical", "agent.quarantined", true),
+        ] {
+            assert_eq!(matches(pattern, kind), expected, "{pattern} {kind}");
+        }
+        assert!(is_pattern("github.*") && !is_pattern("Run*x") && !is_pattern(""));
+    }
+}
