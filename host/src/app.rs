@@ -11,7 +11,7 @@ use crate::holds::{Hold, HoldError, Holds};
 use crate::model::{
     AgentState, BadgeStyle, Event, LogLine, Occurrence, Principal, Run, RunState, Trigger, now,
 };
-use crate::registry::{Agent, Registry, Surroundings};
+use crate::registry::{self, Agent, Registry, Surroundings};
 use crate::runtime::{self, Runtime, Start};
 use crate::sandbox::call::{Answer, BadgeRequest, Call};
 use crate::sandbox::http::{EgressGate, GateSettings};
@@ -75,6 +75,9 @@ pub struct App {
     started_at: Timestamp,
 }
 
+/// How often the folder of plugins is looked at: it costs a directory's listing, and people wait for it.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
 impl App {
     /// Opens the store and loads everything that the configuration names. Nothing runs yet and nothing listens.
     ///
@@ -116,6 +119,7 @@ impl App {
         let surroundings = Surroundings {
             sandbox: sandbox.as_ref(),
             key_value: Arc::new(Keys(Arc::clone(&dynamic))),
+            previous: None,
             progress,
         };
         let registry = Registry::build(Arc::clone(&config), &surroundings).await;
@@ -220,6 +224,13 @@ impl App {
                 () = posted.stopping.cancelled() => {}
             }
         });
+        let watched = Arc::clone(&self);
+        let watcher = tokio::spawn(async move {
+            tokio::select! {
+                () = watched.watch_plugins() => {}
+                () = watched.stopping.cancelled() => {}
+            }
+        });
         let kept = Arc::clone(&self);
         let housekeeper = tokio::spawn(async move {
             tokio::select! {
@@ -245,6 +256,7 @@ impl App {
         snapshots.abort();
         self.runtime.stop(DRAIN).await;
         let _ = scheduler.await;
+        let _ = watcher.await;
         let _ = postman.await;
         let _ = housekeeper.await;
         let _ = serving.await;
@@ -260,6 +272,52 @@ impl App {
         self.runtime.stop(Duration::ZERO).await;
         self.store.close().await?;
         Ok(())
+    }
+
+    /// Takes up components that are put into the folder of plugins, replaced or removed. Runs in progress end as they began; the next one takes what is there then.
+    async fn watch_plugins(&self) {
+        let folder = self.config.host.plugins.clone();
+        let look = || {
+            let folder = folder.clone();
+            tokio::task::spawn_blocking(move || registry::fingerprint(&folder))
+        };
+        let mut known = look().await.unwrap_or_default();
+        let mut before = known.clone();
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            let now = look().await.unwrap_or_default();
+            // Once it looks the same twice nobody is in the middle of writing.
+            let settled = now == before;
+            before.clone_from(&now);
+            if now == known || !settled {
+                continue;
+            }
+            known = now;
+            let previous = self.registry.load_full();
+            let surroundings = Surroundings {
+                sandbox: self.sandbox.as_ref(),
+                key_value: Arc::new(Keys(Arc::clone(&self.store) as Arc<dyn Store>)),
+                previous: Some(Arc::clone(&previous)),
+                progress: &|_| {},
+            };
+            let registry = Registry::build(Arc::clone(&self.config), &surroundings).await;
+            let changed = changes(&previous, &registry);
+            self.registry.store(Arc::new(registry));
+            self.wake.notify_one();
+            for (plugin, word) in changed {
+                tracing::info!(plugin.name = %plugin, "the plugin `{plugin}` was {word}");
+                let event = Event::new(
+                    "/host".into(),
+                    format!("system.plugin-{word}"),
+                    plugin.clone(),
+                    json!({ "plugin": plugin }),
+                );
+                if let Err(error) = self.store.publish(event).await {
+                    tracing::warn!("that `{plugin}` was {word} could not be announced: {error}");
+                }
+            }
+            self.runtime.prepare_snapshots().await;
+        }
     }
 
     async fn keep_house(&self) {
@@ -330,6 +388,26 @@ impl App {
             last_run: past.last_run.as_deref().map(RunSummary::from),
         }
     }
+}
+
+/// Which plugins are different, and how.
+fn changes(before: &Registry, after: &Registry) -> Vec<(String, &'static str)> {
+    let mut changes = Vec::new();
+    for (name, plugin) in &after.plugins {
+        match before.plugins.get(name) {
+            None => changes.push((name.clone(), "added")),
+            Some(known) if known.digest != plugin.digest => {
+                changes.push((name.clone(), "replaced"));
+            }
+            Some(_) => {}
+        }
+    }
+    let removed = before
+        .plugins
+        .keys()
+        .filter(|name| !after.plugins.contains_key(*name));
+    changes.extend(removed.map(|name| (name.clone(), "removed")));
+    changes
 }
 
 /// Opens the store on a thread that may block: it checks and migrates files, and sqlx's migrator is no future that may move between threads.

@@ -71,6 +71,17 @@ pub struct Config {
     pub disabled: Vec<DisabledAgent>,
 }
 
+impl Config {
+    /// The agent that a plugin of this name is by itself; none when the file has an agent of that name, or it cannot be one.
+    #[must_use]
+    pub fn implicit_agent(&self, plugin: &str) -> Option<AgentConfig> {
+        let name = AgentName::new(plugin).ok()?;
+        let taken = self.agents.contains_key(&name)
+            || self.disabled.iter().any(|agent| agent.name == plugin);
+        (!taken).then(|| AgentConfig::implicit(name, &self.host))
+    }
+}
+
 /// A git repository that agents can be granted. Source: `[repositories.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryConfig {

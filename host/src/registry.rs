@@ -127,6 +127,8 @@ pub struct Surroundings<'a> {
     pub sandbox: &'a dyn Sandbox,
     /// Where agents keep their keys.
     pub key_value: Arc<dyn KeyValue>,
+    /// The registry in force, whose agents stay where nothing of theirs changed.
+    pub previous: Option<Arc<Registry>>,
     /// Told what is being done, for people who wait.
     pub progress: &'a (dyn Fn(&str) + Send + Sync),
 }
@@ -139,14 +141,24 @@ impl Registry {
             .await
             .unwrap_or_default();
         let mut agents = BTreeMap::new();
-        for (name, agent) in &config.agents {
-            let built = build_agent(&config, agent, &plugins, surroundings).await;
+        // What is in the folder runs by its name, with no grants, also without an entry in the file.
+        let implicit: Vec<AgentConfig> = plugins
+            .values()
+            .filter(|plugin| plugin.inspection.is_ok())
+            .filter_map(|plugin| config.implicit_agent(&plugin.name))
+            .collect();
+        for agent in config.agents.values().chain(&implicit) {
+            let name = agent.name.as_str();
+            let built = match unchanged(&config, agent, &plugins, surroundings) {
+                Some(built) => built,
+                None => Arc::new(build_agent(&config, agent, &plugins, surroundings).await),
+            };
             if let Err(refusal) = &built.loaded
                 && agent.enabled
             {
                 tracing::warn!(agent.name = %name, "the agent cannot run: {}", refusal.message);
             }
-            agents.insert(name.as_str().to_owned(), Arc::new(built));
+            agents.insert(name.to_owned(), built);
         }
         Self {
             config,
@@ -187,6 +199,30 @@ fn distance(one: &str, other: &str) -> usize {
         }
     }
     row[other.len()]
+}
+
+/// What the folder of plugins looks like: names, sizes and times. Two equal ones hold the same components, as far as can be said without reading them.
+#[must_use]
+pub fn fingerprint(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "wasm")
+        })
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok()?;
+            Some((entry.path(), metadata.len(), metadata.modified().ok()))
+        })
+        .take(PLUGINS_MAX)
+        .collect();
+    files.sort();
+    files
 }
 
 /// The components in the folder, by name. A file that cannot be read is listed with the reason.
@@ -259,6 +295,23 @@ fn read_plugin(name: &str, file: &Path) -> Plugin {
         }
     }
     plugin
+}
+
+/// The agent in force, if neither it nor its plugin nor the file changed.
+fn unchanged(
+    config: &Config,
+    agent: &AgentConfig,
+    plugins: &BTreeMap<String, Arc<Plugin>>,
+    surroundings: &Surroundings<'_>,
+) -> Option<Arc<Agent>> {
+    let previous = surroundings.previous.as_ref()?;
+    let built = previous.agents.get(agent.name.as_str())?;
+    let digest = |plugin: &Arc<Plugin>| plugin.digest.clone();
+    let same = previous.config.digest == config.digest
+        && built.config == *agent
+        && built.loaded.is_ok()
+        && built.plugin.as_ref().map(digest) == plugins.get(&agent.plugin).map(digest);
+    same.then(|| Arc::clone(built))
 }
 
 async fn build_agent(

@@ -7,6 +7,7 @@
 pub mod artifacts;
 pub mod budget;
 pub mod call;
+mod command;
 pub mod compile;
 pub mod contract;
 pub mod engine;
@@ -26,6 +27,7 @@ pub mod state;
 mod streams;
 pub mod worker;
 
+use self::command::Captured;
 use crate::model::{Artifact, Frame, Outcome, Usage};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -47,6 +49,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{CallHook, Store, UpdateDeadline};
+use wasmtime_wasi::p2::bindings::CommandIndices;
 
 /// Blocking file operations of guests at once. More guests than this wait; a file system that hangs holds no thread of the host's own.
 const BLOCKING_THREADS: usize = 64;
@@ -59,6 +62,8 @@ const FUEL_YIELD: u64 = 10_000_000;
 const CALL_MIN_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The names of the exports that the host calls.
+/// Any version of WASI 0.2: wasmtime finds the compatible one.
+const COMMAND_EXPORT: &str = "wasi:cli/run@0.2.";
 const SNAPSHOT_EXPORT: &str = "infinity:agent/snapshot@0.1.0";
 const BADGE_EXPORT: &str = "infinity:agent/badge@0.1.0";
 const POLICY_EXPORT: &str = "infinity:agent/policy@0.1.0";
@@ -208,6 +213,7 @@ struct Variant {
     snapshot: bool,
     pre: InstancePre<RunState>,
     agent: Option<agent::AgentIndices>,
+    command: Option<CommandIndices>,
     badge: Option<badge::BadgeRendererIndices>,
     policy: Option<policy::PolicyEngineIndices>,
     prepared: Option<prepared::PreparedIndices>,
@@ -411,6 +417,12 @@ impl Variant {
         Ok(Self {
             kind,
             snapshot,
+            command: inspection
+                .exports
+                .iter()
+                .any(|export| export.starts_with(COMMAND_EXPORT))
+                .then(|| CommandIndices::new(&pre))
+                .transpose()?,
             agent: exports("run")
                 .then(|| agent::AgentIndices::new(&pre))
                 .transpose()?,
@@ -676,7 +688,21 @@ async fn inside(
     timing: Arc<Mutex<Timing>>,
 ) -> wasmtime::Result<Answer> {
     let began = Instant::now();
-    let state = RunState::new(capabilities, Arc::clone(&meter), artifacts, guest_http)?;
+    // A program speaks through its standard streams.
+    let program = match &call {
+        Call::Run(invocation) if variant.command.is_some() => Some(Program {
+            input: command::input(invocation),
+            output: Captured::new(Arc::clone(&meter)),
+        }),
+        _ => None,
+    };
+    let state = RunState::new(
+        capabilities,
+        Arc::clone(&meter),
+        artifacts,
+        guest_http,
+        program.as_ref(),
+    )?;
     let mut store = Store::new(&engine, state);
     guard(&mut store, &meter, variant.kind)?;
     let instance = variant.pre.instantiate_async(&mut store).await;
@@ -690,7 +716,12 @@ async fn inside(
     set(None, Some(began.elapsed()));
     match instance {
         Ok(instance) => {
-            let answer = answer(&mut store, &variant, &instance, init, call).await;
+            let answer = match (&program, &variant.command) {
+                (Some(program), Some(indices)) => {
+                    execute(&mut store, indices, &instance, program).await
+                }
+                _ => answer(&mut store, &variant, &instance, init, call).await,
+            };
             if variant.kind == EngineKind::Fuel {
                 let left = store.get_fuel().unwrap_or(0);
                 set(
@@ -738,6 +769,31 @@ fn guard(
         CallHook::CallingWasm | CallHook::ReturningFromWasm => Ok(()),
     });
     Ok(())
+}
+
+/// A program's standard streams.
+struct Program {
+    input: Vec<u8>,
+    output: Captured,
+}
+
+/// Runs a program to its end.
+async fn execute(
+    store: &mut Store<RunState>,
+    indices: &CommandIndices,
+    instance: &wasmtime::component::Instance,
+    program: &Program,
+) -> wasmtime::Result<Answer> {
+    let command = indices.load(&mut *store, instance)?;
+    let code = match command.wasi_cli_run().call_run(&mut *store).await {
+        Ok(Ok(())) => 0,
+        Ok(Err(())) => 1,
+        Err(error) => match error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+            Some(exit) => exit.0,
+            None => return Err(error),
+        },
+    };
+    Ok(command::report(code, &program.output))
 }
 
 async fn answer(

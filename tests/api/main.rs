@@ -1,6 +1,7 @@
 //! The API of the real program, as clients see it; a module for each group of routes.
 
 mod document;
+mod drop_in;
 mod events;
 mod problems;
 mod queue;

@@ -12,7 +12,7 @@ const TARGET: &str = "wasm32-wasip2";
 const PLUGINS: [&str; 3] = ["badge", "policy", "validation"];
 
 /// The component that the tests drive.
-const TEST_GUESTS: &str = "test-guests";
+const TEST_GUESTS: [&str; 2] = ["test-guests", "test-program"];
 
 /// Where cargo puts things.
 pub(crate) fn target_directory(root: &Path) -> PathBuf {
@@ -95,7 +95,9 @@ pub(crate) fn components(root: &Path, tests: bool) -> anyhow::Result<()> {
         command.args(["--package", package]);
     }
     if tests {
-        command.args(["--package", TEST_GUESTS]);
+        for package in TEST_GUESTS {
+            command.args(["--package", package]);
+        }
     }
     checked("building the plugins", &mut command)?;
     let built = target_directory(root).join(TARGET).join("guest");

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::error::{Errors, literal};
 use super::grants::{self, Grants};
+use super::host::HostConfig;
 use super::paths::resolve;
 use super::reader::{Reader, Value};
 use super::triggers::{self, ScheduleConfig};
@@ -139,8 +140,32 @@ pub struct AgentConfig {
     pub policies: Option<PathBuf>,
     /// Whether runs start from a snapshot; default `true`.
     pub snapshot: bool,
-    /// Where it stands in the file, from 1.
+    /// Where it stands in the file, from 1; 0 if it does not.
     pub line: usize,
+}
+
+impl AgentConfig {
+    /// The agent that a plugin is without an entry in the file: runs when somebody asks, reaches nothing.
+    pub(super) fn implicit(name: AgentName, host: &HostConfig) -> Self {
+        Self {
+            plugin: name.as_str().to_owned(),
+            name,
+            description: None,
+            enabled: true,
+            schedule: None,
+            on: Vec::new(),
+            concurrency: host.concurrency.div_ceil(2).max(1),
+            retry: RetryPolicy::default(),
+            settings: serde_json::Map::new(),
+            grants: Grants::default(),
+            limits: host.limits.clone(),
+            autonomy: Autonomy::default(),
+            dry_run: false,
+            policies: None,
+            snapshot: true,
+            line: 0,
+        }
+    }
 }
 
 /// Characters of a description: a paragraph.

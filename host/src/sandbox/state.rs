@@ -1,5 +1,6 @@
 //! The data of one store: what a guest's calls reach, and the limiter that all of its memories and tables answer to.
 
+use super::Program;
 use super::files::Directory;
 use super::http::{GuestHttp, HttpGrant};
 use super::key_value::KeyValue;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -58,14 +60,24 @@ impl RunState {
         meter: Arc<Meter>,
         artifacts: Arc<Mutex<BTreeMap<String, Artifact>>>,
         guest_http: GuestHttp,
+        program: Option<&Program>,
     ) -> wasmtime::Result<Self> {
         let stream = |stream| LogStream {
             meter: Arc::clone(&meter),
             stream,
         };
         let mut builder = WasiCtxBuilder::new();
+        match program {
+            Some(program) => {
+                builder
+                    .stdin(MemoryInputPipe::new(program.input.clone()))
+                    .stdout(program.output.clone());
+            }
+            None => {
+                builder.stdout(stream(Stream::Stdout));
+            }
+        }
         builder
-            .stdout(stream(Stream::Stdout))
             .stderr(stream(Stream::Stderr))
             .max_random_size(meter.budget.random_bytes)
             .arg(&capabilities.agent);

@@ -125,6 +125,7 @@ fn snapshot(bytes: &[u8], init: &InitInput) -> wasmtime::Result<Result<Vec<u8>, 
         Arc::clone(&meter),
         Arc::default(),
         nothing,
+        None,
     )?;
     let mut store = Store::new(&engine, state);
     store.limiter(RunState::limiter);
