@@ -248,6 +248,14 @@ impl Place {
     }
 }
 
+/// Where an agent begins: at its last recorded moment. One with a calendar that was never due is due from now on; one with an interval is due at once.
+fn first_place(entry: &Entry, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    match entry.schedule.timetable.rhythm {
+        Rhythm::Every(_) => last,
+        Rhythm::Cron(..) => last.or(Some(now)),
+    }
+}
+
 /// The agents, and when each is to be looked at.
 #[derive(Default)]
 struct Agenda {
@@ -268,7 +276,7 @@ impl Agenda {
             let place = match before.remove(&agent) {
                 Some(place) => Place { entry, ..place },
                 None => Place {
-                    last: last.get(&agent).copied(),
+                    last: first_place(&entry, last.get(&agent).copied(), now),
                     waiting: VecDeque::new(),
                     taken: None,
                     entry,
@@ -550,6 +558,25 @@ mod tests {
         let mut place = place(Some("00:00:00"), Overlap::Skip, CatchUp::One);
         let decision = place.decide(at("00:01:00"), false, Some("maintenance"));
         expect(&decision, &[], &[("skipped maintenance", 1)]);
+    }
+
+    #[test]
+    fn an_agent_with_a_calendar_that_was_never_due_is_due_at_its_next_moment() {
+        let mut agenda = Agenda::default();
+        let mut entry = place(None, Overlap::Skip, CatchUp::One).entry;
+        entry.schedule.timetable.rhythm = Rhythm::Cron(
+            Box::new("*/5 * * * *".parse().unwrap()),
+            jiff::tz::TimeZone::UTC,
+        );
+        agenda.take(vec![entry], &BTreeMap::new(), at("00:01:30"));
+        assert_eq!(agenda.due(at("00:04:59")), [] as [String; 0]);
+        assert_eq!(agenda.due(at("00:05:00")), ["a"]);
+        let place = agenda.places.get_mut("a").unwrap();
+        expect(
+            &place.decide(at("00:05:00.003"), false, None),
+            &["00:05"],
+            &[],
+        );
     }
 
     #[test]

@@ -88,6 +88,36 @@ fn every_moment_of_an_interval_is_in_the_ledger_once() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_calendar_is_kept_over_a_restart() -> anyhow::Result<()> {
+    let keys = "plugin = \"noop\"\ncron = \"*/2 * * * * *\"\ntz = \"Asia/Kolkata\"";
+    let host = agents(&[("tick", keys)])?.serve()?;
+    let fired = |host: &Host, least: usize| {
+        poll(PATIENCE, || {
+            let rows = ledger(host, "tick", "&result=fired").ok()?;
+            (rows.len() >= least).then_some(rows.len())
+        })
+        .context("it does not tick")
+    };
+    let before = fired(&host, 2)?;
+    let host = host.kill_and_restart()?;
+    fired(&host, before + 2)?;
+    let rows = ledger(&host, "tick", "")?;
+    for pair in rows.windows(2) {
+        let at = |field: &Value| -> anyhow::Result<jiff::Timestamp> {
+            Ok(field.as_str().context("a moment")?.parse()?)
+        };
+        // Without a gap and without a double, whatever was missed meanwhile.
+        let apart = at(&pair[0]["due_at"])?.duration_since(at(&pair[1]["until"])?);
+        assert_eq!(apart, jiff::SignedDuration::from_secs(2), "{rows:#?}");
+    }
+    assert_eq!(
+        host.json("/v1/agents/tick")?["cron"],
+        "*/2 * * * * * Asia/Kolkata"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_run_that_takes_longer_than_its_interval_shows_in_the_ledger() -> anyhow::Result<()> {
     // The schedule gives no input, so the guest fails at once; what it does first is wait for a checkout that is never made: a component that sleeps.
     let slow = "plugin = \"slow\"\nevery = \"1s\"\nlimits = { time = \"2500ms\" }\n";
