@@ -39,7 +39,7 @@ pub enum Rhythm {
 pub struct Passed {
     /// The newest ones, oldest first.
     pub newest: Vec<Timestamp>,
-    /// Those before them: the first, the last, and how many there are; the number is a lower bound when it is [`COUNT_MAX`] or more.
+    /// Those before them: the first, the last, and how many there are; the number is a lower bound when it is 100,000 or more.
     pub older: Option<(Timestamp, Timestamp, u64)>,
 }
 
