@@ -662,3 +662,26 @@ fn a_file_that_is_nearly_right_never_panics_and_its_mistakes_lie_in_it() {
         "every one answered",
     );
 }
+
+#[test]
+fn an_entry_with_for_each_is_no_agent_of_its_own_name() {
+    let ground = Ground::new();
+    let text = fs::read_to_string(cases().join("for_each.toml")).expect("a case");
+    let config = ground.valid(&text);
+    assert!(config.implicit_agent("check").is_none());
+    assert!(config.implicit_agent("other").is_some());
+}
+
+#[test]
+fn policies_of_each_repository_cannot_be_granted_for_writing() {
+    let ground = Ground::new();
+    fs::create_dir_all(ground.path("policies/docs")).expect("a directory");
+    let text = "[repositories.docs]\npath = \"repo\"\n\
+        [agents.judge]\nplugin = \"a\"\nfor_each = \"repos/*\"\npolicies = \"policies/{repository}\"\n\
+        [agents.writer]\nplugin = \"a\"\n\
+        grants = { directories = [{ host = \"policies/docs\", guest = \"/d\", write = true }] }\n";
+    let errors = ground
+        .parse(text)
+        .expect_err("a guest could change its judge");
+    assert!(errors.to_string().contains("policies"), "{errors}");
+}

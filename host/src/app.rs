@@ -175,13 +175,13 @@ impl App {
         &self.sandbox
     }
 
-    /// Takes up what an earlier process left: what a host does before it serves, and a single command before it runs.
+    /// Takes up what an earlier process left. What waits is started by a host that serves; a single command leaves it to the next one.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn begin(self: &Arc<Self>) -> anyhow::Result<()> {
+    pub async fn begin(self: &Arc<Self>, serves: bool) -> anyhow::Result<()> {
         self.holds.recover().await?;
-        self.runtime.recover().await?;
+        self.runtime.recover(serves).await?;
         Ok(())
     }
 
@@ -194,7 +194,7 @@ impl App {
         shutdown: impl Future<Output = ()> + Send,
         listening: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<()> {
-        self.begin().await?;
+        self.begin(true).await?;
         let listen = self.config.host.listen;
         let listener = tokio::net::TcpListener::bind(listen)
             .await
@@ -813,10 +813,16 @@ impl Starter for Scheduled<'_> {
         }
     }
 
-    async fn note(&self, occurrences: Vec<Occurrence>) {
-        let count = occurrences.len();
-        if let Err(error) = self.0.store.note_occurrences(occurrences).await {
-            tracing::error!("{count} moments that started nothing could not be recorded: {error}");
+    async fn note(&self, occurrences: &[Occurrence]) -> bool {
+        match self.0.store.note_occurrences(occurrences.to_vec()).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(
+                    "{} moments that started nothing could not be recorded: {error}",
+                    occurrences.len()
+                );
+                false
+            }
         }
     }
 }
@@ -861,6 +867,12 @@ impl Post for Posted<'_> {
     }
 
     async fn hand_over(&self, agent: &str, event: &Event) -> bool {
+        // One agent that is paused, or slow, does not fill the queue of all.
+        let share = (self.0.config.host.queue as usize / 2).max(1);
+        if self.0.runtime.live_of(agent) >= share {
+            tracing::warn!(agent.name = %agent, "events wait: {share} of `{agent}` wait already; `infinity resume {agent}`, or take `on` away from it");
+            return false;
+        }
         let started = self
             .0
             .runtime
@@ -873,7 +885,13 @@ impl Post for Posted<'_> {
                     name: "delivery".into(),
                 },
                 trigger: Trigger::Event,
-                idempotency_key: Some(format!("event/{}/{}", event.source, event.id)),
+                // With the length, so that no two events have one key.
+                idempotency_key: Some(format!(
+                    "event/{}/{}/{}",
+                    event.source.len(),
+                    event.source,
+                    event.id
+                )),
                 scheduled_at: now(),
                 occurrence: None,
             })

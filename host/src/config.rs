@@ -67,6 +67,8 @@ pub struct Config {
     pub repositories: BTreeMap<String, RepositoryConfig>,
     /// `[agents]`, by name, those with `enabled = false` among them.
     pub agents: BTreeMap<AgentName, AgentConfig>,
+    /// What the entries of `[agents]` are called: an entry with `for_each` is no agent of that name.
+    pub entries: BTreeSet<String>,
     /// Agents with mistakes. Always empty from [`load`] and [`parse`], which return the mistakes instead.
     pub disabled: Vec<DisabledAgent>,
 }
@@ -76,8 +78,7 @@ impl Config {
     #[must_use]
     pub fn implicit_agent(&self, plugin: &str) -> Option<AgentConfig> {
         let name = AgentName::new(plugin).ok()?;
-        let taken = self.agents.contains_key(&name)
-            || self.disabled.iter().any(|agent| agent.name == plugin);
+        let taken = self.agents.contains_key(&name) || self.entries.contains(plugin);
         (!taken).then(|| AgentConfig::implicit(name, &self.host))
     }
 }
@@ -282,7 +283,7 @@ fn check(
         errors.anywhere("there are more than 10_000 agents");
     }
 
-    let paths = host_paths(&root_path, path, &host, &agents);
+    let paths = host_paths(&root_path, path, &host, &agents, &names);
     let context = Context {
         environment,
         repositories: &names,
@@ -304,9 +305,11 @@ fn check(
                 .collect(),
             Some(made) => read_made(name, made, line, &context, &mut own),
         };
+        let mut own_names = BTreeSet::new();
         for agent in &made {
             let written = agent.name.as_str() == *name.get_ref();
-            if checked_agents.contains_key(&agent.name)
+            if !own_names.insert(&agent.name)
+                || checked_agents.contains_key(&agent.name)
                 || !written && entries.contains(agent.name.as_str())
             {
                 own.at(
@@ -334,6 +337,7 @@ fn check(
             host,
             repositories,
             agents: checked_agents,
+            entries: entries.into_iter().map(str::to_owned).collect(),
             disabled: Vec::new(),
         },
         errors,
@@ -443,6 +447,7 @@ fn host_paths(
     file: &Path,
     host: &HostConfig,
     agents: &[(Spanned<&str>, &Value<'_>)],
+    repositories: &BTreeSet<String>,
 ) -> HostPaths {
     let mut deciding = vec![
         (settled(&host.plugins), "the plugins"),
@@ -457,7 +462,8 @@ fn host_paths(
             DeValue::Table(table) => table.get("policies")?.get_ref().as_str(),
             _ => None,
         })
-        .map(|written| settled(&resolve(root, written)))
+        .flat_map(|written| for_each::every(written, repositories))
+        .map(|written| settled(&resolve(root, &written)))
         .collect();
     deciding.extend(policies.into_iter().map(|path| (path, "policies")));
     HostPaths {

@@ -137,7 +137,7 @@ impl Launcher for Program {
         let app = App::open(config, Options::default(), &|_| {})
             .await
             .map_err(|error| failed(&error))?;
-        app.begin().await.map_err(|error| failed(&error))?;
+        app.begin(false).await.map_err(|error| failed(&error))?;
         let client = Client::local(app.router());
         *self.app.lock().await = Some(app);
         Ok(client)

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The longest wait between two attempts.
-const DELAY_MAX: Duration = Duration::from_secs(600);
+pub const DELAY_MAX: Duration = Duration::from_secs(600);
 
 /// Crashes within [`CRASH_WINDOW`] after which an agent is in quarantine.
 pub const CRASHES_MAX: usize = 5;

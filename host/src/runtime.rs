@@ -209,11 +209,11 @@ impl Runtime {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Takes up what an earlier process left: what ran is lost, what waited runs now.
+    /// Takes up what an earlier process left: what ran is lost, and what waited runs now if this process `serves`.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
+    pub async fn recover(self: &Arc<Self>, serves: bool) -> Result<(), StoreError> {
         for record in self.store.agent_records().await? {
             let last_run = match record.last_run {
                 Some(last) => self.store.run(last.id).await?.map(Arc::new),
@@ -230,16 +230,19 @@ impl Runtime {
             let agent = self.registry.load().agents.get(&run.agent).cloned();
             match (run.state, agent) {
                 (RunState::Queued, Some(agent)) if agent.config.enabled => {
-                    self.enqueue(run, agent, None);
+                    if serves {
+                        self.enqueue(run, agent, None);
+                    }
                 }
-                _ => self.lose(run).await?,
+                _ => self.lose(run, serves).await?,
             }
         }
         Ok(())
     }
 
     /// Ends a run of a process that died.
-    async fn lose(self: &Arc<Self>, mut run: Run) -> Result<(), StoreError> {
+    async fn lose(self: &Arc<Self>, mut run: Run, serves: bool) -> Result<(), StoreError> {
+        run.state = RunState::Ended;
         run.outcome = Some(Outcome::Lost);
         run.message = Some("the host died while the run was in progress".into());
         run.hint = Some("start it again if what it does may be repeated".into());
@@ -261,7 +264,7 @@ impl Runtime {
         self.remember(&end.run);
         let retry = end.retry.clone();
         self.store.end_run(end).await?;
-        if let (Some(retry), Some(agent)) = (retry, agent) {
+        if let (Some(retry), Some(agent), true) = (retry, agent, serves) {
             self.enqueue(*retry, Arc::clone(agent), None);
         }
         Ok(())
@@ -316,11 +319,15 @@ impl Runtime {
             return Err(StartError::Disabled(run.agent));
         }
         let next = again(&run, now());
-        if !self.store.bury(id, Some(next.clone())).await? {
-            return Ok(None);
-        }
-        self.enqueue(next.clone(), Arc::clone(agent), None);
-        Ok(Some(next))
+        let (runtime, agent) = (Arc::clone(self), Arc::clone(agent));
+        let revived = self.tasks.spawn(async move {
+            if !runtime.store.bury(id, Some(next.clone())).await? {
+                return Ok::<_, StoreError>(None);
+            }
+            runtime.enqueue(next.clone(), agent, None);
+            Ok(Some(next))
+        });
+        Ok(revived.await.map_err(|_| StartError::Stopping)??)
     }
 
     /// Counts a crash; an agent that crashes too often starts nothing by itself until a person resumes it.
@@ -429,21 +436,11 @@ impl Runtime {
             ended_at: None,
         };
         if named {
-            match start.occurrence {
-                Some(occurrence) => {
-                    let occurrence = Occurrence {
-                        run: Some(id),
-                        ..occurrence
-                    };
-                    self.store.fire(run.clone(), occurrence).await?;
-                    let mut pasts = self.pasts();
-                    pasts.entry(run.agent.clone()).or_default().last_moment =
-                        Some(run.scheduled_at);
-                }
-                None => self.store.create_run(run.clone()).await?,
-            }
-            self.enqueue(run.clone(), Arc::clone(agent), Some(waiting));
-            return Ok(run);
+            let moment = start.occurrence.map(|occurrence| Occurrence {
+                run: Some(id),
+                ..occurrence
+            });
+            return self.admit(run, Arc::clone(agent), waiting, moment).await;
         }
         let (told, recorded) = oneshot::channel();
         let live = self.enlist(&run);
@@ -456,6 +453,31 @@ impl Runtime {
         });
         // The task answers on every way.
         Ok(recorded.await.map_err(|_| StartError::Stopping)??)
+    }
+
+    /// Records a run and lets it go its way. Both or neither, also when whoever asked goes away meanwhile.
+    async fn admit(
+        self: &Arc<Self>,
+        run: Run,
+        agent: Arc<Agent>,
+        waiting: OwnedSemaphorePermit,
+        moment: Option<Occurrence>,
+    ) -> Result<Run, StartError> {
+        let runtime = Arc::clone(self);
+        let admitted = self.tasks.spawn(async move {
+            match moment {
+                Some(moment) => {
+                    runtime.store.fire(run.clone(), moment).await?;
+                    let mut pasts = runtime.pasts();
+                    pasts.entry(run.agent.clone()).or_default().last_moment =
+                        Some(run.scheduled_at);
+                }
+                None => runtime.store.create_run(run.clone()).await?,
+            }
+            runtime.enqueue(run.clone(), agent, Some(waiting));
+            Ok::<_, StoreError>(run)
+        });
+        Ok(admitted.await.map_err(|_| StartError::Stopping)??)
     }
 
     /// Lets a run be found while it lives.
@@ -606,10 +628,11 @@ impl Runtime {
             // A further attempt waits before it takes a place.
             let wait = run.scheduled_at.duration_since(now());
             if let Ok(wait) = Duration::try_from(wait) {
-                tokio::time::sleep(wait).await;
+                // The clock may have been set back since the row was written.
+                tokio::time::sleep(wait.min(retry::DELAY_MAX)).await;
             }
-            // An event waits until the agent may start by itself; moments are decided on by the schedule.
-            while run.trigger == Trigger::Event && self.holds.of(&run.agent, now()).is_some() {
+            // What starts by itself waits until the agent may: events, further attempts, and what an earlier process left.
+            while run.trigger != Trigger::Manual && self.holds.of(&run.agent, now()).is_some() {
                 tokio::time::sleep(HELD_LOOK).await;
             }
             self.place(agent).await
@@ -936,6 +959,12 @@ impl Runtime {
         self.live_runs().by_agent.contains_key(agent)
     }
 
+    /// Runs of an agent that wait or are in progress.
+    #[must_use]
+    pub fn live_of(&self, agent: &str) -> usize {
+        self.live_runs().by_agent.get(agent).copied().unwrap_or(0)
+    }
+
     /// Runs that wait or are in progress.
     #[must_use]
     pub fn live_count(&self) -> usize {
@@ -1033,8 +1062,11 @@ impl Runtime {
         {
             return;
         }
+        // What only waits stays in the store.
         for live in self.live_runs().by_id.values() {
-            live.cancel.cancel();
+            if live.started_at.get().is_some() {
+                live.cancel.cancel();
+            }
         }
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
     }

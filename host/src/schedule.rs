@@ -95,8 +95,8 @@ pub trait Starter: Send + Sync {
     fn cancel(&self, agent: &str);
     /// Records a run and its moment, and starts it. What goes wrong is the starter's to log.
     async fn start(&self, trigger: Trigger, occurrence: Occurrence) -> Started;
-    /// Records moments that started nothing.
-    async fn note(&self, occurrences: Vec<Occurrence>);
+    /// Records moments that started nothing; `false` when that has to be tried again.
+    async fn note(&self, occurrences: &[Occurrence]) -> bool;
 }
 
 /// Where an agent is on its timetable.
@@ -106,8 +106,12 @@ struct Place {
     last: Option<Timestamp>,
     /// Moments that wait for a run's end, oldest first. None of them has a row, and no later moment gets one before them, so that a host that dies finds them again.
     waiting: VecDeque<Timestamp>,
-    /// Those that are taken together with the one that waits.
+    /// Those that came while others waited: one row for all of them, written after the last that waits.
     taken: Option<Occurrence>,
+    /// Rows that could not be written.
+    unwritten: Vec<Occurrence>,
+    /// Its entry in the agenda.
+    next: Option<Timestamp>,
 }
 
 /// What a look at an agent decided.
@@ -142,13 +146,26 @@ impl Place {
         }
     }
 
-    /// Whether moments wait that are made up for one after the other.
-    fn backlog(&self) -> bool {
-        let one_waits = matches!(
-            self.entry.schedule.overlap,
-            Overlap::Queue | Overlap::Cancel
-        );
-        self.waiting.len() > usize::from(one_waits)
+    /// Gives up on what waits, with a row for each.
+    fn give_up_waiting(&mut self, result: OccurrenceResult, reason: &str) -> Vec<Occurrence> {
+        let mut rows: Vec<_> = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .map(|moment| self.occurrence(moment, result, reason))
+            .collect();
+        rows.extend(self.taken.take());
+        rows
+    }
+
+    /// Adds a moment to those that came while others waited.
+    fn take_together(&mut self, moment: Timestamp) {
+        let result = match self.entry.schedule.overlap {
+            Overlap::Skip => OccurrenceResult::Skipped,
+            _ => OccurrenceResult::Coalesced,
+        };
+        let one = self.occurrence(moment, result, "overlap");
+        let taken = self.taken.get_or_insert(Occurrence { moments: 0, ..one });
+        taken.until = moment;
+        taken.moments += 1;
     }
 
     /// The moment that may start now that no run is in progress, and what is taken together with it.
@@ -164,7 +181,14 @@ impl Place {
 
     /// Decides on every moment whose start has come.
     fn decide(&mut self, now: Timestamp, live: bool, held: Option<&'static str>) -> Decision {
-        let mut decision = Decision::default();
+        let mut decision = Decision {
+            note: std::mem::take(&mut self.unwritten),
+            ..Decision::default()
+        };
+        if let Some(reason) = held {
+            let rows = self.give_up_waiting(OccurrenceResult::Skipped, reason);
+            decision.note.extend(rows);
+        }
         let schedule = self.entry.schedule.clone();
         let passed = schedule.timetable.passed(self.last, now, MISSED_ROWS_MAX);
         let mut due = passed.newest;
@@ -174,6 +198,21 @@ impl Place {
         {
             due.truncate(later);
         }
+        let kept = match (schedule.catch_up, due.last()) {
+            (CatchUp::One, _) => 1,
+            (CatchUp::All(most), _) => most,
+            (CatchUp::None, None) => 0,
+            (CatchUp::None, Some(newest)) => {
+                let bound = self.entry.start_of(*newest).checked_add(MISSED_AFTER);
+                usize::from(bound.is_ok_and(|bound| now <= bound))
+            }
+        };
+        let given_up = due.len() - kept.min(due.len());
+        if passed.older.is_some() || given_up > 0 {
+            // What waits is older than what is missed, and gets its rows before.
+            let rows = self.give_up_waiting(OccurrenceResult::Missed, "catch_up");
+            decision.note.extend(rows);
+        }
         if let Some((due_at, until, moments)) = passed.older {
             decision.note.push(Occurrence {
                 until,
@@ -182,26 +221,14 @@ impl Place {
             });
             self.last = Some(until);
         }
-        let Some(newest) = due.last().copied() else {
-            return decision;
-        };
-        self.last = Some(newest);
-        let on_time = self
-            .entry
-            .start_of(newest)
-            .checked_add(MISSED_AFTER)
-            .is_ok_and(|bound| now <= bound);
-        let kept = match schedule.catch_up {
-            CatchUp::One => 1,
-            CatchUp::All(most) => most,
-            CatchUp::None => usize::from(on_time),
-        };
-        let given_up = due.len() - kept.min(due.len());
+        if let Some(newest) = due.last() {
+            self.last = Some(*newest);
+        }
         for moment in due.drain(..given_up) {
             let missed = self.occurrence(moment, OccurrenceResult::Missed, "catch_up");
             decision.note.push(missed);
         }
-        // One after the other, where several are made up for.
+        // Several are made up for one after the other, unless they may overlap anyway.
         let several = due.len() > 1;
         for moment in due {
             if let Some(reason) = held {
@@ -209,37 +236,24 @@ impl Place {
                 decision.note.push(skipped);
                 continue;
             }
-            let busy = live || !decision.fire.is_empty() || !self.waiting.is_empty();
+            let waits = !self.waiting.is_empty();
+            let busy = live || waits || !decision.fire.is_empty();
             match schedule.overlap {
                 _ if !busy => decision.fire.push(moment),
-                Overlap::Allow => decision.fire.push(moment),
-                _ if several || self.backlog() => {
-                    self.waiting.push_back(moment);
-                    if self.waiting.len() > MISSED_ROWS_MAX
-                        && let Some(oldest) = self.waiting.pop_front()
-                    {
-                        let missed = self.occurrence(oldest, OccurrenceResult::Missed, "catch_up");
-                        decision.note.push(missed);
-                    }
-                }
-                Overlap::Skip => {
+                Overlap::Allow if !waits => decision.fire.push(moment),
+                // A row of its own would come before those that wait.
+                _ if self.taken.is_some() => self.take_together(moment),
+                _ if several => self.waiting.push_back(moment),
+                Overlap::Skip if !waits => {
                     let skipped = self.occurrence(moment, OccurrenceResult::Skipped, "overlap");
                     decision.note.push(skipped);
                 }
-                Overlap::Queue if self.waiting.is_empty() => self.waiting.push_back(moment),
-                Overlap::Queue => {
-                    let one = self.occurrence(moment, OccurrenceResult::Coalesced, "overlap");
-                    let taken = self.taken.get_or_insert(Occurrence { moments: 0, ..one });
-                    taken.until = moment;
-                    taken.moments += 1;
-                }
+                Overlap::Queue if !waits => self.waiting.push_back(moment),
+                Overlap::Skip | Overlap::Queue | Overlap::Allow => self.take_together(moment),
                 Overlap::Cancel => {
                     decision.cancel = true;
-                    for earlier in std::mem::take(&mut self.waiting) {
-                        let taken =
-                            self.occurrence(earlier, OccurrenceResult::Coalesced, "overlap");
-                        decision.note.push(taken);
-                    }
+                    let rows = self.give_up_waiting(OccurrenceResult::Coalesced, "overlap");
+                    decision.note.extend(rows);
                     self.waiting.push_back(moment);
                 }
             }
@@ -248,13 +262,22 @@ impl Place {
     }
 }
 
-/// Where an agent begins: at its last recorded moment. One with a calendar that was never due is due from now on; one with an interval is due at once.
+/// Where an agent begins: at its last recorded moment. One that was never due is due from now on: at the calendar's next moment, or for an interval at once.
 fn first_place(entry: &Entry, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    match entry.schedule.timetable.rhythm {
-        Rhythm::Every(_) => last,
-        Rhythm::Cron(..) => last.or(Some(now)),
+    let timetable = &entry.schedule.timetable;
+    match (&timetable.rhythm, last) {
+        (_, Some(last)) => Some(last),
+        (Rhythm::Cron(..), None) => Some(now),
+        (Rhythm::Every(every), None) => {
+            let first = timetable.starts_at.unwrap_or(now).max(now);
+            let every = SignedDuration::try_from(*every).unwrap_or(SignedDuration::MAX);
+            first.checked_sub(every).ok()
+        }
     }
 }
+
+/// A recorded moment this far ahead of the clock was written while the clock was wrong.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 /// The agents, and when each is to be looked at.
 #[derive(Default)]
@@ -274,38 +297,73 @@ impl Agenda {
         for entry in entries {
             let agent = entry.agent.clone();
             let place = match before.remove(&agent) {
-                Some(place) => Place { entry, ..place },
+                Some(place) => Place {
+                    entry,
+                    next: None,
+                    ..place
+                },
                 None => Place {
                     last: first_place(&entry, last.get(&agent).copied(), now),
                     waiting: VecDeque::new(),
                     taken: None,
+                    unwritten: Vec::new(),
+                    next: None,
                     entry,
                 },
             };
             self.places.insert(agent.clone(), place);
-            self.look_later(&agent, now);
         }
         self.waiting.retain(|agent| self.places.contains_key(agent));
+        self.set_clock(now);
+    }
+
+    /// Plans all agents anew: at first, and when the clock was set. A last moment that lies ahead was recorded while the clock was wrong, and would silence the agent.
+    fn set_clock(&mut self, now: Timestamp) {
+        let bound = now.checked_add(AHEAD_MAX).unwrap_or(Timestamp::MAX);
+        self.heap.clear();
+        for place in self.places.values_mut() {
+            place.next = None;
+            if place.last.is_some_and(|last| last > bound) {
+                place.last = Some(now);
+            }
+        }
+        let agents: Vec<String> = self.places.keys().cloned().collect();
+        for agent in agents {
+            self.look_later(&agent, now);
+        }
     }
 
     fn look_later(&mut self, agent: &str, now: Timestamp) {
-        let next = self
-            .places
-            .get(agent)
-            .and_then(|place| place.next_start(now));
+        let Some(place) = self.places.get_mut(agent) else {
+            return;
+        };
+        let next = place.next_start(now);
+        if next == place.next {
+            return;
+        }
+        place.next = next;
         if let Some(next) = next {
             self.heap.push(Reverse((next, agent.to_owned())));
         }
     }
 
     /// The agents whose time has come.
-    fn due(&mut self, now: Timestamp) -> Vec<String> {
-        let mut due = Vec::new();
+    fn due(&mut self, now: Timestamp) -> BTreeSet<String> {
+        let mut due = BTreeSet::new();
         while let Some(Reverse((at, _))) = self.heap.peek() {
             if *at > now {
                 break;
             }
-            due.extend(self.heap.pop().map(|Reverse((_, agent))| agent));
+            let Some(Reverse((at, agent))) = self.heap.pop() else {
+                break;
+            };
+            // One that is not its agent's latest was planned before something changed.
+            if let Some(place) = self.places.get_mut(&agent)
+                && place.next == Some(at)
+            {
+                place.next = None;
+                due.insert(agent);
+            }
         }
         due
     }
@@ -320,24 +378,37 @@ struct Work {
     note: Vec<Occurrence>,
 }
 
+/// What could not be recorded, to be tried again.
+struct Undone {
+    agent: String,
+    fire: Vec<Timestamp>,
+    note: Vec<Occurrence>,
+}
+
 impl Work {
-    async fn carry_out(self, starter: &dyn Starter) {
+    async fn carry_out(self, starter: &dyn Starter) -> Option<Undone> {
         // The latest row is where a host that dies here goes on: what is older has to be written before.
         let first = self.fire.first().map(|(due_at, _)| *due_at);
         let (before, mut note): (Vec<_>, Vec<_>) = self
             .note
             .into_iter()
             .partition(|occurrence| first.is_none_or(|first| occurrence.due_at < first));
-        if !before.is_empty() {
-            starter.note(before).await;
+        let undone = |fire: &[(Timestamp, Timestamp)], note: Vec<Occurrence>| Undone {
+            agent: self.agent.clone(),
+            fire: fire.iter().map(|(due_at, _)| *due_at).collect(),
+            note,
+        };
+        if !before.is_empty() && !starter.note(&before).await {
+            let all = before.into_iter().chain(note).collect();
+            return Some(undone(&self.fire, all));
         }
-        for (due_at, start) in self.fire {
+        for (index, (due_at, start)) in self.fire.iter().enumerate() {
             let recorded_at = now();
             let late_us = recorded_at.as_microsecond() - start.as_microsecond();
             let occurrence = Occurrence {
                 agent: self.agent.clone(),
-                due_at,
-                until: due_at,
+                due_at: *due_at,
+                until: *due_at,
                 moments: 1,
                 result: OccurrenceResult::Fired,
                 reason: None,
@@ -346,18 +417,27 @@ impl Work {
                 recorded_at,
             };
             match starter.start(self.trigger, occurrence.clone()).await {
-                Started::Recorded | Started::Later => {}
-                Started::Not(reason) => note.push(Occurrence {
-                    result: OccurrenceResult::Skipped,
-                    reason: Some(reason.to_owned()),
-                    late_us: None,
-                    ..occurrence
-                }),
+                Started::Recorded => {}
+                // Nothing later gets a row before it.
+                Started::Later => return Some(undone(&self.fire[index..], note)),
+                Started::Not(reason) => {
+                    let skipped = Occurrence {
+                        result: OccurrenceResult::Skipped,
+                        reason: Some(reason.to_owned()),
+                        late_us: None,
+                        ..occurrence
+                    };
+                    if !starter.note(std::slice::from_ref(&skipped)).await {
+                        note.insert(0, skipped);
+                        return Some(undone(&self.fire[index + 1..], note));
+                    }
+                }
             }
         }
-        if !note.is_empty() {
-            starter.note(note).await;
+        if !note.is_empty() && !starter.note(&note).await {
+            return Some(undone(&[], note));
         }
+        None
     }
 }
 
@@ -372,8 +452,22 @@ pub async fn run(starter: &dyn Starter, wake: &Notify, ended: &Notify) {
     };
     let mut agenda = Agenda::default();
     agenda.take(starter.entries(), &last, now());
+    let mut before = now();
+    let mut retake = false;
     loop {
         let now = now();
+        if before.duration_since(now) > AHEAD_MAX {
+            tracing::warn!("the clock was set back from {before} to {now}");
+            agenda.set_clock(now);
+        }
+        before = now;
+        if retake {
+            // An agent that was never there before may have been due under an earlier configuration.
+            if let Some(last) = starter.last_moments().await {
+                agenda.take(starter.entries(), &last, now);
+                retake = false;
+            }
+        }
         let mut works = Vec::new();
         let mut looked = agenda.due(now);
         looked.extend(agenda.waiting.iter().cloned());
@@ -394,7 +488,7 @@ pub async fn run(starter: &dyn Starter, wake: &Notify, ended: &Notify) {
             if decision.cancel {
                 starter.cancel(&agent);
             }
-            if place.waiting.is_empty() {
+            if place.waiting.is_empty() && place.unwritten.is_empty() {
                 agenda.waiting.remove(&agent);
             } else {
                 agenda.waiting.insert(agent.clone());
@@ -412,9 +506,20 @@ pub async fn run(starter: &dyn Starter, wake: &Notify, ended: &Notify) {
             });
             agenda.look_later(&agent, now);
         }
-        stream::iter(works)
-            .for_each_concurrent(FIRES_AT_ONCE, |work| work.carry_out(starter))
+        let undone: Vec<Option<Undone>> = stream::iter(works)
+            .map(|work| work.carry_out(starter))
+            .buffer_unordered(FIRES_AT_ONCE)
+            .collect()
             .await;
+        for undone in undone.into_iter().flatten() {
+            if let Some(place) = agenda.places.get_mut(&undone.agent) {
+                for moment in undone.fire.into_iter().rev() {
+                    place.waiting.push_front(moment);
+                }
+                place.unwritten = undone.note;
+                agenda.waiting.insert(undone.agent);
+            }
+        }
         let sleep = agenda.heap.peek().map_or(LOOK_AGAIN, |Reverse((at, _))| {
             let until = at.duration_since(Timestamp::now());
             Duration::try_from(until)
@@ -424,12 +529,7 @@ pub async fn run(starter: &dyn Starter, wake: &Notify, ended: &Notify) {
         tokio::select! {
             () = tokio::time::sleep(sleep) => {}
             () = ended.notified(), if !agenda.waiting.is_empty() => {}
-            () = wake.notified() => {
-                // An agent that was never there before may have been due under an earlier configuration.
-                if let Some(last) = starter.last_moments().await {
-                    agenda.take(starter.entries(), &last, Timestamp::now());
-                }
-            }
+            () = wake.notified() => retake = true,
         }
     }
 }
@@ -462,6 +562,8 @@ mod tests {
             last: last.map(at),
             waiting: VecDeque::new(),
             taken: None,
+            unwritten: Vec::new(),
+            next: None,
         }
     }
 
@@ -569,13 +671,90 @@ mod tests {
             jiff::tz::TimeZone::UTC,
         );
         agenda.take(vec![entry], &BTreeMap::new(), at("00:01:30"));
-        assert_eq!(agenda.due(at("00:04:59")), [] as [String; 0]);
-        assert_eq!(agenda.due(at("00:05:00")), ["a"]);
+        assert_eq!(agenda.due(at("00:04:59")), BTreeSet::new());
+        assert_eq!(agenda.due(at("00:05:00")), ["a".to_owned()].into());
         let place = agenda.places.get_mut("a").unwrap();
         expect(
             &place.decide(at("00:05:00.003"), false, None),
             &["00:05"],
             &[],
+        );
+    }
+
+    #[test]
+    fn an_interval_with_jitter_that_was_never_due_keeps_its_first_moment() {
+        let mut agenda = Agenda::default();
+        let mut entry = place(None, Overlap::Skip, CatchUp::One).entry;
+        entry.schedule.jitter = Duration::from_secs(30);
+        agenda.take(vec![entry], &BTreeMap::new(), at("00:01:00"));
+        let start = agenda.places["a"].next.unwrap();
+        assert!(start <= at("00:01:30"));
+        assert_eq!(agenda.due(start), ["a".to_owned()].into());
+        let place = agenda.places.get_mut("a").unwrap();
+        expect(&place.decide(start, false, None), &["00:01"], &[]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_silences_nobody() {
+        let mut agenda = Agenda::default();
+        let entry = place(None, Overlap::Skip, CatchUp::One).entry;
+        let last = BTreeMap::from([("a".to_owned(), at("10:00:00"))]);
+        agenda.take(vec![entry], &last, at("00:01:00"));
+        assert_eq!(agenda.due(at("00:02:00")), ["a".to_owned()].into());
+        let place = agenda.places.get_mut("a").unwrap();
+        expect(&place.decide(at("00:02:00"), false, None), &["00:02"], &[]);
+    }
+
+    #[test]
+    fn an_agent_is_on_the_agenda_once_however_often_it_is_looked_at() {
+        let mut agenda = Agenda::default();
+        let entry = place(None, Overlap::Queue, CatchUp::One).entry;
+        let last = BTreeMap::from([("a".to_owned(), at("00:00:00"))]);
+        agenda.take(vec![entry], &last, at("00:00:30"));
+        for _ in 0..100 {
+            agenda.look_later("a", at("00:00:40"));
+        }
+        assert_eq!(agenda.heap.len(), 1);
+    }
+
+    #[test]
+    fn what_waits_when_the_agent_is_held_gets_its_row_before_what_comes_later() {
+        let mut place = place(Some("00:00:00"), Overlap::Queue, CatchUp::One);
+        expect(&place.decide(at("00:01:00"), true, None), &[], &[]);
+        expect(&place.decide(at("00:02:00"), true, None), &[], &[]);
+        let decision = place.decide(at("00:03:00"), true, Some("paused"));
+        let rows: Vec<_> = decision
+            .note
+            .iter()
+            .map(|row| (row.due_at, row.result))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                (at("00:01:00"), OccurrenceResult::Skipped),
+                (at("00:02:00"), OccurrenceResult::Coalesced),
+                (at("00:03:00"), OccurrenceResult::Skipped)
+            ]
+        );
+        assert_eq!(place.next_waiting(), None);
+    }
+
+    #[test]
+    fn a_backlog_does_not_grow_while_it_is_made_up_for() {
+        let mut place = place(Some("00:00:00"), Overlap::Skip, CatchUp::All(3));
+        let decision = place.decide(at("00:03:30"), false, None);
+        expect(&decision, &["00:01"], &[]);
+        assert_eq!(place.waiting.len(), 2);
+        for now in ["00:04:00", "00:05:00", "00:06:00"] {
+            expect(&place.decide(at(now), true, None), &[], &[]);
+        }
+        assert_eq!(place.next_waiting().map(|(at, _)| at), Some(at("00:02:00")));
+        let (moment, taken) = place.next_waiting().unwrap();
+        assert_eq!(moment, at("00:03:00"));
+        let taken = taken.unwrap();
+        assert_eq!(
+            (taken.due_at, taken.moments, taken.result),
+            (at("00:04:00"), 3, OccurrenceResult::Skipped)
         );
     }
 

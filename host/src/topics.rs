@@ -17,8 +17,8 @@ pub const TOPICS: &[Topic] = &[
     ),
     (
         "system.health-checks",
-        &["system.health-checks"],
-        "how each part of the host is",
+        &["system.*"],
+        "the host itself: plugins that were added, replaced, removed",
     ),
     (
         "error.critical",
@@ -32,7 +32,6 @@ pub const TOPICS: &[Topic] = &[
 #[must_use]
 pub fn matches(pattern: &str, kind: &str) -> bool {
     match TOPICS.iter().find(|(name, _, _)| *name == pattern) {
-        // A topic's own name is a type, too: that of `system.health-checks`.
         Some((_, patterns, _)) => patterns.iter().any(|pattern| is_like(pattern, kind)),
         None => is_like(pattern, kind),
     }
@@ -70,7 +69,7 @@ mod tests {
             ("agent.state-changes", "run.lost", true),
             ("agent.state-changes", "github.push", false),
             ("github.webhook-events", "github.push", true),
-            ("system.health-checks", "system.health-checks", true),
+            ("system.health-checks", "system.plugin-added", true),
             ("error.critical", "run.failed", false),
             ("error.critical", "agent.quarantined", true),
         ] {

@@ -105,6 +105,24 @@ fn an_event_with_mistakes_is_refused_with_all_of_them_and_nothing_is_recorded() 
         415,
         "unsupported_media_type",
     )?;
+    // What would be read again with one level more than JSON may have.
+    let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
+    let binary = host
+        .client()
+        .post(host.url("/v1/events"))
+        .header("ce-specversion", "1.0")
+        .header("ce-id", "4")
+        .header("ce-source", "x")
+        .header("ce-type", "a.b")
+        .header("content-type", "application/json")
+        .body(deep)
+        .send()?;
+    problem(binary, 422, "invalid_event")?;
+    let mut late = event("1", "a.b");
+    late["time"] = "2999-01-01T00:00:00Z".into();
+    problem(publish(&host, ONE, &late)?, 422, "invalid_event")?;
+    let encoded = json!({ "specversion": "1.0", "id": "1", "source": "x", "type": "a.b", "data_base64": "AAAA" });
+    problem(publish(&host, ONE, &encoded)?, 422, "invalid_event")?;
     assert_eq!(host.json("/v1/events")?["items"], json!([]));
     Ok(())
 }

@@ -106,6 +106,47 @@ fn a_kill_loses_nothing_that_was_acknowledged() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_single_command_after_a_kill_leaves_what_waits_to_the_next_host() -> anyhow::Result<()> {
+    let host = folder("concurrency = 1", "")?.serve()?;
+    let running = start(&host, "guests", &json!({ "case": "sleep_forever" }))?;
+    let row = Uuid::parse_str(id(&running)?)?;
+    poll(PATIENCE, || {
+        (state_of(host.path(), row).ok()? == "running").then_some(())
+    })
+    .context("it is not recorded as running")?;
+    let queued = start(&host, "guests", &json!({ "case": "ok" }))?;
+    let pid = Pid::from_raw(host.pid().cast_signed()).context("a process")?;
+    kill_process(pid, Signal::KILL)?;
+    let listed = poll(PATIENCE, || {
+        let said = host.folder().infinity(&["--json", "runs"]).ok()?;
+        serde_json::from_slice::<Value>(&said.stdout).ok()
+    })
+    .context("the command does not answer")?;
+    let of = |id: &Value| {
+        let items = listed["items"].as_array()?;
+        items.iter().find(|run| run["id"] == *id).cloned()
+    };
+    assert_eq!(of(&queued["id"]).context("the run")?["state"], "queued");
+    assert_eq!(of(&running["id"]).context("the run")?["outcome"], "lost");
+
+    let host = host.kill_and_restart()?;
+    let again = poll(PATIENCE, || {
+        let runs = host.json("/v1/runs?state=running").ok()?;
+        Some(runs["items"][0].clone()).filter(|run| run["attempt"] == 2)
+    })
+    .context("the run that was cut short is not tried again")?;
+    assert_eq!(cancel(&host, &again)?.status(), 200);
+    let ended = poll(PATIENCE, || {
+        look(&host, &queued)
+            .ok()
+            .filter(|run| run["state"] == "ended")
+    })
+    .context("the run that waited does not run")?;
+    assert_eq!(ended["outcome"], "succeeded", "{ended}");
+    Ok(())
+}
+
 /// Clients start runs while the host is killed at random instants: what was acknowledged ends once.
 #[test]
 fn every_acknowledged_start_ends_once_however_often_the_host_is_killed() -> anyhow::Result<()> {

@@ -21,6 +21,9 @@ use uuid::Uuid;
 /// The longest `Idempotency-Key`, in characters.
 const IDEMPOTENCY_KEY_MAX: usize = 255;
 
+/// What the host's own keys begin with.
+const OWN_KEYS: [&str; 2] = ["event/", "schedule/"];
+
 /// Says that the answer is a run that an earlier request started.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -153,7 +156,9 @@ fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
         return Ok(None);
     };
     let valid = key.to_str().ok().filter(|key| {
-        (1..=IDEMPOTENCY_KEY_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
+        (1..=IDEMPOTENCY_KEY_MAX).contains(&key.len())
+            && key.bytes().all(|b| b.is_ascii_graphic())
+            && !OWN_KEYS.iter().any(|own| key.starts_with(own))
     });
     match (valid, keys.next()) {
         (Some(key), None) => Ok(Some(key.to_owned())),
@@ -161,7 +166,7 @@ fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
             StatusCode::BAD_REQUEST,
             "invalid_idempotency_key",
             format!(
-                "`Idempotency-Key` is given once, as 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters"
+                "`Idempotency-Key` is given once, as 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters, and does not begin with `event/` or `schedule/`"
             ),
         )),
     }

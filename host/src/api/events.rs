@@ -15,7 +15,7 @@ use axum::extract::{Extension, State};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -47,6 +47,12 @@ const ATTRIBUTE_MAX_BYTES: usize = 255;
 
 /// Bytes of an event's data: an event says that something happened, and where to look.
 const DATA_MAX_BYTES: usize = 64 * 1024;
+
+/// Levels of an event's data: it becomes part of a run's input, which is read again as JSON, where 128 levels are the end.
+const DEPTH_MAX: usize = 64;
+
+/// How far another machine's clock may be ahead.
+const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// What types of the host's own events begin with: nobody else says that a run ended.
 const OWN_TYPES: [&str; 5] = ["run.", "agent.", "policy.", "effect.", "system."];
@@ -193,8 +199,11 @@ fn follow(
     };
     let stream = futures::stream::try_unfold(follower, |mut follower| async move {
         loop {
+            if follower.stopping.is_cancelled() {
+                return Ok::<_, axum::Error>(None);
+            }
             if let Some(event) = follower.ready.pop_front() {
-                return Ok::<_, axum::Error>(Some((event, follower)));
+                return Ok(Some((event, follower)));
             }
             match follower.fill().await {
                 Ok(true) => {}
@@ -246,8 +255,8 @@ impl Follower {
 
 /// Publish events
 ///
-/// CloudEvents 1.0 in JSON: one (`application/cloudevents+json`), up to 100 (`application/cloudevents-batch+json`), or one in binary mode (its attributes in `ce-` headers, its
-/// data as the JSON body). They are on the disk before the answer. Source and id make an event unique: one that is there already is not added again.
+/// CloudEvents 1.0 with JSON data: one (`application/cloudevents+json`), up to 100 (`application/cloudevents-batch+json`), or one in binary mode (its attributes in `ce-` headers, its
+/// data as the JSON body). Kept are id, source, type, subject, time and data. They are on the disk before the answer. Source and id make an event unique: one that is there already is not added again.
 #[utoipa::path(
     post, path = "/v1/events", operation_id = "publish_events", tag = "events",
     request_body(content((Object = "application/cloudevents+json"), (Vec<Object> = "application/cloudevents-batch+json"), (Object = "application/json")), description = "The events"),
@@ -269,6 +278,7 @@ pub(super) async fn publish_events(
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned)
     };
+    let mut batch = false;
     let given = match (header("ce-specversion"), body) {
         (Some(version), data) => {
             let mut event = json!({ "specversion": version, "data": data });
@@ -279,7 +289,10 @@ pub(super) async fn publish_events(
             }
             vec![event]
         }
-        (None, Value::Array(events)) => events,
+        (None, Value::Array(events)) => {
+            batch = true;
+            events
+        }
         (None, event) => vec![event],
     };
     if given.is_empty() || given.len() > BATCH_MAX {
@@ -288,7 +301,6 @@ pub(super) async fn publish_events(
             message: format!("a batch has 1 to {BATCH_MAX} events, not {}", given.len()),
         }]));
     }
-    let batch = given.len() > 1;
     let mut errors = Vec::new();
     let mut events = Vec::new();
     for (index, event) in given.into_iter().enumerate() {
@@ -326,6 +338,15 @@ fn invalid(errors: Vec<InputError>) -> ApiError {
         "not every event is one of CloudEvents 1.0 that this host takes; see `errors`",
     )
     .with_errors(errors)
+}
+
+/// How deep a value is nested. The recursion is bounded by the parser, which refuses more than 128 levels.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(values) => 1 + values.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// An event from outside, or everything that is wrong with it.
@@ -376,17 +397,30 @@ fn parse(event: Value, at: &str) -> Result<Event, Vec<InputError>> {
             None
         }
     };
+    let latest = now()
+        .checked_add(CLOCKS_APART_MAX)
+        .unwrap_or(Timestamp::MAX);
     let time = match text("time").map(str::parse::<Timestamp>) {
-        Some(Ok(time)) => time,
-        None if event.get("time").is_none() => now(),
+        Some(Ok(time)) if time <= latest => time,
+        Some(Ok(_)) => {
+            wrong("time", "lies in the future");
+            now()
+        }
+        None if event.get("time").is_none_or(Value::is_null) => now(),
         _ => {
             wrong("time", "must be a moment as in RFC 3339");
             now()
         }
     };
+    if event.get("data_base64").is_some() {
+        wrong("data_base64", "is not taken; send JSON in `data`");
+    }
     let data = event.get("data").cloned().unwrap_or(Value::Null);
     if data.to_string().len() > DATA_MAX_BYTES {
         wrong("data", "has more than 65536 bytes; refer to what is larger");
+    }
+    if depth(&data) > DEPTH_MAX {
+        wrong("data", "is nested more than 64 levels deep");
     }
     let parsed = Event {
         specversion: SpecVersion::V1,

@@ -1,8 +1,8 @@
 //! Holds a request's head back until it is whole and means one thing, so that every refusal is a problem with a request id; hyper answers bad heads with an empty
 //! body, and takes a length beside chunks for chunks.
 //!
-//! [`Framed`] goes around a connection's stream. It follows requests just far enough to know where the next head begins: what is in a body passes as it comes, and when
-//! that cannot be followed any more (bad chunks) everything passes, as hyper then refuses the body and closes.
+//! [`Framed`] goes around a connection's stream. It follows requests just far enough to know where the next head begins: what is in a body passes as it comes. When that cannot be
+//! followed any more (bad chunks) nothing more passes, so that nobody reads what comes as another request.
 
 use super::error::ApiError;
 use super::server::{HEADER_BYTES_MAX, HEADERS_MAX};
@@ -84,7 +84,9 @@ impl<S> Framed<S> {
 
     /// Whether a head has begun to come and is not whole.
     pub(super) fn is_in_head(&self) -> bool {
-        self.place == Place::Head && self.buffer.len() > self.cleared
+        let rest = &self.buffer[self.cleared..];
+        // Line ends between two requests are nobody's head.
+        self.place == Place::Head && !rest.iter().all(|byte| b"\r\n".contains(byte))
     }
 
     /// The stream, for a last answer.
@@ -118,14 +120,19 @@ impl<S> Framed<S> {
                 },
                 Place::Trailers => match rest.iter().position(|byte| *byte == b'\n') {
                     // The blank line.
-                    Some(end) if rest[..end].iter().all(|byte| *byte == b'\r') => {
-                        (end + 1, Place::Head)
+                    Some(1) if rest[0] == b'\r' => (2, Place::Head),
+                    // Hyper ends lines by both, and only there.
+                    Some(end)
+                        if end > 0
+                            && rest.iter().position(|byte| *byte == b'\r') == Some(end - 1) =>
+                    {
+                        (end + 1, Place::Trailers)
                     }
-                    Some(end) => (end + 1, Place::Trailers),
+                    Some(_) => (0, Place::Lost),
                     None if count < HEADER_BYTES_MAX => return Ok(()),
                     None => (0, Place::Lost),
                 },
-                Place::Lost => (count, Place::Lost),
+                Place::Lost => return Ok(()),
             };
             self.cleared += taken;
             self.place = place;
@@ -215,7 +222,11 @@ fn head(bytes: &[u8]) -> Result<Option<(usize, Place)>, ApiError> {
 fn decimal(value: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?;
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
+    // The two highest numbers mean something else to hyper.
+    digits
+        .then(|| text.parse().ok())
+        .flatten()
+        .filter(|length| *length <= u64::MAX - 2)
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
@@ -232,6 +243,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
                 framed.buffer.advance(count);
                 framed.cleared -= count;
                 return Poll::Ready(Ok(()));
+            }
+            if framed.place == Place::Lost {
+                let error = io::Error::new(io::ErrorKind::InvalidData, "the chunks are broken");
+                return Poll::Ready(Err(error));
             }
             if framed.refusal.error.get().is_some() {
                 return Poll::Pending;
@@ -335,6 +350,27 @@ mod tests {
             let (passed, refused) = passes(stream, size).await;
             assert_eq!(passed, stream, "pieces of {size}");
             assert_eq!(refused, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_passes_after_chunks_that_cannot_be_followed() {
+        let head = "POST /a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        for (good, bad) in [
+            ("", "zz\r\n"),
+            ("", "00000000000000005\r\nhello\r\n0\r\n\r\n"),
+            ("0\r\n", "\nPOST /x HTTP/1.1\r\n\r\n"),
+            ("0\r\n", "a: b\n\r\nGET / HTTP/1.1\r\n\r\n"),
+        ] {
+            let mut framed = tokio_test_stream(format!("{head}{good}{bad}").as_bytes(), 4096);
+            let mut out = Vec::new();
+            let error = framed.read_to_end(&mut out).await.expect_err(bad);
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            assert_eq!(
+                String::from_utf8_lossy(&out),
+                format!("{head}{good}"),
+                "{bad}"
+            );
         }
     }
 

@@ -265,7 +265,7 @@ async fn serve_connection(
                 draining = true;
                 Pin::new(&mut served).graceful_shutdown();
             }
-            // What came before the bad head is still answered.
+            // The request that is being worked on is still answered; what came between it and the bad head is not.
             () = refusal.happened(), if !draining => {
                 draining = true;
                 Pin::new(&mut served).graceful_shutdown();

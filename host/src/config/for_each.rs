@@ -76,6 +76,17 @@ pub(super) fn expand<'d>(
     Some(made)
 }
 
+/// A text for every repository that it can be made for, or as it is.
+pub(super) fn every(text: &str, repositories: &BTreeSet<String>) -> Vec<String> {
+    if !text.contains(PLACEHOLDER) {
+        return vec![text.to_owned()];
+    }
+    repositories
+        .iter()
+        .map(|repository| text.replace(PLACEHOLDER, repository))
+        .collect()
+}
+
 /// The entry without the key and with the name in its strings. Spans stay, so mistakes are shown where they were made.
 fn filled<'d>(value: &Value<'d>, repository: &str) -> Value<'d> {
     let inner = match value.get_ref() {

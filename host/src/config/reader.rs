@@ -141,6 +141,11 @@ impl<'r, 'd> Reader<'r, 'd> {
         Some((&self.keys.key(name)?.kind, self.table.get(name)?))
     }
 
+    /// Where a key's value stands.
+    pub(super) fn span(&self, name: &str) -> Option<Range<usize>> {
+        self.table.get(name).map(|value| value.span())
+    }
+
     fn wrong_type(&self, name: &str, kind: &Kind, value: &Value<'_>, errors: &mut Errors) {
         let expected = expected(kind);
         let error = errors

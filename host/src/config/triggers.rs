@@ -138,6 +138,14 @@ pub(super) fn read(
         .number("jitter", errors)
         .map(Duration::from_millis)
         .unwrap_or_default();
+    if let Some(every) = every
+        && jitter > every
+        && let Some(at) = table.span("jitter")
+    {
+        errors
+            .at(at, format!("`jitter` in {what} is longer than `every`"))
+            .help("a moment has to start before the next one is due");
+    }
     let overlap = table
         .choice("overlap", errors)
         .and_then(|index| Overlap::ALL.get(index).copied())

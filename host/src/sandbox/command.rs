@@ -6,6 +6,7 @@ use super::meter::{Meter, escape};
 use crate::model::{Finding, Level, Limit, Location};
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,7 +133,10 @@ pub(super) fn input(invocation: &Invocation) -> Vec<u8> {
 
 /// What a program left behind, as a report.
 pub(super) fn report(code: i32, captured: &Captured) -> Answer {
-    match read(code, &captured.take()) {
+    let bytes = captured.take();
+    // Counted again as part of the report.
+    captured.meter.return_output(bytes.len() as u64);
+    match read(code, &bytes) {
         Ok(report) => Answer::Report(Box::new(report)),
         Err(message) => Answer::Failure(GuestFailure::Other(message)),
     }
@@ -177,7 +181,8 @@ fn read(code: i32, bytes: &[u8]) -> Result<GuestReport, String> {
     };
     let output = match trimmed {
         "" => None,
-        _ if serde_json::from_str::<Value>(trimmed).is_ok() => Some(trimmed.to_owned()),
+        // Without a tree of values, which takes many times the memory of the text.
+        _ if serde_json::from_str::<IgnoredAny>(trimmed).is_ok() => Some(trimmed.to_owned()),
         _ => Some(Value::String(output).to_string()),
     };
     Ok(GuestReport {
@@ -217,7 +222,7 @@ impl From<ToldFinding> for Finding {
             level: told.level,
             message: escape(&told.message),
             location: told.path.map(|path| Location {
-                repository: told.repository,
+                repository: told.repository.map(|repository| escape(&repository)),
                 path: escape(&path),
                 line: told.line,
                 column: told.column,

@@ -498,8 +498,8 @@ impl Operation for PruneRuns {
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, Failure> {
         let removed = sqlx::query(
             "DELETE FROM runs WHERE seq IN (SELECT seq FROM runs INDEXED BY runs_by_agent \
-             WHERE agent = ?1 AND state = 'ended' ORDER BY created_at DESC, seq DESC \
-             LIMIT ?2 OFFSET ?3)",
+             WHERE agent = ?1 AND state = 'ended' AND dead = 0 \
+             ORDER BY created_at DESC, seq DESC LIMIT ?2 OFFSET ?3)",
         )
         .bind(&self.agent)
         .bind(PRUNE_STEP)
