@@ -13,6 +13,16 @@ pub fn now() -> Timestamp {
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
+/// How deep a JSON value is nested: 0 for a scalar. Parsers end at 128 levels, so what becomes part of another document has to stay below that.
+#[must_use]
+pub fn json_depth(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => 1 + values.iter().map(json_depth).max().unwrap_or(0),
+        Value::Object(values) => 1 + values.values().map(json_depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 /// Who asked for something.
 ///
 /// Until keys exist there is one: the local user, over loopback or the command line; and the host's own schedule.

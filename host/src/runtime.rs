@@ -6,7 +6,7 @@
 use crate::holds::Holds;
 use crate::model::{
     AgentState, Artifact, ArtifactInfo, BadgeStyle, Event, Level, LogLine, Occurrence, Outcome,
-    Principal, Report, Run, RunEnd, RunState, Trigger, Usage, now,
+    Principal, Report, Run, RunEnd, RunState, Trigger, Usage, json_depth, now,
 };
 use crate::registry::{Agent, Registry};
 use crate::retry::{self, Crashes, Next};
@@ -30,6 +30,9 @@ use uuid::Uuid;
 
 /// The longest summary, in characters, as the contract says.
 const SUMMARY_MAX: usize = 1_000;
+
+/// Levels of a report's output: it is read again as part of the report, and by clients as part of more.
+const OUTPUT_DEPTH_MAX: usize = 100;
 
 /// Events of one run beside its end; a policy that denies more says the same more often.
 const EVENTS_MAX: usize = 100;
@@ -1237,12 +1240,17 @@ fn plain(text: &str) -> String {
 }
 
 fn output(guest: &GuestReport) -> Result<Option<Value>, String> {
-    guest
-        .output
-        .as_ref()
-        .map(|text| serde_json::from_str(text))
-        .transpose()
-        .map_err(|error| format!("the report's output is no JSON: {error}"))
+    let Some(text) = &guest.output else {
+        return Ok(None);
+    };
+    let output: Value = serde_json::from_str(text)
+        .map_err(|error| format!("the report's output is no JSON: {error}"))?;
+    if json_depth(&output) > OUTPUT_DEPTH_MAX {
+        return Err(format!(
+            "the report's output is nested more than {OUTPUT_DEPTH_MAX} levels deep"
+        ));
+    }
+    Ok(Some(output))
 }
 
 /// What a run's end announces: how it ended, and each policy that said no.

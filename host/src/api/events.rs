@@ -7,7 +7,7 @@ use super::params::{FromQuery, NoQuery, Params, Values};
 use super::server::Connection;
 use super::views::{EventList, Published};
 use super::{Answer, ControlPlane, Plane};
-use crate::model::{Event, SpecVersion, now};
+use crate::model::{Event, SpecVersion, json_depth, now};
 use crate::store::StoreError;
 use crate::topics::{self, TOPICS};
 use axum::Json;
@@ -88,7 +88,10 @@ impl FromQuery for EventQuery {
 /// come as they happen; `Last-Event-ID` resumes, and without it the stream begins now.
 #[utoipa::path(
     get, path = "/v1/events", operation_id = "list_events", tag = "events",
-    params(EventQuery),
+    params(
+        EventQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "Where a stream was left: the `id` of its last event"),
+    ),
     responses(
         (status = 200, description = "The events", content((EventList = "application/json"), (String = "text/event-stream"))),
         (status = 503, description = "`too_many_followers`", body = Problem, content_type = "application/problem+json"),
@@ -259,6 +262,14 @@ impl Follower {
 /// data as the JSON body). Kept are id, source, type, subject, time and data. They are on the disk before the answer. Source and id make an event unique: one that is there already is not added again.
 #[utoipa::path(
     post, path = "/v1/events", operation_id = "publish_events", tag = "events",
+    params(
+        ("ce-specversion" = Option<String>, Header, description = "`1.0`: binary mode"),
+        ("ce-id" = Option<String>, Header, description = "In binary mode"),
+        ("ce-source" = Option<String>, Header, description = "In binary mode"),
+        ("ce-type" = Option<String>, Header, description = "In binary mode"),
+        ("ce-subject" = Option<String>, Header, description = "In binary mode"),
+        ("ce-time" = Option<String>, Header, description = "In binary mode"),
+    ),
     request_body(content((Object = "application/cloudevents+json"), (Vec<Object> = "application/cloudevents-batch+json"), (Object = "application/json")), description = "The events"),
     responses(
         (status = 202, description = "They are recorded", body = Published),
@@ -340,15 +351,6 @@ fn invalid(errors: Vec<InputError>) -> ApiError {
     .with_errors(errors)
 }
 
-/// How deep a value is nested. The recursion is bounded by the parser, which refuses more than 128 levels.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
-        Value::Object(values) => 1 + values.values().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
-}
-
 /// An event from outside, or everything that is wrong with it.
 fn parse(event: Value, at: &str) -> Result<Event, Vec<InputError>> {
     let mut errors = Vec::new();
@@ -419,7 +421,7 @@ fn parse(event: Value, at: &str) -> Result<Event, Vec<InputError>> {
     if data.to_string().len() > DATA_MAX_BYTES {
         wrong("data", "has more than 65536 bytes; refer to what is larger");
     }
-    if depth(&data) > DEPTH_MAX {
+    if json_depth(&data) > DEPTH_MAX {
         wrong("data", "is nested more than 64 levels deep");
     }
     let parsed = Event {

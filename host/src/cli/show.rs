@@ -188,10 +188,13 @@ pub(super) async fn runs(options: &RunsOptions, client: &Client, output: &Output
         return Ok(0);
     }
     run_table(&list, output);
+    if list.next.is_some() {
+        output.note(&format!("there are more; `--limit` takes up to {PAGE}"));
+    }
     Ok(0)
 }
 
-/// Runs under a head, and a word when there are more.
+/// Runs under a head.
 pub(super) fn run_table(list: &RunList, output: &Output) {
     let rows = list.items.iter().map(|view| run_row(&view.run)).collect();
     output.table(
@@ -200,9 +203,6 @@ pub(super) fn run_table(list: &RunList, output: &Output) {
         ],
         rows,
     );
-    if list.next.is_some() {
-        output.note(&format!("there are more; `--limit` takes up to {PAGE}"));
-    }
 }
 
 fn run_row(run: &Run) -> Vec<String> {
