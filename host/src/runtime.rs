@@ -4,16 +4,20 @@
 //! What a run proposes is in its report and nothing of it is carried out here. The runtime knows no routes, no tables and no schedule.
 
 use crate::holds::Holds;
+mod settle;
+mod state;
+
+use self::settle::{again, events, settle};
 use crate::model::{
-    AgentState, Artifact, ArtifactInfo, BadgeStyle, Event, Level, LogLine, Occurrence, Outcome,
-    Principal, Report, Run, RunEnd, RunState, Trigger, Usage, json_depth, now,
+    Artifact, Event, LogLine, Occurrence, Outcome, Principal, Report, Run, RunEnd, RunState,
+    Trigger, Usage, now,
 };
 use crate::registry::{Agent, Registry};
 use crate::retry::{self, Crashes, Next};
-use crate::sandbox::call::{Answer, BadgeRequest, Call, GuestFailure, GuestReport, Invocation};
+use crate::sandbox::call::{Call, Invocation};
 use crate::sandbox::files::Directory;
-use crate::sandbox::meter::{Meter, escape};
-use crate::sandbox::{CallEnd, Job, Loaded, Sandbox, Stop, digest};
+use crate::sandbox::meter::Meter;
+use crate::sandbox::{CallEnd, Job, Sandbox, Stop};
 use crate::store::{Store, StoreError};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -27,15 +31,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
-
-/// The longest summary, in characters, as the contract says.
-const SUMMARY_MAX: usize = 1_000;
-
-/// Levels of a report's output: it is read again as part of the report, and by clients as part of more.
-const OUTPUT_DEPTH_MAX: usize = 100;
-
-/// Events of one run beside its end; a policy that denies more says the same more often.
-const EVENTS_MAX: usize = 100;
 
 /// A run that takes longer than this gets a `running` row; shorter ones go from queued to ended, which saves a commit each.
 const RUNNING_ROW_AFTER: Duration = Duration::from_millis(500);
@@ -834,117 +829,6 @@ impl Runtime {
         end
     }
 
-    /// A run of a component that only draws: the badges of the system and of every agent, as artifacts.
-    async fn draw_all(
-        &self,
-        loaded: &Arc<Loaded>,
-        agent: &Agent,
-        meter: &Arc<Meter>,
-        cancel: &CancellationToken,
-    ) -> CallEnd {
-        let mut end = CallEnd {
-            result: Err(Stop::cancelled()),
-            usage: Usage::default(),
-            artifacts: Vec::new(),
-        };
-        let mut drawn = serde_json::Map::new();
-        let mut subjects = vec![("system".to_owned(), self.system_state())];
-        subjects.extend(
-            self.registry
-                .load()
-                .agents
-                .keys()
-                .filter(|name| *name != agent.config.name.as_str())
-                .map(|name| (name.clone(), self.agent_state(name))),
-        );
-        for (label, state) in subjects {
-            let request = BadgeRequest {
-                label: label.clone(),
-                state,
-                style: BadgeStyle::Flat,
-            };
-            let job = Job {
-                meter: Arc::clone(meter),
-                capabilities: Arc::clone(&agent.capabilities),
-                cancel: cancel.clone(),
-            };
-            let one = self.sandbox.call(loaded, Call::Render(request), job).await;
-            let usage = one.usage;
-            end.usage = Usage {
-                instantiate_us: end.usage.instantiate_us + usage.instantiate_us,
-                guest_us: end.usage.guest_us + usage.guest_us,
-                wall_us: end.usage.wall_us + usage.wall_us,
-                ..usage
-            };
-            let image = match one.result {
-                Ok(Answer::Badge(image)) => image,
-                other => {
-                    end.result = other;
-                    return end;
-                }
-            };
-            drawn.insert(
-                label.clone(),
-                json!({ "message": image.message, "color": image.color }),
-            );
-            end.artifacts.push(Artifact {
-                info: ArtifactInfo {
-                    name: format!("{label}.svg"),
-                    media_type: "image/svg+xml".into(),
-                    size: image.svg.len() as u64,
-                    digest: digest(image.svg.as_bytes()),
-                },
-                content: image.svg.into_bytes().into(),
-            });
-        }
-        end.result = Ok(Answer::Report(Box::new(GuestReport {
-            passed: true,
-            summary: format!("{} badges drawn", drawn.len()),
-            output: Some(Value::Object(drawn).to_string()),
-            ..GuestReport::default()
-        })));
-        end
-    }
-
-    /// The state of an agent, the first that holds.
-    #[must_use]
-    pub fn agent_state(&self, name: &str) -> AgentState {
-        let registry = self.registry.load();
-        let Some(agent) = registry.agents.get(name) else {
-            return AgentState::Error;
-        };
-        detect(Facts {
-            paused: !agent.config.enabled || self.holds.all() || self.holds.agent(name),
-            error: agent.loaded.is_err()
-                || self.holds.quarantined(name)
-                || self.past(name).failed(),
-            generating: self.is_live(name),
-            deployed: false,
-        })
-    }
-
-    /// The state of the system: over all agents that are enabled, drawing ones apart, which would always see themselves at work.
-    #[must_use]
-    pub fn system_state(&self) -> AgentState {
-        let registry = self.registry.load();
-        let draws = |agent: &Agent| {
-            agent.loaded.as_ref().is_ok_and(|loaded| {
-                !loaded
-                    .inspection
-                    .exports
-                    .iter()
-                    .any(|export| export == "run")
-            })
-        };
-        registry
-            .agents
-            .iter()
-            .filter(|(_, agent)| agent.config.enabled && !draws(agent))
-            .map(|(name, _)| self.agent_state(name))
-            .min()
-            .unwrap_or(AgentState::Online)
-    }
-
     fn remember(&self, ended: &Run) {
         let mut pasts = self.pasts();
         pasts.entry(ended.agent.clone()).or_default().last_run = Some(Arc::new(ended.clone()));
@@ -1099,241 +983,6 @@ impl Past {
     }
 }
 
-/// What a state is detected from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// Somebody paused it.
-    pub paused: bool,
-    /// The latest finished run did not succeed, or it cannot run.
-    pub error: bool,
-    /// A run is in progress.
-    pub generating: bool,
-    /// The latest run's effects were applied.
-    pub deployed: bool,
-}
-
-/// The first state that holds: Paused, Error, Generating, Deployed, Online.
-#[must_use]
-pub fn detect(facts: Facts) -> AgentState {
-    match facts {
-        Facts { paused: true, .. } => AgentState::Paused,
-        Facts { error: true, .. } => AgentState::Error,
-        Facts {
-            generating: true, ..
-        } => AgentState::Generating,
-        Facts { deployed: true, .. } => AgentState::Deployed,
-        _ => AgentState::Online,
-    }
-}
-
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The next attempt at a run, due at a moment.
-fn again(run: &Run, at: Timestamp) -> Run {
-    Run {
-        id: Uuid::now_v7(),
-        attempt: run.attempt + 1,
-        state: RunState::Queued,
-        outcome: None,
-        reason: None,
-        message: None,
-        hint: None,
-        summary: None,
-        findings: 0,
-        denials: Vec::new(),
-        usage: Usage::default(),
-        scheduled_at: at,
-        created_at: now(),
-        started_at: None,
-        ended_at: None,
-        ..run.clone()
-    }
-}
-
-/// Fills in the run's terminal fields and gives its report and files.
-fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec<Artifact>) {
-    let mut report = Report {
-        artifacts: end
-            .artifacts
-            .iter()
-            .map(|artifact| artifact.info.clone())
-            .collect(),
-        ..Report::default()
-    };
-    let mut ended = |outcome: Outcome, reason: Option<String>, message: Option<String>| {
-        run.outcome = Some(outcome);
-        run.reason = reason;
-        run.message = message;
-    };
-    match end.result {
-        Ok(Answer::Report(guest)) => match output(&guest) {
-            Ok(output) => {
-                report.passed = Some(guest.passed);
-                report.summary = plain(&guest.summary);
-                report.output = output;
-                report.findings = guest.findings;
-                report.effects = guest.effects;
-                let outcome = if guest.passed {
-                    Outcome::Succeeded
-                } else {
-                    Outcome::Failed
-                };
-                ended(outcome, None, None);
-                run.summary = Some(report.summary.clone());
-            }
-            Err(message) => ended(
-                Outcome::Failed,
-                Some("invalid_output".into()),
-                Some(message),
-            ),
-        },
-        Ok(Answer::Failure(failure)) => {
-            let (reason, message) = match failure {
-                GuestFailure::InvalidInput(message) => ("invalid_input", message),
-                GuestFailure::Unavailable(message) => ("unavailable", message),
-                GuestFailure::Other(message) => ("error", message),
-            };
-            ended(Outcome::Failed, Some(reason.into()), Some(plain(&message)));
-        }
-        Ok(Answer::Error(message)) => {
-            ended(Outcome::Failed, Some("error".into()), Some(plain(&message)));
-        }
-        Ok(_) => ended(
-            Outcome::HostError,
-            None,
-            Some("the sandbox answered another call".into()),
-        ),
-        Err(stop) => {
-            ended(stop.outcome, stop.reason, Some(stop.message));
-            run.hint = stop.hint;
-            report.backtrace = stop.backtrace;
-        }
-    }
-    run.denials = meter.denials();
-    // A guest that failed after it was refused something failed because of it, as far as the host can tell.
-    if run.outcome == Some(Outcome::Failed) {
-        if let Some((limit, message)) = meter.refused() {
-            run.outcome = Some(Outcome::Limited);
-            run.reason = Some(limit.as_str().into());
-            run.hint = Some(format!(
-                "{message}; if this much is right for the agent, raise `{}` in its `limits`",
-                limit.key()
-            ));
-        } else if !run.denials.is_empty() && report.findings.is_empty() {
-            run.reason = Some("denied".into());
-            run.hint = Some("see the denials: each has the line that would allow it".into());
-        }
-    }
-    run.findings = report.findings.len() as u64;
-    run.usage = end.usage;
-    run.state = RunState::Ended;
-    run.ended_at = Some(now());
-    (report, end.artifacts)
-}
-
-/// A guest's sentence as lists show it: one inert line of bounded length.
-fn plain(text: &str) -> String {
-    let cut: String = text.chars().take(SUMMARY_MAX).collect();
-    escape(&cut)
-}
-
-fn output(guest: &GuestReport) -> Result<Option<Value>, String> {
-    let Some(text) = &guest.output else {
-        return Ok(None);
-    };
-    let output: Value = serde_json::from_str(text)
-        .map_err(|error| format!("the report's output is no JSON: {error}"))?;
-    if json_depth(&output) > OUTPUT_DEPTH_MAX {
-        return Err(format!(
-            "the report's output is nested more than {OUTPUT_DEPTH_MAX} levels deep"
-        ));
-    }
-    Ok(Some(output))
-}
-
-/// What a run's end announces: how it ended, and each policy that said no.
-fn events(run: &Run, report: &Report, judges: bool) -> Vec<Event> {
-    let time = run.ended_at.unwrap_or_else(now);
-    // An event that follows from an event is one further away from where it all began.
-    let hops = match run.trigger {
-        Trigger::Event => {
-            let before = run.input.get("hops").and_then(Value::as_u64).unwrap_or(0);
-            u32::try_from(before + 1).unwrap_or(u32::MAX)
-        }
-        _ => 0,
-    };
-    let event = |kind: String, subject: String, data: Value| Event {
-        time,
-        hops,
-        ..Event::new(format!("/agents/{}", run.agent), kind, subject, data)
-    };
-    let outcome = run
-        .outcome
-        .and_then(|outcome| serde_json::to_value(outcome).ok())
-        .and_then(|name| name.as_str().map(str::to_owned))
-        .unwrap_or_else(|| "ended".into());
-    let mut events = vec![event(
-        format!("run.{outcome}"),
-        run.id.to_string(),
-        json!({ "agent": run.agent, "reason": run.reason, "message": run.message, "findings": run.findings }),
-    )];
-    if judges {
-        let denied = report
-            .findings
-            .iter()
-            .filter(|finding| finding.level == Level::Error)
-            .take(EVENTS_MAX);
-        events.extend(denied.map(|finding| {
-            let subject = finding.location.as_ref().map_or_else(
-                || run.id.to_string(),
-                |location| match &location.repository {
-                    Some(repository) => format!("{repository}/{}", location.path),
-                    None => location.path.clone(),
-                },
-            );
-            event(
-                "policy.denied".into(),
-                subject,
-                json!({ "rule": finding.rule, "message": finding.message, "run": run.id }),
-            )
-        }));
-    }
-    events
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn detects_the_first_state_that_holds() {
-        let all = Facts {
-            paused: true,
-            error: true,
-            generating: true,
-            deployed: true,
-        };
-        assert_eq!(detect(all), AgentState::Paused);
-        assert_eq!(
-            detect(Facts {
-                paused: false,
-                ..all
-            }),
-            AgentState::Error
-        );
-        let generating = Facts {
-            paused: false,
-            error: false,
-            ..all
-        };
-        assert_eq!(detect(generating), AgentState::Generating);
-        let deployed = Facts {
-            generating: false,
-            ..generating
-        };
-        assert_eq!(detect(deployed), AgentState::Deployed);
-        assert_eq!(detect(Facts::default()), AgentState::Online);
-    }
 }
