@@ -283,7 +283,7 @@ fn the_full_file_is_read_as_it_is_meant() {
     assert_eq!(agent.autonomy, config::Autonomy::AutoAfter);
     assert_eq!(agent.settings["since"], "2026-01-01");
     assert_eq!(agent.settings["template"], "${KEPT}");
-    assert_eq!(agent.line, 29);
+    assert_eq!(agent.line, 32);
     let repository = &agent.grants.repositories[0];
     assert_eq!(repository.checkout.as_deref(), Some("/src"));
     assert_eq!(
@@ -408,7 +408,7 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 12] = [
+const PLACES: [(&str, &str); 15] = [
     ("plugins", ""),
     ("host", "[host]\n"),
     ("maintenance", "[[host.maintenance]]\n"),
@@ -416,6 +416,9 @@ const PLACES: [(&str, &str); 12] = [
     ("limits", "[agents.a.limits]\n"),
     ("repository", "[repositories.r]\n"),
     ("agent", "[agents.a]\n"),
+    ("webhook", "[agents.a.webhook]\n"),
+    ("pipeline", "[pipelines.p]\n"),
+    ("step", "[[pipelines.p.steps]]\n"),
     ("grants", "[agents.a.grants]\n"),
     ("repository_grant", "[[agents.a.grants.repos]]\n"),
     ("http_grant", "[[agents.a.grants.http]]\n"),

@@ -16,8 +16,8 @@ use infinity::model::{
     OccurrenceResult, Outcome, Principal, Report, Run, RunEnd, RunState, Trigger, Usage,
 };
 use infinity::store::{
-    KEY_MAX_BYTES, KvQuota, KvUsage, OccurrenceFilter, PageRequest, RunFilter, SqliteStore, Store,
-    StoreError, VALUE_MAX_BYTES,
+    KEY_MAX_BYTES, KvQuota, KvUsage, OccurrenceFilter, PageRequest, Retention, RunFilter,
+    SqliteStore, Store, StoreError, VALUE_MAX_BYTES,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -970,7 +970,15 @@ async fn pruning_keeps_the_newest_runs_and_the_files_they_name() -> Result {
     }
     let waiting = queued("a");
     store.create_run(waiting.clone()).await?;
-    let pruned = store.prune(10, at(400)).await?;
+    let keep = Retention {
+        runs_per_agent: 10,
+        executions_per_pipeline: 10,
+        events_since: at(400),
+        occurrences_since: at(0),
+        logs_hot_since: at(0),
+        logs_since: at(0),
+    };
+    let pruned = store.prune(keep).await?;
     assert_eq!(
         (pruned.runs, pruned.events, pruned.artifacts),
         (435, 400, 1)
@@ -983,7 +991,7 @@ async fn pruning_keeps_the_newest_runs_and_the_files_they_name() -> Result {
     assert_eq!(store.unfinished().await?, [waiting]);
     let records = store.agent_records().await?;
     assert_eq!((records[0].runs, records[1].runs), (446, 5));
-    let again = store.prune(10, at(400)).await?;
+    let again = store.prune(keep).await?;
     assert_eq!((again.runs, again.events, again.artifacts), (0, 0, 0));
     Ok(())
 }

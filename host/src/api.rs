@@ -3,39 +3,52 @@
 //! Invariants: every answer carries `x-request-id`; every failure is an RFC 9457 problem with a stable code; every wait and every buffer has a bound.
 //! What a request asks for is done by the [`ControlPlane`], which the application implements: nothing here knows of SQL, wasm or a plugin's file.
 
+mod agent_records;
 mod agents;
 mod badges;
+mod commands;
 mod dead_letters;
 mod envelope;
 pub mod error;
 mod events;
+mod followers;
 mod framing;
 mod health;
 mod json;
 mod logs;
+mod observe;
 pub mod params;
 mod plugins;
 mod runs;
 mod schedule;
+mod search;
+mod served;
 mod server;
 #[cfg(test)]
 mod tests;
 pub mod views;
+mod webhooks;
+mod workflows;
 
 pub use error::{ApiError, InputError, Problem};
 pub use server::{Connection, DRAIN_MAX, serve};
 pub use views::{
-    AgentState, AgentView, Badge, BadgeStyle, BadgeSubject, HealthCheck, LiveRun, PluginStatus,
-    PluginView, Progress, RunSummary, RunView, Status,
+    AgentHealth, AgentState, AgentView, Badge, BadgeStyle, BadgeSubject, HealthCheck, LiveRun,
+    PluginStatus, PluginView, Progress, RunSummary, RunView, Status, WorkflowStep, WorkflowView,
 };
 
+use crate::commands::Template;
+use crate::config::WebhookConfig;
 use crate::holds::HoldError;
-use crate::model::{Event, LogLine, Principal, Run, Trigger};
+use crate::metrics::Metrics;
+use crate::model::{Event, Execution, LogLine, Principal, Run, Trigger};
+use crate::runtime::ServeError;
+use crate::sandbox::serve::ServedBody;
 use crate::store::{Store, StoreError};
 use async_trait::async_trait;
 use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{any, get};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +137,29 @@ pub enum BadgeError {
     Unavailable(String),
 }
 
+/// Why a pipeline did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkflowError {
+    /// It runs already.
+    #[error("the pipeline runs already: {0}")]
+    Running(Uuid),
+    /// The host is stopping.
+    #[error("the host is stopping")]
+    Stopping,
+    /// The store failed.
+    #[error("cannot record the execution")]
+    Store(#[source] StoreError),
+}
+
+/// An agent that takes signed deliveries.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// What it asks of them.
+    pub config: WebhookConfig,
+    /// Whether it crashed too often.
+    pub quarantined: bool,
+}
+
 /// What the API needs of the host.
 #[async_trait]
 pub trait ControlPlane: Send + Sync + 'static {
@@ -159,6 +195,47 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Starts a run again that was given up on; `None` when it is not among those.
     async fn retry_dead(&self, id: Uuid, principal: Principal) -> Result<Option<Run>, StartError>;
 
+    /// What an agent asks of signed deliveries; `None` when it takes none, or there is no such agent.
+    fn webhook(&self, agent: &str) -> Option<Webhook>;
+
+    /// The pipelines in force, by name, without totals.
+    fn workflows(&self) -> Vec<WorkflowView>;
+
+    /// Records an execution of a pipeline and begins it.
+    async fn begin_workflow(
+        &self,
+        name: &str,
+        principal: Principal,
+    ) -> Result<Execution, WorkflowError>;
+
+    /// Ends an execution; `false` when it is not in progress.
+    fn cancel_workflow(&self, id: Uuid, principal: Principal) -> bool;
+
+    /// The agent that takes commands.
+    fn command_agent(&self) -> Option<String>;
+
+    /// Commands that have a name.
+    fn templates(&self) -> Vec<Template>;
+
+    /// How healthy an agent is.
+    fn agent_health(&self, agent: &str) -> Option<AgentHealth>;
+
+    /// Removes what an agent left, and answers how many rows that were; `None` when runs of it wait or are in progress.
+    async fn forget(&self, agent: &str, principal: Principal) -> Result<Option<u64>, StoreError>;
+
+    /// Where requests are counted.
+    fn metrics(&self) -> &Metrics;
+
+    /// All series as text. The error is for the log.
+    async fn metrics_text(&self) -> Result<String, String>;
+
+    /// Has an agent's component answer a request.
+    async fn serve(
+        &self,
+        agent: &str,
+        request: http::Request<wasmtime_wasi_http::WasiBody>,
+    ) -> Result<http::Response<ServedBody>, ServeError>;
+
     /// What the host is doing.
     fn status(&self) -> Status;
 
@@ -193,7 +270,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
 #[openapi(
     info(
         title = "Infinity",
-        description = "Runs automation agents that nobody has to trust. Lists answer `{ \"items\": [...], \"next\": cursor-or-null }`; failures are RFC 9457 problems with a stable `code`."
+        description = "Runs automation agents that nobody has to trust. Lists answer `{ \"items\": [...], \"next\": cursor-or-null }`; failures are RFC 9457 problems with a stable `code`. Beside it, `/agents/{name}/…` is answered by the components of agents that export `wasi:http/incoming-handler`."
     ),
     components(schemas(Problem, InputError)),
     tags(
@@ -201,6 +278,8 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
         (name = "agents", description = "Plugins with settings, grants and limits"),
         (name = "runs", description = "Executions of agents"),
         (name = "schedule", description = "When agents were due, and what came of it"),
+        (name = "workflows", description = "Pipelines: agents one after the other"),
+        (name = "commands", description = "What people and programs ask for in words"),
         (name = "events", description = "What happened"),
         (name = "badges", description = "States as images"),
         (name = "host", description = "The host itself"),
@@ -222,6 +301,30 @@ fn routes() -> (
         .routes(routes!(agents::list_agents))
         .routes(routes!(agents::get_agent))
         .routes(routes!(agents::start_run))
+        .routes(routes!(webhooks::deliver_webhook))
+        .routes(routes!(agent_records::get_agent_state))
+        .routes(routes!(agent_records::list_agent_history))
+        .routes(routes!(agent_records::get_agent_health))
+        .routes(routes!(agent_records::get_agent_usage))
+        .routes(routes!(agent_records::delete_agent_data))
+        .routes(routes!(agent_records::export_agent))
+        .routes(routes!(agent_records::import_agent))
+        .routes(routes!(workflows::list_workflows))
+        .routes(routes!(workflows::get_workflow))
+        .routes(routes!(
+            workflows::list_executions,
+            workflows::start_execution
+        ))
+        .routes(routes!(workflows::get_execution))
+        .routes(routes!(workflows::cancel_execution))
+        .routes(routes!(commands::list_commands, commands::give_command))
+        .routes(routes!(commands::list_templates))
+        .routes(routes!(commands::get_job_status))
+        .routes(routes!(search::search_findings))
+        .routes(routes!(search::search_logs))
+        .routes(routes!(search::count_events))
+        .routes(routes!(observe::get_metrics))
+        .routes(routes!(observe::get_log_level, observe::put_log_level))
         .routes(routes!(schedule::pause_agent))
         .routes(routes!(schedule::resume_agent))
         .routes(routes!(schedule::pause))
@@ -280,6 +383,11 @@ pub fn router(plane: Arc<dyn ControlPlane>) -> axum::Router {
                 "this path does not take this method; see the header `Allow`",
             )
         })
-        .with_state(plane);
-    envelope::wrap(router)
+        .with_state(Arc::clone(&plane));
+    let served = axum::Router::new()
+        .route("/agents/{name}", any(served::serve))
+        .route("/agents/{name}/", any(served::serve))
+        .route("/agents/{name}/{*path}", any(served::serve))
+        .with_state(Arc::clone(&plane));
+    envelope::wrap(router, Arc::clone(&plane)).merge(envelope::wrap_served(served))
 }

@@ -1,39 +1,39 @@
 //! Joins the stages: configuration, store, sandbox, registry, runtime, schedule, API. The only file that names them all, and the only one that hands the trait of one
 //! stage to another.
 
-use crate::api::{
-    self, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ControlPlane, HealthCheck,
-    LiveRun, PluginStatus, PluginView, RunSummary, StartRun, Status,
-};
-use crate::config::{AgentConfig, Config};
-use crate::delivery::{self, Post, Subscription};
-use crate::holds::{Hold, HoldError, Holds};
-use crate::model::{
-    AgentState, BadgeStyle, Event, LogLine, Occurrence, Principal, Run, RunState, Trigger, now,
-};
-use crate::registry::{self, Agent, Registry, Surroundings};
-use crate::runtime::{self, Runtime, Start};
-use crate::sandbox::call::{Answer, BadgeRequest, Call};
+mod control;
+mod ways;
+
+use self::ways::{Keys, Posted, Scheduled, Steps};
+use crate::api::{self, Badge, ControlPlane, HealthCheck};
+use crate::config::Config;
+use crate::delivery;
+use crate::forge::Forge as _;
+use crate::forge::local::LocalForge;
+use crate::holds::Holds;
+use crate::metrics::Metrics;
+use crate::model::{AgentState, BadgeStyle, Event, now};
+use crate::observers;
+use crate::pipelines::{self, Pipelines, SchedulerLog};
+use crate::registry::{self, Registry, Surroundings};
+use crate::runtime::{Capacity, Runtime};
 use crate::sandbox::http::{EgressGate, GateSettings};
-use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
-use crate::sandbox::meter::Meter;
-use crate::sandbox::{Job, Loaded, LocalSandbox, Sandbox, SandboxOptions};
-use crate::schedule::{self, Entry, Started, Starter};
-use crate::store::{KvQuota, Page, SqliteStore, Store, StoreError};
-use crate::timetable::Rhythm;
+use crate::sandbox::{LocalSandbox, Sandbox, SandboxOptions};
+use crate::schedule;
+use crate::store::{Retention, SqliteStore, Store};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
-use jiff::Timestamp;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::sync::Notify;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use tokio_util::task::TaskTracker;
 
 /// How long runs in progress may go on after the host was asked to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -41,8 +41,29 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Runs of each agent that stay in the store; the oldest beyond are pruned.
 const KEEP_RUNS: u32 = 10_000;
 
+/// Executions of each pipeline that stay.
+const KEEP_EXECUTIONS: u32 = 1_000;
+
 /// How long events stay.
-const KEEP_EVENTS: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEEP_EVENTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How long moments of the ledger stay: it is small and answers questions about last month.
+const KEEP_OCCURRENCES: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// How long logs are kept as they are, to be searched.
+const KEEP_LOGS_HOT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How long logs are kept at all.
+const KEEP_LOGS: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// How often the host looks at its own components, and says what it saw.
+const HEALTH_EVERY: Duration = Duration::from_secs(30);
+
+/// How long the schedule and delivery may say nothing: they look at the clock every ten seconds at least.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// Words of news that wait for an observer; one that misses some looks anyway.
+const NEWS: usize = 16;
 
 /// How often the store is pruned.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -68,11 +89,44 @@ pub struct App {
     gate: Arc<EgressGate>,
     registry: Arc<ArcSwap<Registry>>,
     runtime: Arc<Runtime>,
+    pipelines: Arc<Pipelines>,
     holds: Arc<Holds>,
+    metrics: Arc<Metrics>,
     wake: Notify,
+    /// Told whenever there may be new events.
+    news: broadcast::Sender<()>,
+    /// What was seen of the repositories at the last look, which is too slow for each question.
+    repositories: Mutex<Vec<HealthCheck>>,
+    beats: Beats,
     badges: Mutex<HashMap<(String, AgentState, BadgeStyle, String), Badge>>,
     stopping: CancellationToken,
     started_at: Timestamp,
+}
+
+/// When stages that never end last said something.
+struct Beats {
+    began: Instant,
+    schedule: AtomicU64,
+    delivery: AtomicU64,
+}
+
+impl Beats {
+    fn beat(&self, of: &AtomicU64) {
+        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        of.store(since.max(1), Ordering::Relaxed);
+    }
+
+    /// How long ago; none before the first.
+    fn silence(&self, of: &AtomicU64) -> Option<Duration> {
+        match of.load(Ordering::Relaxed) {
+            0 => None,
+            last => Some(
+                self.began
+                    .elapsed()
+                    .saturating_sub(Duration::from_millis(last)),
+            ),
+        }
+    }
 }
 
 /// How often the folder of plugins is looked at: it costs a directory's listing, and people wait for it.
@@ -129,13 +183,23 @@ impl App {
             &config.host.state,
             config.host.maintenance.clone(),
         ));
+        let metrics = Arc::new(Metrics::default());
         let runtime = Arc::new(Runtime::new(
             Arc::clone(&registry),
-            dynamic,
+            Arc::clone(&dynamic),
             Arc::clone(&sandbox) as Arc<dyn Sandbox>,
             Arc::clone(&holds),
-            config.host.concurrency as usize,
-            config.host.queue as usize,
+            Arc::clone(&metrics),
+            Capacity {
+                concurrency: config.host.concurrency as usize,
+                concurrency_max: config.host.concurrency_max as usize,
+                queue: config.host.queue as usize,
+            },
+        ));
+        let pipelines = Arc::new(Pipelines::new(
+            dynamic,
+            Arc::new(Steps(Arc::clone(&runtime))),
+            SchedulerLog::new(config.host.state.join(pipelines::LOG_FILE)),
         ));
         Ok(Arc::new(Self {
             config,
@@ -144,8 +208,17 @@ impl App {
             gate,
             registry,
             runtime,
+            pipelines,
             holds,
+            metrics,
             wake: Notify::new(),
+            news: broadcast::Sender::new(NEWS),
+            repositories: Mutex::default(),
+            beats: Beats {
+                began: Instant::now(),
+                schedule: AtomicU64::new(0),
+                delivery: AtomicU64::new(0),
+            },
             badges: Mutex::default(),
             stopping: CancellationToken::new(),
             started_at: now(),
@@ -182,6 +255,9 @@ impl App {
     pub async fn begin(self: &Arc<Self>, serves: bool) -> anyhow::Result<()> {
         self.holds.recover().await?;
         self.runtime.recover(serves).await?;
+        if serves {
+            self.pipelines.recover().await?;
+        }
         Ok(())
     }
 
@@ -206,38 +282,8 @@ impl App {
         let address_file = self.config.host.state.join(ADDRESS_FILE);
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("`{}` cannot be written", address_file.display()))?;
-        let scheduled = Arc::clone(&self);
-        let scheduler = tokio::spawn(async move {
-            let starter = Scheduled(&scheduled);
-            let ended = scheduled.runtime.ended();
-            tokio::select! {
-                () = schedule::run(&starter, &scheduled.wake, &ended) => {}
-                () = scheduled.stopping.cancelled() => {}
-            }
-        });
-        let posted = Arc::clone(&self);
-        let postman = tokio::spawn(async move {
-            let announced = posted.runtime.announced();
-            let post = Posted(&posted);
-            tokio::select! {
-                () = delivery::run(&post, &announced) => {}
-                () = posted.stopping.cancelled() => {}
-            }
-        });
-        let watched = Arc::clone(&self);
-        let watcher = tokio::spawn(async move {
-            tokio::select! {
-                () = watched.watch_plugins() => {}
-                () = watched.stopping.cancelled() => {}
-            }
-        });
-        let kept = Arc::clone(&self);
-        let housekeeper = tokio::spawn(async move {
-            tokio::select! {
-                () = kept.keep_house() => {}
-                () = kept.stopping.cancelled() => {}
-            }
-        });
+        let tasks = TaskTracker::new();
+        self.spawn_stages(&tasks);
         let prepared = Arc::clone(&self);
         let snapshots = tokio::spawn(async move { prepared.runtime.prepare_snapshots().await });
         listening(address);
@@ -254,14 +300,50 @@ impl App {
         );
         stopping.cancel();
         snapshots.abort();
+        self.pipelines.stop().await;
         self.runtime.stop(DRAIN).await;
-        let _ = scheduler.await;
-        let _ = watcher.await;
-        let _ = postman.await;
-        let _ = housekeeper.await;
+        tasks.close();
+        tasks.wait().await;
         let _ = serving.await;
         let _ = std::fs::remove_file(address_file);
         self.close().await
+    }
+
+    /// Starts everything that goes on by itself until the host stops.
+    fn spawn_stages(self: &Arc<Self>, tasks: &TaskTracker) {
+        let until_stopped = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+            let stopping = self.stopping.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = work => {}
+                    () = stopping.cancelled() => {}
+                }
+            });
+        };
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move {
+            let ended = app.runtime.ended();
+            schedule::run(&Scheduled(&app), &app.wake, &ended).await;
+        }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move {
+            let announced = app.runtime.announced();
+            delivery::run(&Posted(&app), &announced).await;
+        }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.watch_plugins().await }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.keep_house().await }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.watch_health().await }));
+        let store = || Arc::clone(&self.store) as Arc<dyn Store>;
+        until_stopped(Box::pin(observers::alert(
+            store(),
+            Arc::clone(&self.metrics),
+            self.news.subscribe(),
+        )));
+        until_stopped(Box::pin(observers::count(store())));
+        until_stopped(Box::pin(observers::stream(store(), self.news.subscribe())));
     }
 
     /// Ends what is still in progress and closes the store.
@@ -269,6 +351,7 @@ impl App {
     /// # Errors
     /// When the last writes fail.
     pub async fn close(&self) -> anyhow::Result<()> {
+        self.pipelines.stop().await;
         self.runtime.stop(Duration::ZERO).await;
         self.store.close().await?;
         Ok(())
@@ -305,6 +388,27 @@ impl App {
             self.registry.store(Arc::new(registry));
             self.wake.notify_one();
             for (plugin, word) in changed {
+                let reloaded: Vec<String> = self
+                    .registry
+                    .load()
+                    .agents
+                    .values()
+                    .filter(|agent| word == "replaced" && agent.config.plugin == plugin)
+                    .map(|agent| agent.config.name.as_str().to_owned())
+                    .collect();
+                for agent in reloaded {
+                    let event = Event::new(
+                        format!("/agents/{agent}"),
+                        "agent.reloaded",
+                        agent.clone(),
+                        json!({ "agent": agent, "plugin": plugin }),
+                    );
+                    if let Err(error) = self.publish(event).await {
+                        tracing::warn!(
+                            "that `{agent}` was reloaded could not be announced: {error}"
+                        );
+                    }
+                }
                 tracing::info!(plugin.name = %plugin, "the plugin `{plugin}` was {word}");
                 let event = Event::new(
                     "/host".into(),
@@ -312,7 +416,7 @@ impl App {
                     plugin.clone(),
                     json!({ "plugin": plugin }),
                 );
-                if let Err(error) = self.store.publish(event).await {
+                if let Err(error) = self.publish(event).await {
                     tracing::warn!("that `{plugin}` was {word} could not be announced: {error}");
                 }
             }
@@ -322,71 +426,118 @@ impl App {
 
     async fn keep_house(&self) {
         loop {
-            let before = Timestamp::now()
-                .checked_sub(jiff::SignedDuration::try_from(KEEP_EVENTS).unwrap_or_default())
-                .unwrap_or(Timestamp::MIN);
-            match self.store.prune(KEEP_RUNS, before).await {
+            match self.store.prune(retention(Timestamp::now())).await {
                 Ok(pruned) => tracing::debug!("pruned: {pruned:?}"),
                 Err(error) => tracing::warn!("the store could not be pruned: {error}"),
+            }
+            if let Err(error) = self.keep_budget().await {
+                tracing::warn!(
+                    "the state folder could not be kept within `state_budget`: {error:#}"
+                );
             }
             tokio::time::sleep(PRUNE_EVERY).await;
         }
     }
 
-    /// The component that draws badges: of the first agent whose plugin can.
-    fn badge_renderer(&self) -> Option<(Arc<Agent>, Arc<Loaded>)> {
-        self.registry.load().agents.values().find_map(|agent| {
-            let loaded = agent.loaded.as_ref().ok()?;
-            loaded
-                .inspection
-                .exports
-                .iter()
-                .any(|export| export.starts_with("infinity:agent/badge@"))
-                .then(|| (Arc::clone(agent), Arc::clone(loaded)))
-        })
+    /// Keeps the state folder within its budget: compiled components go first, then files and records of the oldest runs.
+    async fn keep_budget(&self) -> anyhow::Result<()> {
+        let budget = self.config.host.state_budget;
+        let used = self.store.used().await?;
+        let sandbox = Arc::clone(&self.sandbox);
+        let cached =
+            tokio::task::spawn_blocking(move || sandbox.trim_cache(budget.saturating_sub(used)))
+                .await??;
+        if used + cached <= budget {
+            return Ok(());
+        }
+        tracing::warn!(
+            "the state folder takes {} bytes of {budget}: what the oldest runs left goes",
+            used + cached
+        );
+        let left = self.store.shrink(budget.saturating_sub(cached)).await?;
+        anyhow::ensure!(
+            left + cached <= budget,
+            "{} bytes are left that cannot go: keys of agents, events of seven days, dead letters",
+            left + cached
+        );
+        Ok(())
     }
 
-    fn agent_view(&self, agent: &Agent) -> AgentView {
-        let config = &agent.config;
-        let schedule = config.schedule.as_ref();
-        let rhythm = schedule.map(|schedule| &schedule.timetable.rhythm);
-        let past = self.runtime.past(config.name.as_str());
-        AgentView {
-            name: config.name.as_str().to_owned(),
-            plugin: config.plugin.clone(),
-            description: config.description.clone().or_else(|| {
-                let inspection = agent.plugin.as_ref()?.inspection.as_ref().ok()?;
-                inspection.manifest.as_ref()?.description.clone()
-            }),
-            enabled: config.enabled,
-            problem: agent
-                .loaded
-                .as_ref()
-                .err()
-                .filter(|_| config.enabled)
-                .map(|refusal| refusal.message.clone())
-                .or_else(|| agent.loaded.as_ref().ok()?.notice()),
-            every_ms: match rhythm {
-                Some(Rhythm::Every(every)) => {
-                    Some(u64::try_from(every.as_millis()).unwrap_or(u64::MAX))
+    /// Looks at all components every now and then, and says what it saw.
+    async fn watch_health(&self) {
+        let mut degraded_before = false;
+        loop {
+            self.look_at_repositories().await;
+            tokio::time::sleep(HEALTH_EVERY).await;
+            let checks = self.health().await;
+            let degraded: Vec<&str> = checks
+                .iter()
+                .filter(|check| !check.ok)
+                .map(|check| check.component.as_str())
+                .collect();
+            let host = |kind: &str, data| Event::new("/host".into(), kind, "host".into(), data);
+            let mut events = vec![host(
+                "system.health",
+                json!({ "ok": degraded.is_empty(), "degraded": degraded, "checks": checks.len() }),
+            )];
+            if degraded.is_empty() == degraded_before {
+                let word = if degraded_before {
+                    "system.recovered"
+                } else {
+                    "system.degraded"
+                };
+                events.push(host(word, json!({ "degraded": degraded })));
+                degraded_before = !degraded_before;
+            }
+            events.push(Event::new(
+                "/agents".into(),
+                "agent.heartbeat",
+                "agents".into(),
+                self.heartbeat(),
+            ));
+            for event in events {
+                if let Err(error) = self.publish(event).await {
+                    tracing::warn!("the host's health could not be announced: {error}");
                 }
-                _ => None,
-            },
-            cron: schedule
-                .and_then(|schedule| schedule.cron.as_ref())
-                .map(|(cron, zone)| format!("{cron} {zone}")),
-            autonomy: config.autonomy.as_str().to_owned(),
-            grants: grants(config),
-            limits: config.limits.clone(),
-            paused: self.holds.agent(config.name.as_str()),
-            quarantined: self.holds.quarantined(config.name.as_str()),
-            next_at: schedule
-                .filter(|_| config.enabled)
-                .and_then(|schedule| schedule.timetable.next(past.last_moment, Timestamp::now())),
-            input_schema: agent.input_schema(),
-            state: self.runtime.agent_state(config.name.as_str()),
-            last_run: past.last_run.as_deref().map(RunSummary::from),
+            }
         }
+    }
+
+    async fn look_at_repositories(&self) {
+        let mut checks = Vec::new();
+        for (name, repository) in &self.config.repositories {
+            let look = async {
+                let forge = LocalForge::open(name, &repository.path, &self.config.host.state)?;
+                forge.resolve("HEAD").await
+            };
+            let found = tokio::time::timeout(HEALTH_EVERY / 3, look).await;
+            checks.push(HealthCheck {
+                component: format!("repository/{name}"),
+                ok: matches!(found, Ok(Ok(_))),
+                detail: match found {
+                    Ok(Ok(commit)) => format!("at {commit}"),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => "did not answer in time".into(),
+                },
+            });
+        }
+        *self
+            .repositories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = checks;
+    }
+}
+
+/// What stays of the past.
+fn retention(now: Timestamp) -> Retention {
+    let since = |span: SignedDuration| now.checked_sub(span).unwrap_or(Timestamp::MIN);
+    Retention {
+        runs_per_agent: KEEP_RUNS,
+        executions_per_pipeline: KEEP_EXECUTIONS,
+        events_since: since(KEEP_EVENTS),
+        occurrences_since: since(KEEP_OCCURRENCES),
+        logs_hot_since: since(KEEP_LOGS_HOT),
+        logs_since: since(KEEP_LOGS),
     }
 }
 
@@ -416,584 +567,4 @@ async fn open_store(state: PathBuf) -> anyhow::Result<SqliteStore> {
     let opened =
         tokio::task::spawn_blocking(move || handle.block_on(SqliteStore::open(&state))).await?;
     Ok(opened?)
-}
-
-/// The grants as the API shows them: nothing secret is in them.
-fn grants(config: &AgentConfig) -> Value {
-    let grants = &config.grants;
-    json!({
-        "repos": grants.repositories.iter().map(|grant| json!({
-            "name": grant.name, "read": grant.read, "checkout": grant.checkout,
-            "effects": grant.effects.keys().map(|kind| kind.as_str()).collect::<Vec<_>>(),
-        })).collect::<Vec<_>>(),
-        "http": grants.http.iter().map(|grant| json!({
-            "url": grant.url, "methods": grant.methods, "private": grant.private,
-            "credential": grant.credential.as_ref().map(|credential| &credential.header),
-        })).collect::<Vec<_>>(),
-        "directories": grants.directories.iter().map(|grant| json!({
-            "guest": grant.guest, "write": grant.write,
-        })).collect::<Vec<_>>(),
-        "env": grants.environment.keys().collect::<Vec<_>>(),
-    })
-}
-
-#[async_trait]
-impl ControlPlane for App {
-    fn store(&self) -> &dyn Store {
-        self.store.as_ref()
-    }
-
-    fn plugins(&self) -> Vec<PluginView> {
-        let registry = self.registry.load();
-        registry
-            .plugins
-            .values()
-            .map(|plugin| PluginView {
-                name: plugin.name.clone(),
-                file: plugin.file.clone(),
-                digest: plugin.digest.clone(),
-                size: plugin.size,
-                status: if plugin.inspection.is_ok() {
-                    PluginStatus::Ready
-                } else {
-                    PluginStatus::Refused
-                },
-                problem: plugin
-                    .inspection
-                    .as_ref()
-                    .err()
-                    .map(|refusal| refusal.message.clone()),
-                inspection: plugin.inspection.as_ref().ok().cloned(),
-            })
-            .collect()
-    }
-
-    fn agents(&self) -> Vec<AgentView> {
-        let registry = self.registry.load();
-        registry
-            .agents
-            .values()
-            .map(|agent| self.agent_view(agent))
-            .collect()
-    }
-
-    async fn start_run(&self, request: StartRun) -> Result<Run, api::StartError> {
-        let start = Start {
-            agent: request.agent,
-            input: request.input,
-            principal: request.principal,
-            trigger: request.trigger,
-            idempotency_key: request.idempotency_key,
-            scheduled_at: now(),
-            occurrence: None,
-        };
-        self.runtime.start(start).await.map_err(start_error)
-    }
-
-    async fn publish(&self, event: Event) -> Result<bool, StoreError> {
-        let new = self.store.publish(event).await?;
-        self.runtime.announced().notify_one();
-        Ok(new)
-    }
-
-    async fn retry_dead(
-        &self,
-        id: Uuid,
-        principal: Principal,
-    ) -> Result<Option<Run>, api::StartError> {
-        let started = self.runtime.revive(id).await.map_err(start_error)?;
-        if started.is_some() {
-            tracing::info!(run.id = %id, "run {id} is started again by {} `{}`", principal.kind, principal.name);
-        }
-        Ok(started)
-    }
-
-    async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<Run>, StoreError> {
-        if let Some(run) = self.runtime.wait(id, timeout).await {
-            return Ok(Some(run));
-        }
-        self.store.run(id).await
-    }
-
-    async fn cancel(&self, id: Uuid, principal: Principal) -> Result<Run, CancelError> {
-        let run = self.store.run(id).await.map_err(CancelError::Store)?;
-        let run = run.ok_or(CancelError::NotFound)?;
-        if run.state == RunState::Ended || !self.runtime.cancel(id) {
-            return Err(CancelError::Ended);
-        }
-        tracing::info!(run.id = %id, "run {id} is cancelled by {} `{}`", principal.kind, principal.name);
-        // Every stage of a run ends within a second of being told to.
-        let ended = self.runtime.wait(id, Duration::from_secs(5)).await;
-        Ok(ended.unwrap_or(run))
-    }
-
-    async fn hold(
-        &self,
-        agent: Option<&str>,
-        paused: bool,
-        principal: Principal,
-    ) -> Result<(), HoldError> {
-        let changed = match agent {
-            Some(agent) => {
-                let mut changed = self.holds.set_agent(agent, paused).await?;
-                if !paused {
-                    self.runtime.forgive(agent);
-                    changed |= self.holds.set_quarantined(agent, false).await?;
-                }
-                changed
-            }
-            None => self.holds.set_all(paused)?,
-        };
-        if changed {
-            let word = if paused { "paused" } else { "resumed" };
-            tracing::info!(
-                "{} is {word} by {} `{}`",
-                agent.map_or_else(|| "everything".to_owned(), |agent| format!("`{agent}`")),
-                principal.kind,
-                principal.name
-            );
-            if let Some(agent) = agent {
-                self.store
-                    .publish(Event::new(
-                        format!("/agents/{agent}"),
-                        format!("agent.{word}"),
-                        agent.to_owned(),
-                        json!({ "agent": agent, "principal": principal }),
-                    ))
-                    .await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn status(&self) -> Status {
-        let registry = self.registry.load();
-        let (queued, running) = self.runtime.live_counts();
-        Status {
-            state: self.runtime.system_state(),
-            paused: self.holds.all(),
-            maintenance: self.holds.maintenance(Timestamp::now()),
-            agents: registry.agents.len() as u64,
-            paused_agents: registry
-                .agents
-                .keys()
-                .filter(|agent| self.holds.agent(agent))
-                .cloned()
-                .collect(),
-            queued: queued as u64,
-            running: running as u64,
-            started_at: self.started_at,
-        }
-    }
-
-    fn live(&self, id: Uuid) -> Option<LiveRun> {
-        let (started_at, progress) = self.runtime.live(id)?;
-        Some(LiveRun {
-            started_at,
-            progress: progress.map(|progress| api::Progress {
-                done: progress.done,
-                total: progress.total,
-                message: progress.message,
-            }),
-        })
-    }
-
-    async fn live_log(&self, id: Uuid, after: Option<u64>) -> Option<Vec<LogLine>> {
-        self.runtime.live_log(id, after)
-    }
-
-    async fn badge(
-        &self,
-        subject: BadgeSubject,
-        style: BadgeStyle,
-        label: Option<String>,
-    ) -> Result<Badge, BadgeError> {
-        let (name, state) = match subject {
-            BadgeSubject::System => ("infinity".to_owned(), self.runtime.system_state()),
-            BadgeSubject::Agent(name) => {
-                let registry = self.registry.load();
-                if !registry.agents.contains_key(&name) {
-                    return Err(BadgeError::UnknownAgent {
-                        nearest: registry.nearest(&name),
-                    });
-                }
-                let state = self.runtime.agent_state(&name);
-                (name, state)
-            }
-        };
-        let label = label.unwrap_or(name);
-        let Some((agent, loaded)) = self.badge_renderer() else {
-            return Err(BadgeError::Unavailable(
-                "no agent has a plugin that draws badges".into(),
-            ));
-        };
-        let digest = loaded.inspection.digest.clone();
-        let key = (digest, state, style, label.clone());
-        let kept = |badges: &Mutex<HashMap<_, Badge>>| {
-            badges
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .get(&key)
-                .cloned()
-        };
-        if let Some(badge) = kept(&self.badges) {
-            return Ok(badge);
-        }
-        let job = Job {
-            meter: Arc::new(Meter::new(agent.config.limits.clone())),
-            capabilities: Arc::clone(&agent.capabilities),
-            cancel: CancellationToken::new(),
-        };
-        let call = Call::Render(BadgeRequest {
-            label: label.clone(),
-            state,
-            style,
-        });
-        let badge = match self.sandbox.call(&loaded, call, job).await.result {
-            Ok(Answer::Badge(image)) => Badge {
-                svg: image.svg,
-                label,
-                message: image.message,
-                color: image.color,
-            },
-            Ok(Answer::Error(message)) => return Err(BadgeError::InvalidLabel(message)),
-            Ok(_) => return Err(BadgeError::Unavailable("the plugin drew nothing".into())),
-            Err(stop) => return Err(BadgeError::Unavailable(stop.message)),
-        };
-        let mut badges = self
-            .badges
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if badges.len() >= BADGES_MAX {
-            badges.clear();
-        }
-        badges.insert(key, badge.clone());
-        Ok(badge)
-    }
-
-    async fn health(&self) -> Vec<HealthCheck> {
-        let registry = self.registry.load_full();
-        let store = self.store.flags().await;
-        let broken: Vec<&str> = registry
-            .agents
-            .iter()
-            .filter(|(_, agent)| agent.config.enabled && agent.loaded.is_err())
-            .map(|(name, _)| name.as_str())
-            .collect();
-        vec![
-            HealthCheck {
-                component: "store".into(),
-                ok: store.is_ok(),
-                detail: match store {
-                    Ok(_) => "answers".into(),
-                    Err(error) => error.to_string(),
-                },
-            },
-            HealthCheck {
-                component: "agents".into(),
-                ok: broken.is_empty(),
-                detail: if broken.is_empty() {
-                    format!("{} in force", registry.agents.len())
-                } else {
-                    format!("cannot run: {}", broken.join(", "))
-                },
-            },
-            HealthCheck {
-                component: "runtime".into(),
-                ok: true,
-                detail: format!("{} runs queued or in progress", self.runtime.live_count()),
-            },
-        ]
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        if self.stopping.is_cancelled() {
-            return Err("the host is stopping".into());
-        }
-        Ok(())
-    }
-}
-
-fn start_error(error: runtime::StartError) -> api::StartError {
-    match error {
-        runtime::StartError::UnknownAgent { nearest, .. } => {
-            api::StartError::UnknownAgent { nearest }
-        }
-        runtime::StartError::Disabled(_) => api::StartError::Disabled,
-        runtime::StartError::InvalidInput { pointer, message } => {
-            api::StartError::InvalidInput { pointer, message }
-        }
-        runtime::StartError::QueueFull(_) => api::StartError::QueueFull,
-        runtime::StartError::Stopping => api::StartError::Stopping,
-        runtime::StartError::Store(StoreError::Duplicate { run }) => {
-            api::StartError::Duplicate(run)
-        }
-        runtime::StartError::Store(error) => api::StartError::Store(error),
-    }
-}
-
-/// The schedule's way to the runtime.
-struct Scheduled<'a>(&'a Arc<App>);
-
-#[async_trait]
-impl Starter for Scheduled<'_> {
-    fn entries(&self) -> Vec<Entry> {
-        let registry = self.0.registry.load();
-        registry
-            .agents
-            .iter()
-            .filter(|(_, agent)| agent.config.enabled)
-            .filter_map(|(name, agent)| {
-                Some(Entry {
-                    agent: name.clone(),
-                    schedule: agent.config.schedule.clone()?,
-                })
-            })
-            .collect()
-    }
-
-    async fn last_moments(&self) -> Option<BTreeMap<String, Timestamp>> {
-        match self.0.store.agent_records().await {
-            Ok(records) => Some(
-                records
-                    .into_iter()
-                    .filter_map(|record| Some((record.agent, record.last_scheduled_at?)))
-                    .collect(),
-            ),
-            Err(error) => {
-                tracing::error!("the ledger cannot be read, so nothing is started: {error}");
-                None
-            }
-        }
-    }
-
-    fn is_live(&self, agent: &str) -> bool {
-        self.0.runtime.is_live(agent)
-    }
-
-    fn held(&self, agent: &str, now: Timestamp) -> Option<&'static str> {
-        self.0.holds.of(agent, now).map(Hold::as_str)
-    }
-
-    fn cancel(&self, agent: &str) {
-        self.0.runtime.cancel_agent(agent);
-    }
-
-    async fn start(&self, trigger: Trigger, occurrence: Occurrence) -> Started {
-        let (agent, moment) = (occurrence.agent.clone(), occurrence.due_at);
-        let started = self
-            .0
-            .runtime
-            .start(Start {
-                agent: agent.clone(),
-                input: Value::Null,
-                principal: Principal::schedule(),
-                trigger,
-                idempotency_key: Some(format!("schedule/{moment}")),
-                scheduled_at: moment,
-                occurrence: Some(occurrence),
-            })
-            .await;
-        match started {
-            Ok(_) | Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => {
-                Started::Recorded
-            }
-            Err(runtime::StartError::Stopping) => Started::Later,
-            Err(error) => {
-                tracing::error!(agent.name = %agent, "the run of `{agent}` that was due at {moment} did not start: {error}");
-                match error {
-                    runtime::StartError::QueueFull(_) => Started::Not("queue_full"),
-                    runtime::StartError::Disabled(_) | runtime::StartError::UnknownAgent { .. } => {
-                        Started::Not("disabled")
-                    }
-                    runtime::StartError::InvalidInput { .. } => Started::Not("input"),
-                    _ => Started::Later,
-                }
-            }
-        }
-    }
-
-    async fn note(&self, occurrences: &[Occurrence]) -> bool {
-        match self.0.store.note_occurrences(occurrences.to_vec()).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(
-                    "{} moments that started nothing could not be recorded: {error}",
-                    occurrences.len()
-                );
-                false
-            }
-        }
-    }
-}
-
-/// The events' way to the agents.
-struct Posted<'a>(&'a Arc<App>);
-
-/// The flag that says where delivery goes on.
-const DELIVERY_FLAG: &str = "delivery";
-
-#[async_trait]
-impl Post for Posted<'_> {
-    fn subscriptions(&self) -> Vec<Subscription> {
-        let registry = self.0.registry.load();
-        registry
-            .agents
-            .iter()
-            .filter(|(_, agent)| agent.config.enabled && !agent.config.on.is_empty())
-            .map(|(name, agent)| Subscription {
-                agent: name.clone(),
-                on: agent.config.on.clone(),
-            })
-            .collect()
-    }
-
-    async fn place(&self) -> Result<String, StoreError> {
-        let flags = self.0.store.flags().await?;
-        if let Some(place) = flags.get(DELIVERY_FLAG) {
-            return Ok(place.clone());
-        }
-        let end = self.0.store.events_end().await?;
-        self.set_place(Some(&end)).await?;
-        Ok(end)
-    }
-
-    async fn set_place(&self, cursor: Option<&str>) -> Result<(), StoreError> {
-        self.0.store.set_flag(DELIVERY_FLAG, cursor).await
-    }
-
-    async fn events(&self, after: &str, limit: u32) -> Result<Page<Event>, StoreError> {
-        self.0.store.events(&[], Some(after), limit).await
-    }
-
-    async fn hand_over(&self, agent: &str, event: &Event) -> bool {
-        // One agent that is paused, or slow, does not fill the queue of all.
-        let share = (self.0.config.host.queue as usize / 2).max(1);
-        if self.0.runtime.live_of(agent) >= share {
-            tracing::warn!(agent.name = %agent, "events wait: {share} of `{agent}` wait already; `infinity resume {agent}`, or take `on` away from it");
-            return false;
-        }
-        let started = self
-            .0
-            .runtime
-            .start(Start {
-                agent: agent.to_owned(),
-                // Plain data: it can always be written.
-                input: serde_json::to_value(event).unwrap_or_default(),
-                principal: Principal {
-                    kind: "host".into(),
-                    name: "delivery".into(),
-                },
-                trigger: Trigger::Event,
-                // With the length, so that no two events have one key.
-                idempotency_key: Some(format!(
-                    "event/{}/{}/{}",
-                    event.source.len(),
-                    event.source,
-                    event.id
-                )),
-                scheduled_at: now(),
-                occurrence: None,
-            })
-            .await;
-        match started {
-            Ok(_) | Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => true,
-            Err(
-                error @ (runtime::StartError::InvalidInput { .. }
-                | runtime::StartError::Disabled(_)
-                | runtime::StartError::UnknownAgent { .. }),
-            ) => {
-                tracing::error!(agent.name = %agent, event.id = %event.id, "the event {} cannot be handed to `{agent}`: {error}", event.id);
-                true
-            }
-            Err(error) => {
-                tracing::warn!(agent.name = %agent, "events for `{agent}` wait: {error}");
-                false
-            }
-        }
-    }
-}
-
-/// The agents' keys on the store.
-struct Keys(Arc<dyn Store>);
-
-fn told(error: StoreError) -> KeyValueError {
-    match error {
-        StoreError::Quota { .. } => KeyValueError::Quota(error.to_string()),
-        StoreError::InvalidKey { .. }
-        | StoreError::NotCounter { .. }
-        | StoreError::Overflow { .. } => KeyValueError::Invalid(error.to_string()),
-        other => KeyValueError::Store(other.into()),
-    }
-}
-
-fn quota(quota: KeyValueQuota) -> KvQuota {
-    KvQuota {
-        bytes: quota.bytes,
-        keys: quota.keys,
-    }
-}
-
-#[async_trait]
-impl KeyValue for Keys {
-    async fn get(&self, agent: &str, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
-        self.0.kv_get(agent, key).await.map_err(told)
-    }
-
-    async fn set_many(
-        &self,
-        agent: &str,
-        pairs: Vec<(String, Vec<u8>)>,
-        limit: KeyValueQuota,
-    ) -> Result<(), KeyValueError> {
-        self.0
-            .kv_set_many(agent, pairs, quota(limit))
-            .await
-            .map_err(told)
-    }
-
-    async fn delete_many(&self, agent: &str, keys: Vec<String>) -> Result<(), KeyValueError> {
-        self.0.kv_delete_many(agent, &keys).await.map_err(told)?;
-        Ok(())
-    }
-
-    async fn list(
-        &self,
-        agent: &str,
-        offset: u64,
-        limit: u32,
-    ) -> Result<Vec<String>, KeyValueError> {
-        // The contract counts, the store goes on from a key. A space has few enough keys to walk.
-        let mut skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        let mut after: Option<String> = None;
-        let mut found = Vec::new();
-        loop {
-            let (keys, more) = self
-                .0
-                .kv_list(agent, after.as_deref(), limit)
-                .await
-                .map_err(told)?;
-            after = keys.last().cloned();
-            let passed = skip.min(keys.len());
-            skip -= passed;
-            found.extend(keys.into_iter().skip(passed));
-            if !more || found.len() >= limit as usize {
-                found.truncate(limit as usize);
-                return Ok(found);
-            }
-        }
-    }
-
-    async fn increment(
-        &self,
-        agent: &str,
-        key: &str,
-        delta: u64,
-        limit: KeyValueQuota,
-    ) -> Result<u64, KeyValueError> {
-        self.0
-            .kv_increment(agent, key, delta, quota(limit))
-            .await
-            .map_err(told)
-    }
 }

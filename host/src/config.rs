@@ -13,6 +13,7 @@ mod host;
 mod keys;
 mod limits;
 mod paths;
+mod pipelines;
 mod reader;
 mod schema;
 mod secret;
@@ -34,7 +35,7 @@ use self::paths::{HostPaths, resolve, settled};
 use self::reader::{Reader, Value};
 use crate::sandbox::budget::RunBudget;
 
-pub use self::agent::{AgentConfig, AgentName, AgentNameError, Autonomy};
+pub use self::agent::{AgentConfig, AgentName, AgentNameError, Autonomy, Priority, WebhookConfig};
 pub(crate) use self::error::is_unprintable;
 pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS};
 pub use self::grants::{
@@ -42,9 +43,11 @@ pub use self::grants::{
     RepositoryGrant,
 };
 pub use self::host::{
-    DEFAULT_COMPILE_CPU_MS, DEFAULT_COMPILE_MEMORY_BYTES, DEFAULT_CONCURRENCY, DEFAULT_LISTEN,
-    DEFAULT_PLUGINS, DEFAULT_QUEUE, DEFAULT_STATE, HostConfig, Variables,
+    DEFAULT_COMMAND_TEMPLATES, DEFAULT_COMPILE_CPU_MS, DEFAULT_COMPILE_MEMORY_BYTES,
+    DEFAULT_CONCURRENCY, DEFAULT_CONCURRENCY_MAX, DEFAULT_LISTEN, DEFAULT_PLUGINS, DEFAULT_QUEUE,
+    DEFAULT_STATE, DEFAULT_STATE_BUDGET, HostConfig, Variables,
 };
+pub use self::pipelines::{PipelineConfig, StepConfig};
 pub use self::schema::schema;
 pub use self::secret::Secret;
 pub use self::triggers::{CatchUp, Maintenance, Overlap, ScheduleConfig};
@@ -67,6 +70,8 @@ pub struct Config {
     pub repositories: BTreeMap<String, RepositoryConfig>,
     /// `[agents]`, by name, those with `enabled = false` among them.
     pub agents: BTreeMap<AgentName, AgentConfig>,
+    /// `[pipelines]`, by name.
+    pub pipelines: BTreeMap<String, PipelineConfig>,
     /// What the entries of `[agents]` are called: an entry with `for_each` is no agent of that name.
     pub entries: BTreeSet<String>,
     /// Agents with mistakes. Always empty from [`load`] and [`parse`], which return the mistakes instead.
@@ -329,8 +334,16 @@ fn check(
             faulty.push(((*name.get_ref()).to_owned(), line, own));
         }
     }
+    let known: BTreeSet<&str> = checked_agents
+        .keys()
+        .map(AgentName::as_str)
+        .chain(faulty.iter().map(|(name, _, _)| name.as_str()))
+        .collect();
+    let pipelines = pipelines::read(&root, &known, &mut errors);
+    one_for_commands(&checked_agents, &mut errors);
     Ok(Checked {
         config: Config {
+            pipelines,
             path: path.to_owned(),
             root: root_path,
             digest: sha256(text.as_bytes()),
@@ -343,6 +356,23 @@ fn check(
         errors,
         faulty,
     })
+}
+
+/// Commands go to one agent.
+fn one_for_commands(agents: &BTreeMap<AgentName, AgentConfig>, errors: &mut Errors) {
+    let takers: Vec<_> = agents
+        .values()
+        .filter(|agent| agent.commands)
+        .map(|agent| literal(agent.name.as_str()))
+        .collect();
+    if takers.len() > 1 {
+        errors
+            .anywhere(format!(
+                "more than one agent takes commands: {}",
+                takers.join(", ")
+            ))
+            .help("keep `commands = true` in one of them");
+    }
 }
 
 /// The agents of one `for_each`. They differ in a name alone, so the first with mistakes speaks for all.

@@ -7,6 +7,7 @@ use crate::cli::{
     PolicyTestOptions, PolicyTestOutcome, ServeOptions,
 };
 use crate::config::{self, Config, Overrides};
+use crate::logging::{self, LogLevel};
 use crate::registry::{COMPONENT_MAX_BYTES, policy_files};
 use crate::sandbox::budget::RunBudget;
 use crate::sandbox::call::{Answer, Call, Decision};
@@ -77,18 +78,6 @@ fn load(global: &GlobalOptions, overrides: &Overrides) -> Result<Config, CliErro
         .map_err(|errors| CliError::Config(Box::new(errors)))
 }
 
-/// Starts the log on standard error.
-fn log(default: &str, color: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(color)
-        .with_target(false)
-        .try_init();
-}
-
 /// What a person who starts a host wants to know first.
 fn greeting(app: &App, address: std::net::SocketAddr) -> String {
     use std::fmt::Write as _;
@@ -133,7 +122,7 @@ impl Launcher for Program {
         if let Some(client) = running(&config).await? {
             return Ok(client);
         }
-        log("warn", diagnostics::color());
+        logging::start(LogLevel::Warn, diagnostics::color());
         let app = App::open(config, Options::default(), &|_| {})
             .await
             .map_err(|error| failed(&error))?;
@@ -149,7 +138,7 @@ impl Launcher for Program {
             state: options.state.clone(),
         };
         let config = load(global, &overrides)?;
-        log("info", diagnostics::color());
+        logging::start(LogLevel::Info, diagnostics::color());
         let app = App::open(config, Options::default(), &|what| {
             tracing::info!("{what}");
         })

@@ -110,6 +110,102 @@ pub struct Occurrence {
     pub recorded_at: Timestamp,
 }
 
+/// Where an execution of a pipeline is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutionState {
+    /// A step is in progress.
+    Running,
+    /// Every step succeeded, or was one that the pipeline goes on after.
+    Succeeded,
+    /// A step did not succeed.
+    Failed,
+    /// A person ended it.
+    Cancelled,
+}
+
+impl ExecutionState {
+    /// The word in types of events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Where a step of an execution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Its turn has not come.
+    Waiting,
+    /// Its run is queued or in progress.
+    Running,
+    /// Its run succeeded.
+    Succeeded,
+    /// Its run did not succeed, or could not be started.
+    Failed,
+    /// Its turn never came.
+    Skipped,
+}
+
+/// One step of an execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    /// The agent that runs.
+    pub agent: String,
+    /// Whether the next step comes after this one failed, too.
+    #[serde(rename = "continue")]
+    pub go_on: bool,
+    /// Where it is.
+    pub state: StepState,
+    /// The latest attempt at its run.
+    pub run: Option<Uuid>,
+    /// How the run ended.
+    pub outcome: Option<Outcome>,
+    /// Why it failed, in one sentence.
+    pub error: Option<String>,
+    /// When its turn came.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// One time that a pipeline ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Execution {
+    /// UUID version 7.
+    pub id: Uuid,
+    /// The number of the cycle: from 1 over all pipelines, never given twice.
+    pub cycle: u64,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// `sha256:<hex>` of the configuration that it began with.
+    pub config_digest: String,
+    /// Who asked.
+    pub principal: Principal,
+    /// Why it started.
+    pub trigger: Trigger,
+    /// Where it is.
+    pub state: ExecutionState,
+    /// Why it failed, in one sentence.
+    pub error: Option<String>,
+    /// In their order.
+    pub steps: Vec<Step>,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+}
+
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -128,6 +224,8 @@ pub enum RunState {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum AgentState {
+    /// The kill switch stopped everything; badges show it as paused.
+    KillSwitch,
     /// Paused by a person, or disabled.
     Paused,
     /// It cannot run, or its latest finished run did not succeed.

@@ -3,11 +3,19 @@
 //!
 //! What a run proposes is in its report and nothing of it is carried out here. The runtime knows no routes, no tables and no schedule.
 
-use crate::holds::Holds;
+mod places;
+mod serve;
 mod settle;
 mod state;
 
+use self::places::{Place, Places};
+use self::serve::Requests;
+pub use self::serve::ServeError;
 use self::settle::{again, events, settle};
+pub use self::state::{Signal, TRANSITIONS, transition};
+use crate::health::{self, Recent};
+use crate::holds::Holds;
+use crate::metrics::Metrics;
 use crate::model::{
     Artifact, Event, LogLine, Occurrence, Outcome, Principal, Report, Run, RunEnd, RunState,
     Trigger, Usage, now,
@@ -18,7 +26,7 @@ use crate::sandbox::call::{Call, Invocation};
 use crate::sandbox::files::Directory;
 use crate::sandbox::meter::Meter;
 use crate::sandbox::{CallEnd, Job, Sandbox, Stop};
-use crate::store::{Store, StoreError};
+use crate::store::{PageRequest, RunFilter, Store, StoreError};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -38,6 +46,9 @@ const RUNNING_ROW_AFTER: Duration = Duration::from_millis(500);
 /// How long the row of a run may wait for the run's end, so that both are one commit: most runs take less, and nobody notices it in an answer. Only for runs that no key
 /// ties to an earlier one; what outlasts a run waits for its row anyway.
 const ROW_PATIENCE: Duration = Duration::from_millis(2);
+
+/// Runs of each agent that are read at start for its health.
+const RECENT_RUNS: u32 = health::RUNS as u32;
 
 /// How often a run that an event started looks whether its agent may start again.
 const HELD_LOOK: Duration = Duration::from_secs(1);
@@ -142,7 +153,20 @@ pub struct Past {
     pub last_run: Option<Arc<Run>>,
     /// The latest moment of its schedule that was recorded.
     pub last_moment: Option<Timestamp>,
+    /// How its latest runs ended.
+    pub recent: Recent,
     crashes: Crashes,
+}
+
+/// How many runs the runtime takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Runs at once.
+    pub concurrency: usize,
+    /// Runs at once while many wait.
+    pub concurrency_max: usize,
+    /// Runs that may wait.
+    pub queue: usize,
 }
 
 /// Runs runs.
@@ -156,7 +180,9 @@ pub struct Runtime {
     announced: Arc<Notify>,
     holds: Arc<Holds>,
     pasts: Mutex<BTreeMap<String, Past>>,
-    places: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+    places: Arc<Places>,
+    requests: Requests,
     queue: Arc<Semaphore>,
     queue_size: usize,
     stopping: AtomicBool,
@@ -166,15 +192,15 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime with room for `concurrency` runs at once and `queue` that wait.
+    /// A runtime with room for this many runs.
     #[must_use]
     pub fn new(
         registry: Arc<ArcSwap<Registry>>,
         store: Arc<dyn Store>,
         sandbox: Arc<dyn Sandbox>,
         holds: Arc<Holds>,
-        concurrency: usize,
-        queue: usize,
+        metrics: Arc<Metrics>,
+        capacity: Capacity,
     ) -> Self {
         Self {
             registry,
@@ -186,9 +212,11 @@ impl Runtime {
             announced: Arc::default(),
             holds,
             pasts: Mutex::default(),
-            places: Arc::new(Semaphore::new(concurrency)),
-            queue: Arc::new(Semaphore::new(queue + concurrency)),
-            queue_size: queue,
+            metrics,
+            requests: Requests::default(),
+            places: Places::new(capacity.concurrency, capacity.concurrency_max),
+            queue: Arc::new(Semaphore::new(capacity.queue + capacity.concurrency)),
+            queue_size: capacity.queue,
             stopping: AtomicBool::new(false),
             halt: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -217,9 +245,23 @@ impl Runtime {
                 Some(last) => self.store.run(last.id).await?.map(Arc::new),
                 None => None,
             };
+            let mut recent = Recent::default();
+            let filter = RunFilter {
+                agent: Some(record.agent.clone()),
+                ended: Some(true),
+                ..RunFilter::default()
+            };
+            let page = PageRequest {
+                limit: RECENT_RUNS,
+                cursor: None,
+            };
+            for run in self.store.runs(filter, page).await?.items.iter().rev() {
+                recent.add(run.outcome);
+            }
             let past = Past {
                 last_run: last_run.filter(|run| run.state == RunState::Ended),
                 last_moment: record.last_scheduled_at,
+                recent,
                 crashes: Crashes::default(),
             };
             self.pasts().insert(record.agent, past);
@@ -677,7 +719,7 @@ impl Runtime {
     }
 
     /// A place among the agent's own runs, then one among all: so an agent whose runs take long keeps others from theirs for no longer than its share.
-    async fn place(&self, agent: &Agent) -> Option<[OwnedSemaphorePermit; 2]> {
+    async fn place(&self, agent: &Agent) -> Option<(OwnedSemaphorePermit, Place)> {
         let own = {
             let mut places = self
                 .agent_places
@@ -690,8 +732,8 @@ impl Runtime {
             Arc::clone(places)
         };
         let own = own.acquire_owned().await.ok()?;
-        let shared = Arc::clone(&self.places).acquire_owned().await.ok()?;
-        Some([own, shared])
+        let shared = self.places.acquire(agent.config.priority).await;
+        Some((own, shared))
     }
 
     /// Writes the terminal record. While there is no room on the disk it tries again: the record is what a trigger was promised.
@@ -722,7 +764,10 @@ impl Runtime {
         loop {
             if !meter.row_is_written() {
                 match self.store.mark_running(id, started_at).await {
-                    Ok(_) => meter.row_written(),
+                    Ok(_) => {
+                        meter.row_written();
+                        self.announce_start(id, live, started_at).await;
+                    }
                     Err(error) => {
                         tracing::warn!(run.id = %id, "that run {id} is in progress could not be recorded: {error}");
                     }
@@ -739,6 +784,25 @@ impl Runtime {
                 }
             }
             tokio::time::sleep(RUNNING_ROW_AFTER).await;
+        }
+    }
+
+    /// Says that a run is in progress: one that ends at once is announced by its end alone.
+    async fn announce_start(&self, id: Uuid, live: &Live, started_at: Timestamp) {
+        let event = Event {
+            time: started_at,
+            ..Event::new(
+                format!("/agents/{}", live.agent),
+                "run.started",
+                id.to_string(),
+                json!({ "agent": live.agent }),
+            )
+        };
+        match self.store.publish(event).await {
+            Ok(_) => self.announced.notify_one(),
+            Err(error) => {
+                tracing::warn!(run.id = %id, "that run {id} started could not be announced: {error}");
+            }
         }
     }
 
@@ -830,8 +894,61 @@ impl Runtime {
     }
 
     fn remember(&self, ended: &Run) {
+        self.metrics.run_ended(ended);
         let mut pasts = self.pasts();
-        pasts.entry(ended.agent.clone()).or_default().last_run = Some(Arc::new(ended.clone()));
+        let past = pasts.entry(ended.agent.clone()).or_default();
+        past.recent.add(ended.outcome);
+        past.last_run = Some(Arc::new(ended.clone()));
+    }
+
+    /// Forgets what is in memory of an agent's past.
+    pub fn forget(&self, agent: &str) {
+        self.pasts().remove(agent);
+    }
+
+    /// Notes that a moment was decided on that started no run of its own.
+    pub fn moment_passed(&self, entry: &str, moment: Timestamp) {
+        self.pasts()
+            .entry(entry.to_owned())
+            .or_default()
+            .last_moment = Some(moment);
+    }
+
+    /// The latest attempt at what a key started.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn latest_attempt(&self, agent: &str, key: &str) -> Result<Option<Run>, StoreError> {
+        self.store.latest_attempt(agent, key).await
+    }
+
+    /// How healthy an agent is, 0 to 1.
+    #[must_use]
+    pub fn health_score(&self, agent: &Agent) -> f64 {
+        let past = self.past(agent.config.name.as_str());
+        health::score(&past.recent, self.staleness(agent))
+    }
+
+    /// How far an agent is overdue, 0 to 1. One that is held is not.
+    #[must_use]
+    pub fn staleness(&self, agent: &Agent) -> f64 {
+        let name = agent.config.name.as_str();
+        let past = self.past(name);
+        let timetable = agent
+            .config
+            .schedule
+            .as_ref()
+            .map(|schedule| &schedule.timetable);
+        let due = timetable
+            .filter(|_| agent.config.enabled && self.holds.of(name, now()).is_none())
+            .and_then(|timetable| timetable.next(past.last_moment, past.last_moment?));
+        health::staleness(past.last_moment, due, now())
+    }
+
+    /// Runs that there are places for now.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.places.now()
     }
 
     /// What an agent did last.

@@ -21,6 +21,7 @@ pub mod meter;
 mod outcome;
 mod random;
 mod repositories;
+pub mod serve;
 mod settings;
 mod sockets;
 pub mod state;
@@ -36,9 +37,10 @@ use compile::{Compiled, Compiler};
 use contract::{agent, badge, policy, prepared};
 use engine::{EngineKind, Engines};
 use http::{EgressGate, GuestHttp, HttpDenial, HttpEvents};
-use inspect::Inspection;
+use inspect::{Inspection, World};
 use meter::Meter;
 use serde::{Deserialize, Serialize};
+use serve::{Exchange, Flow, Head};
 use state::{Capabilities, RunState};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -50,6 +52,8 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{CallHook, Store, UpdateDeadline};
 use wasmtime_wasi::p2::bindings::CommandIndices;
+use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 
 /// Blocking file operations of guests at once. More guests than this wait; a file system that hangs holds no thread of the host's own.
 const BLOCKING_THREADS: usize = 64;
@@ -196,6 +200,26 @@ pub trait Sandbox: Send + Sync {
 
     /// Calls a component once. Never fails: what went wrong is in the end.
     async fn call(&self, loaded: &Arc<Loaded>, call: Call, job: Job) -> CallEnd;
+
+    /// Has a component answer one HTTP request.
+    fn serve(&self, loaded: &Arc<Loaded>, request: ::http::Request<WasiBody>, job: Job) -> Serving;
+}
+
+/// An answer on its way.
+pub struct Serving {
+    /// The head. Closed without one when the call ended before; the end says why. Dropping it ends the call.
+    pub head: tokio::sync::oneshot::Receiver<Head>,
+    /// How the call ended, after the last byte. The call goes on when nobody waits for it.
+    pub end: Ending,
+}
+
+/// The end of a call.
+pub type Ending = Pin<Box<dyn Future<Output = CallEnd> + Send>>;
+
+/// What a store is made for.
+enum Work {
+    Call(Call),
+    Serve(Exchange),
 }
 
 /// A component that is ready to be called.
@@ -217,6 +241,7 @@ struct Variant {
     badge: Option<badge::BadgeRendererIndices>,
     policy: Option<policy::PolicyEngineIndices>,
     prepared: Option<prepared::PreparedIndices>,
+    proxy: Option<ProxyIndices>,
 }
 
 impl Loaded {
@@ -432,6 +457,11 @@ impl Variant {
             policy: exports(POLICY_EXPORT)
                 .then(|| policy::PolicyEngineIndices::new(&pre))
                 .transpose()?,
+            proxy: inspection
+                .worlds
+                .contains(&World::Proxy)
+                .then(|| ProxyIndices::new(&pre))
+                .transpose()?,
             prepared: exports(SNAPSHOT_EXPORT)
                 .then(|| prepared::PreparedIndices::new(&pre))
                 .transpose()?,
@@ -507,13 +537,44 @@ impl Sandbox for LocalSandbox {
     }
 
     async fn call(&self, loaded: &Arc<Loaded>, call: Call, job: Job) -> CallEnd {
+        self.start(loaded, Work::Call(call), job).await
+    }
+
+    fn serve(&self, loaded: &Arc<Loaded>, request: ::http::Request<WasiBody>, job: Job) -> Serving {
+        let (sender, head) = tokio::sync::oneshot::channel();
+        let exchange = Exchange {
+            request,
+            head: sender,
+        };
+        let end = self.start(loaded, Work::Serve(exchange), job);
+        Serving { head, end }
+    }
+}
+
+impl LocalSandbox {
+    /// Instances that the pool holds, and that it could hold.
+    #[must_use]
+    pub fn pool(&self) -> (u64, u64) {
+        self.engines.pool()
+    }
+
+    /// Removes the oldest compiled code until what is left fits. What is in use stays in memory; it is compiled again at the next start.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn trim_cache(&self, bytes: u64) -> anyhow::Result<u64> {
+        self.compiler.trim(bytes)
+    }
+
+    fn start(&self, loaded: &Arc<Loaded>, work: Work, job: Job) -> Ending {
+        let stopped = |stop| -> Ending { Box::pin(std::future::ready(CallEnd::stopped(stop))) };
         let Some(runtime) = &self.runtime else {
-            return CallEnd::stopped(Stop::host("the sandbox is shut down"));
+            return stopped(Stop::host("the sandbox is shut down"));
         };
         let variant = loaded.variant.load_full();
         let engine = match self.engines.get(variant.kind) {
             Ok(engine) => engine.clone(),
-            Err(error) => return CallEnd::stopped(Stop::host(&format!("{error:#}"))),
+            Err(error) => return stopped(Stop::host(&format!("{error:#}"))),
         };
         let running = self.engines.running();
         let init = loaded
@@ -523,14 +584,16 @@ impl Sandbox for LocalSandbox {
             .filter(|_| variant.prepared.is_some() && !variant.snapshot);
         let gate = Arc::clone(&self.gate);
         let task = runtime.spawn(async move {
-            let end = contained(engine, variant, init, call, job, gate).await;
+            let end = contained(engine, variant, init, work, job, gate).await;
             drop(running);
             end
         });
-        match task.await {
-            Ok(end) => end,
-            Err(error) => CallEnd::stopped(Stop::host(&format!("the host panicked: {error}"))),
-        }
+        Box::pin(async move {
+            match task.await {
+                Ok(end) => end,
+                Err(error) => CallEnd::stopped(Stop::host(&format!("the host panicked: {error}"))),
+            }
+        })
     }
 }
 
@@ -577,7 +640,7 @@ async fn contained(
     engine: wasmtime::Engine,
     variant: Arc<Variant>,
     init: Option<Arc<InitInput>>,
-    call: Call,
+    work: Work,
     job: Job,
     gate: Arc<EgressGate>,
 ) -> CallEnd {
@@ -601,7 +664,7 @@ async fn contained(
         engine,
         variant,
         init,
-        call,
+        work,
         Arc::clone(&meter),
         capabilities,
         Arc::clone(&artifacts),
@@ -680,7 +743,7 @@ async fn inside(
     engine: wasmtime::Engine,
     variant: Arc<Variant>,
     init: Option<Arc<InitInput>>,
-    call: Call,
+    work: Work,
     meter: Arc<Meter>,
     capabilities: Arc<Capabilities>,
     artifacts: Arc<Mutex<BTreeMap<String, Artifact>>>,
@@ -689,8 +752,8 @@ async fn inside(
 ) -> wasmtime::Result<Answer> {
     let began = Instant::now();
     // A program speaks through its standard streams.
-    let program = match &call {
-        Call::Run(invocation) if variant.command.is_some() => Some(Program {
+    let program = match &work {
+        Work::Call(Call::Run(invocation)) if variant.command.is_some() => Some(Program {
             input: command::input(invocation),
             output: Captured::new(Arc::clone(&meter)),
         }),
@@ -714,25 +777,58 @@ async fn inside(
         timing.instantiate = instantiate.unwrap_or(timing.instantiate);
     };
     set(None, Some(began.elapsed()));
-    match instance {
-        Ok(instance) => {
-            let answer = match (&program, &variant.command) {
-                (Some(program), Some(indices)) => {
-                    execute(&mut store, indices, &instance, program).await
-                }
-                _ => answer(&mut store, &variant, &instance, init, call).await,
-            };
-            if variant.kind == EngineKind::Fuel {
-                let left = store.get_fuel().unwrap_or(0);
-                set(
-                    meter.budget.fuel.map(|fuel| fuel.saturating_sub(left)),
-                    None,
-                );
-            }
-            answer
+    let instance = instance?;
+    let flow = match (work, &program, &variant.command) {
+        (Work::Call(_), Some(program), Some(indices)) => {
+            execute(&mut store, indices, &instance, program)
+                .await
+                .map(Flow::Ended)
         }
-        Err(error) => Err(error),
+        (Work::Call(call), ..) => answer(&mut store, &variant, &instance, init, call)
+            .await
+            .map(Flow::Ended),
+        (Work::Serve(exchange), ..) => {
+            respond(&mut store, &variant, &instance, init, exchange, &meter).await
+        }
+    };
+    if variant.kind == EngineKind::Fuel {
+        let left = store.get_fuel().unwrap_or(0);
+        set(
+            meter.budget.fuel.map(|fuel| fuel.saturating_sub(left)),
+            None,
+        );
     }
+    // A slow client must not hold the guest's memory and its slot in the pool. An answer that was never given ends here, too.
+    drop(store);
+    match flow? {
+        Flow::Ended(answer) => Ok(answer),
+        Flow::Rest(rest) => rest.await,
+    }
+}
+
+/// Has a component answer a request.
+async fn respond(
+    store: &mut Store<RunState>,
+    variant: &Variant,
+    instance: &wasmtime::component::Instance,
+    init: Option<Arc<InitInput>>,
+    exchange: Exchange,
+    meter: &Arc<Meter>,
+) -> wasmtime::Result<Flow> {
+    if let (Some(init), Some(indices)) = (init, &variant.prepared) {
+        let prepared = indices.load(&mut *store, instance)?;
+        if let Err(message) = initialise(&prepared, store, &init).await? {
+            return Ok(Flow::Ended(Answer::Error(format!(
+                "`init` failed: {message}"
+            ))));
+        }
+    }
+    let indices = variant.proxy.as_ref().ok_or_else(|| {
+        wasmtime::Error::from(outcome::WrongWorld(
+            "the component has no `wasi:http/incoming-handler` export".into(),
+        ))
+    })?;
+    serve::handle(store, indices, instance, exchange, Arc::clone(meter)).await
 }
 
 /// Puts all limits on a store before anything of the guest runs.

@@ -87,6 +87,8 @@ pub trait Starter: Send + Sync {
     fn entries(&self) -> Vec<Entry>;
     /// The last recorded moment of each agent; `None` when that cannot be read now.
     async fn last_moments(&self) -> Option<BTreeMap<String, Timestamp>>;
+    /// Says that the schedule looked at the clock.
+    fn beat(&self);
     /// Whether a run of the agent waits or is in progress.
     fn is_live(&self, agent: &str) -> bool;
     /// Why nothing may start now, for instance `paused`.
@@ -456,6 +458,7 @@ pub async fn run(starter: &dyn Starter, wake: &Notify, ended: &Notify) {
     let mut retake = false;
     loop {
         let now = now();
+        starter.beat();
         if before.duration_since(now) > AHEAD_MAX {
             tracing::warn!("the clock was set back from {before} to {now}");
             agenda.set_clock(now);

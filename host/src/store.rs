@@ -9,11 +9,15 @@
 mod artifacts;
 mod cursor;
 mod events;
+mod executions;
+pub mod keep;
 mod key_value;
 mod lock;
 mod occurrences;
+mod retention;
 mod rows;
 mod runs;
+mod search;
 pub mod sqlite;
 mod writer;
 
@@ -27,9 +31,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::model::{
-    Artifact, Event, Finding, LogLine, Occurrence, OccurrenceResult, Outcome, Report, Run, RunEnd,
-    RunState, Trigger,
+    Artifact, Event, Execution, Finding, Level, LogLine, Occurrence, OccurrenceResult, Outcome,
+    Report, Run, RunEnd, RunState, Trigger,
 };
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use sqlite::SqliteStore;
 
@@ -190,6 +196,12 @@ pub enum StoreError {
         /// The key, escaped.
         key: String,
     },
+    /// Something is there that would be overwritten.
+    #[error("`{}` holds something already; name an empty folder, or say `--replace` where that is meant", path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -309,6 +321,121 @@ pub struct RunFilter {
     pub until: Option<Timestamp>,
     /// Given up on, and neither started again nor dropped; `false` is all runs.
     pub dead: bool,
+    /// The oldest first instead of the newest.
+    pub ascending: bool,
+}
+
+/// What to look for in findings and logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Text that has to be there; small and capital letters of ASCII are the same. Empty is anything.
+    pub text: String,
+    /// Only in runs of this agent.
+    pub agent: Option<String>,
+    /// Only in runs created at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only in runs created before this moment.
+    pub until: Option<Timestamp>,
+}
+
+/// A finding and the run that made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FoundFinding {
+    /// The run.
+    pub run: Uuid,
+    /// Its agent.
+    pub agent: String,
+    /// When the run was created.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// The finding.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// A line of a log and the run that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FoundLine {
+    /// The run.
+    pub run: Uuid,
+    /// Its agent.
+    pub agent: String,
+    /// The line.
+    #[serde(flatten)]
+    pub line: LogLine,
+}
+
+/// What an agent's ended runs used in a span of time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageBucket {
+    /// The span's first moment.
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Timestamp,
+    /// Runs created in it.
+    pub runs: u64,
+    /// How many of them succeeded.
+    pub succeeded: u64,
+    /// From start to end, summed, in microseconds.
+    pub wall_us: u64,
+    /// CPU time, summed, in microseconds.
+    pub cpu_us: u64,
+    /// The highest peak of memory, in bytes.
+    pub peak_memory_bytes: u64,
+    /// Fuel, summed, where the agent asks for it.
+    pub fuel: u64,
+    /// Outgoing requests, summed.
+    pub http_requests: u64,
+    /// Findings, summed.
+    pub findings: u64,
+    /// Kinds of denials, summed.
+    pub denials: u64,
+}
+
+/// How many events of a type there were in an hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventCount {
+    /// The hour's first moment.
+    #[schema(value_type = String, format = DateTime)]
+    pub hour: Timestamp,
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Events.
+    pub count: u64,
+}
+
+/// What became of the executions of a pipeline that are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExecutionTotals {
+    /// All of them.
+    pub executions: u64,
+    /// Those that succeeded.
+    pub succeeded: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that a person ended.
+    pub cancelled: u64,
+    /// From begin to end on average, in microseconds.
+    pub mean_us: u64,
+    /// The longest, in microseconds.
+    pub longest_us: u64,
+}
+
+/// What [`Store::prune`] keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Ended runs of each agent.
+    pub runs_per_agent: u32,
+    /// Ended executions of each pipeline.
+    pub executions_per_pipeline: u32,
+    /// Events since this moment.
+    pub events_since: Timestamp,
+    /// Moments of the ledger since this one.
+    pub occurrences_since: Timestamp,
+    /// Logs of runs created before this moment are compressed; search does not see them any more.
+    pub logs_hot_since: Timestamp,
+    /// Logs of runs created since this moment.
+    pub logs_since: Timestamp,
 }
 
 /// Which moments of the ledger are wanted; what is `None` is not looked at.
@@ -379,6 +506,12 @@ pub struct Pruned {
     pub events: u64,
     /// Moments of the ledger.
     pub occurrences: u64,
+    /// Executions of pipelines.
+    pub executions: u64,
+    /// Logs that were compressed.
+    pub compressed: u64,
+    /// Logs.
+    pub logs: u64,
     /// Files of artifacts that no run names any more.
     pub artifacts: u64,
 }
@@ -625,17 +758,130 @@ pub trait Store: Send + Sync + 'static {
     /// As every method.
     async fn kv_usage(&self, agent: &str) -> Result<KvUsage, StoreError>;
 
-    /// Removes all but the newest ended runs of each agent, the events before a moment, and the files that no run names any more.
+    /// The latest attempt at what a key started; `None` if it started nothing, or that was pruned.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn latest_attempt(&self, agent: &str, key: &str) -> Result<Option<Run>, StoreError>;
+
+    /// Records the beginning of a pipeline's execution, with the moment that starts it if one does: both or neither. Answers the number of the cycle.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the pipeline runs already, with that execution, or the moment has a row, with this one.
+    async fn begin_execution(
+        &self,
+        execution: Execution,
+        moment: Option<Occurrence>,
+    ) -> Result<u64, StoreError>;
+
+    /// Records what changed in an execution, and the events that say so. `false`, and nothing done, if it had ended before.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn update_execution(
+        &self,
+        execution: Execution,
+        events: Vec<Event>,
+    ) -> Result<bool, StoreError>;
+
+    /// An execution of a pipeline.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn execution(&self, id: Uuid) -> Result<Option<Execution>, StoreError>;
+
+    /// The executions of a pipeline, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] when the cursor is not of this pipeline; [`StoreError::PageLimit`].
+    async fn executions(
+        &self,
+        pipeline: &str,
+        page: PageRequest,
+    ) -> Result<Page<Execution>, StoreError>;
+
+    /// All executions that have not ended, oldest first: what to recover at start.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn running_executions(&self) -> Result<Vec<Execution>, StoreError>;
+
+    /// What became of a pipeline's executions that are kept.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn execution_totals(&self, pipeline: &str) -> Result<ExecutionTotals, StoreError>;
+
+    /// Findings of all runs, newest run first. A page may hold fewer than asked for, even none, though there are more, because a call looks at so many runs at most; it may hold some
+    /// more, because a run's findings come together.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] when the cursor is not from the same search; [`StoreError::PageLimit`].
+    async fn search_findings(
+        &self,
+        search: Search,
+        level: Option<Level>,
+        rule: Option<&str>,
+        page: PageRequest,
+    ) -> Result<Page<FoundFinding>, StoreError>;
+
+    /// Lines of the logs of all runs whose logs are not compressed yet; pages are as those of [`Store::search_findings`].
+    ///
+    /// # Errors
+    /// As those of [`Store::search_findings`].
+    async fn search_logs(
+        &self,
+        search: Search,
+        page: PageRequest,
+    ) -> Result<Page<FoundLine>, StoreError>;
+
+    /// What an agent's ended runs used since a moment, in spans of `hours` hours (1 at least), oldest first; spans without a run are left out.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn usage(
+        &self,
+        agent: &str,
+        since: Timestamp,
+        hours: u32,
+    ) -> Result<Vec<UsageBucket>, StoreError>;
+
+    /// Adds to the counts of events, and sets a flag to the place up to which they were counted: both or neither.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn count_events(
+        &self,
+        counts: Vec<EventCount>,
+        flag: &str,
+        place: &str,
+    ) -> Result<(), StoreError>;
+
+    /// Counts of events since a moment, the latest hour first; at most [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// As every method.
+    async fn event_counts(&self, since: Timestamp) -> Result<Vec<EventCount>, StoreError>;
+
+    /// Removes what an agent left: ended runs with all that is theirs, moments of the ledger, keys. Answers how many rows that were.
+    ///
+    /// # Errors
+    /// As every writing method; what was removed before stays removed.
+    async fn forget(&self, agent: &str) -> Result<u64, StoreError>;
+
+    /// Gives up what the oldest ended runs left until the rows and files take `bytes` at most: first files, then whole runs. Answers how many bytes are left.
+    ///
+    /// # Errors
+    /// As those of [`Store::prune`].
+    async fn shrink(&self, bytes: u64) -> Result<u64, StoreError>;
+
+    /// Removes what is older than what is to be kept, and the files that no run names any more.
     /// Works in small steps between which others write. Freed room is used again; the database file does not become smaller.
     /// A trigger whose run was removed is not known as a duplicate any more.
     ///
     /// # Errors
     /// [`StoreError::Io`] when a file cannot be removed; what was removed before stays removed.
-    async fn prune(
-        &self,
-        keep_runs_per_agent: u32,
-        events_older_than: Timestamp,
-    ) -> Result<Pruned, StoreError>;
+    async fn prune(&self, keep: Retention) -> Result<Pruned, StoreError>;
 
     /// Writes what is waiting, folds the write-ahead log into the database, notes a clean end and lets go of the state directory. Later calls fail with [`StoreError::Closed`].
     ///

@@ -8,7 +8,7 @@ pub const TOPICS: &[Topic] = &[
     (
         "agent.state-changes",
         &["run.*", "agent.*"],
-        "agents at work, paused, resumed, in quarantine",
+        "agents at work, paused, resumed, in quarantine, reloaded",
     ),
     (
         "github.webhook-events",
@@ -18,14 +18,39 @@ pub const TOPICS: &[Topic] = &[
     (
         "system.health-checks",
         &["system.*"],
-        "the host itself: plugins that were added, replaced, removed",
+        "the host itself: its components every 30 seconds, and plugins that were added, replaced, removed",
     ),
     (
         "error.critical",
-        &["run.host_error", "run.lost", "agent.quarantined"],
+        &[
+            "run.host_error",
+            "run.lost",
+            "agent.quarantined",
+            "system.degraded",
+        ],
         "what a person should look at now",
     ),
     ("analytics.events", &["*"], "everything, for counting"),
+    (
+        "builds",
+        &["run.*", "pipeline.*"],
+        "channel: runs and pipelines",
+    ),
+    (
+        "deployments",
+        &["effect.*", "pipeline.*"],
+        "channel: what was changed outside",
+    ),
+    (
+        "agent-heartbeats",
+        &["agent.heartbeat"],
+        "channel: the state of every agent, every 30 seconds",
+    ),
+    (
+        "health-metrics",
+        &["system.health", "system.degraded", "system.recovered"],
+        "channel: the host's components, every 30 seconds",
+    ),
 ];
 
 /// Whether an event's type is of a topic, or is what a pattern says.
@@ -35,6 +60,38 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
         Some((_, patterns, _)) => patterns.iter().any(|pattern| is_like(pattern, kind)),
         None => is_like(pattern, kind),
     }
+}
+
+/// What types of the host's own events begin with: nobody else says that a run ended.
+pub const OWN_TYPES: [&str; 7] = [
+    "run.",
+    "agent.",
+    "policy.",
+    "effect.",
+    "system.",
+    "pipeline.",
+    "command.",
+];
+
+/// Whether a type, or some type of a pattern, is one of the host's own.
+#[must_use]
+pub fn is_own(pattern: &str) -> bool {
+    let beginning = pattern.strip_suffix('*');
+    OWN_TYPES.iter().any(|own| {
+        pattern.starts_with(own) || beginning.is_some_and(|beginning| own.starts_with(beginning))
+    })
+}
+
+/// The exact types of a topic: those without `*`.
+#[must_use]
+pub fn types_of(topic: &str) -> Vec<String> {
+    TOPICS
+        .iter()
+        .filter(|(name, _, _)| *name == topic)
+        .flat_map(|(_, patterns, _)| patterns.iter())
+        .filter(|pattern| !pattern.ends_with('*'))
+        .map(|pattern| (*pattern).to_owned())
+        .collect()
 }
 
 fn is_like(pattern: &str, kind: &str) -> bool {

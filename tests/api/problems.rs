@@ -134,12 +134,11 @@ fn a_body_that_two_parsers_could_read_differently_is_refused() -> anyhow::Result
 #[test]
 fn unknown_and_repeated_parameters_are_refused() -> anyhow::Result<()> {
     let host = host()?;
+    let injected = host.get("/v1/runs?sort=created_at%3Bdrop%20table%20runs")?;
+    problem(injected, 422, "unknown_column")?;
     for (path, says) in [
         ("/v1/runs?agnt=x", "did you mean `agent`?"),
-        (
-            "/v1/runs?sort=created_at%3Bdrop%20table%20runs",
-            "unknown parameter `sort`",
-        ),
+        ("/v1/occurrences?sort=due_at", "unknown parameter `sort`"),
         ("/v1/agents?limit=3", "this route takes none"),
         ("/v1/events?typ=x", "did you mean `type`?"),
         ("/openapi.json?x=1", "this route takes none"),

@@ -22,7 +22,7 @@ use uuid::Uuid;
 const IDEMPOTENCY_KEY_MAX: usize = 255;
 
 /// What the host's own keys begin with.
-const OWN_KEYS: [&str; 2] = ["event/", "schedule/"];
+const OWN_KEYS: [&str; 4] = ["event/", "schedule/", "webhook/", "pipeline/"];
 
 /// Says that the answer is a run that an earlier request started.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -150,7 +150,7 @@ pub(super) async fn start_run(
     Ok(response)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
     let mut keys = headers.get_all("idempotency-key").iter();
     let Some(key) = keys.next() else {
         return Ok(None);
@@ -166,14 +166,15 @@ fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
             StatusCode::BAD_REQUEST,
             "invalid_idempotency_key",
             format!(
-                "`Idempotency-Key` is given once, as 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters, and does not begin with `event/` or `schedule/`"
+                "`Idempotency-Key` is given once, as 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters, and does not begin with `{}`",
+                OWN_KEYS.join("`, `")
             ),
         )),
     }
 }
 
 /// The run that an earlier request with the same key started, if it was the same request.
-async fn replay(
+pub(super) async fn replay(
     plane: &Arc<dyn ControlPlane>,
     id: Uuid,
     agent: &str,

@@ -3,16 +3,19 @@
 //! The API listens on loopback and has no keys yet, so a web page must not be able to drive it: a page that resolves its own name to 127.0.0.1 sends a
 //! foreign `Host`, a page that posts across sites sends a foreign `Origin`; both are refused before a route is looked for.
 
+use super::ControlPlane;
 use super::error::{ApiError, PROBLEM_JSON};
 use super::server::Connection;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
@@ -20,10 +23,61 @@ use uuid::Uuid;
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Surrounds all routes.
-pub(super) fn wrap(router: Router) -> Router {
+pub(super) fn wrap(router: Router, plane: Arc<dyn ControlPlane>) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(surround))
+        .layer(from_fn(move |request: Request, next: Next| {
+            let plane = Arc::clone(&plane);
+            async move { counted(plane, request, next).await }
+        }))
+}
+
+/// Surrounds the routes that components answer: who may ask is the same, what is answered is theirs.
+pub(super) fn wrap_served(router: Router) -> Router {
+    router
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(surround_served))
+}
+
+/// Counts and times a request by its route.
+async fn counted(plane: Arc<dyn ControlPlane>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let response = next.run(request).await;
+    plane
+        .metrics()
+        .request(&method, &route, response.status().as_u16(), began.elapsed());
+    response
+}
+
+async fn surround_served(request: Request, next: Next) -> Response {
+    let id = Uuid::now_v7().to_string();
+    let accept = Accept { ranges: Vec::new() };
+    let safe = request.method() == Method::HEAD || request.method() == Method::GET;
+    let listen = request
+        .extensions()
+        .get::<Connection>()
+        .map(|connection| connection.listen);
+    let refusal = check_host(&request, listen).and_then(|()| check_origin(&request, safe, listen));
+    match refusal {
+        Ok(()) => {
+            let response = next.run(request).await;
+            if response.extensions().get::<ApiError>().is_some() {
+                return finish(response, &id, &accept, safe);
+            }
+            let mut response = response;
+            if let Ok(id) = HeaderValue::from_str(&id) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+            response
+        }
+        Err(error) => finish(error.into_response(), &id, &accept, safe),
+    }
 }
 
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {

@@ -2,6 +2,7 @@
 
 use super::envelope::Accept;
 use super::error::{ApiError, InputError, Problem};
+use super::followers;
 use super::json::JsonBody;
 use super::params::{FromQuery, NoQuery, Params, Values};
 use super::server::Connection;
@@ -20,7 +21,6 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
@@ -29,9 +29,6 @@ const EVENT_STREAM: &str = "text/event-stream";
 
 /// How often a follower looks for what is new.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
-
-/// Followers at once: each holds a connection, and an eighth of all is enough for people and dashboards.
-const FOLLOWERS_MAX: usize = 64;
 
 /// Events taken in one go while following.
 const FOLLOW_EVENTS: usize = 100;
@@ -53,11 +50,6 @@ const DEPTH_MAX: usize = 64;
 
 /// How far another machine's clock may be ahead.
 const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(5);
-
-/// What types of the host's own events begin with: nobody else says that a run ended.
-const OWN_TYPES: [&str; 5] = ["run.", "agent.", "policy.", "effect.", "system."];
-
-static FOLLOWERS: Semaphore = Semaphore::const_new(FOLLOWERS_MAX);
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -118,10 +110,11 @@ pub(super) async fn list_events(
             }
             None => plane.store().events_end().await?,
         };
+        let place = followers::take(connection.as_deref())?;
         let stopping = connection
             .map(|Extension(connection)| connection.stopping)
             .unwrap_or_default();
-        return follow(plane, query.kind, after, stopping);
+        return follow(plane, query.kind, after, stopping, place);
     }
     let (items, next) = read(&plane, query.kind.as_deref(), query.cursor, query.limit).await?;
     Ok(Json(EventList { items, next }).into_response())
@@ -173,7 +166,7 @@ struct Follower {
     after: String,
     stopping: CancellationToken,
     ready: VecDeque<sse::Event>,
-    _place: SemaphorePermit<'static>,
+    _place: followers::Place,
 }
 
 fn follow(
@@ -181,17 +174,8 @@ fn follow(
     kind: Option<String>,
     after: String,
     stopping: CancellationToken,
+    place: followers::Place,
 ) -> Answer<Response> {
-    let place = FOLLOWERS.try_acquire().map_err(|_| {
-        ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too_many_followers",
-            format!(
-                "{FOLLOWERS_MAX} clients follow events already; read them in parts with `?cursor=`"
-            ),
-        )
-        .retry_later()
-    })?;
     let follower = Follower {
         plane,
         kind,
@@ -374,10 +358,14 @@ fn parse(event: Value, at: &str) -> Result<Event, Vec<InputError>> {
             wrong(name, "must be 1 to 255 bytes of text on one line");
         }
     }
-    if text("source").is_some_and(|source| source.starts_with("/agents/")) {
+    if text("source").is_some_and(|source| {
+        ["/agents/", "/pipelines/", "/host"]
+            .iter()
+            .any(|own| source.starts_with(own))
+    }) {
         wrong(
             "source",
-            "`/agents/` is where the host's own events come from",
+            "begins like the source of the host's own events: `/agents/`, `/pipelines/`, `/host`",
         );
     }
     let kind = text("type").unwrap_or_default();
@@ -386,7 +374,7 @@ fn parse(event: Value, at: &str) -> Result<Event, Vec<InputError>> {
             "type",
             "must be small letters, digits, `.`, `_` and `-`, at most 255 of them",
         );
-    } else if OWN_TYPES.iter().any(|own| kind.starts_with(own)) {
+    } else if topics::is_own(kind) {
         wrong("type", "begins like an event of the host itself");
     }
     let subject = match event.get("subject") {

@@ -3,6 +3,7 @@
 //! A running run's log is in memory and becomes rows when the run ends; a reader who pages by line number does not notice.
 
 use super::error::{ApiError, Problem};
+use super::followers;
 use super::params::{FromQuery, Params, RunId, Values};
 use super::runs::{find, view};
 use super::server::Connection;
@@ -15,11 +16,10 @@ use axum::extract::{Extension, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -30,13 +30,8 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// How often a follower looks for new lines: often enough to look immediate, seldom enough to cost nothing.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
 
-/// Followers at once: each holds a connection for as long as its run takes, and an eighth of all connections is enough for people.
-const FOLLOWERS_MAX: usize = 64;
-
 /// Lines read from the store in one go while following.
 const FOLLOW_LINES: u32 = 500;
-
-static FOLLOWERS: Semaphore = Semaphore::const_new(FOLLOWERS_MAX);
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -84,10 +79,11 @@ pub(super) async fn get_logs(
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.parse().ok())
             .or(query.after);
+        let place = followers::take(connection.as_deref())?;
         let stopping = connection
             .map(|Extension(connection)| connection.stopping)
             .unwrap_or_default();
-        return follow(plane, id, after, stopping);
+        return follow(plane, id, after, stopping, place);
     }
     let part = read(&plane, id, query.after, query.limit).await?;
     let last = part.lines.last().map(|line| line.seq).or(query.after);
@@ -133,7 +129,7 @@ struct Follower {
     stopping: CancellationToken,
     ready: VecDeque<Event>,
     over: bool,
-    _place: SemaphorePermit<'static>,
+    _place: followers::Place,
 }
 
 fn follow(
@@ -141,17 +137,8 @@ fn follow(
     id: Uuid,
     after: Option<u64>,
     stopping: CancellationToken,
+    place: followers::Place,
 ) -> Answer<Response> {
-    let place = FOLLOWERS.try_acquire().map_err(|_| {
-        ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too_many_followers",
-            format!(
-                "{FOLLOWERS_MAX} clients follow logs already; read the log in parts with `?after=`"
-            ),
-        )
-        .retry_later()
-    })?;
     let follower = Follower {
         plane,
         id,

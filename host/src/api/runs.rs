@@ -51,11 +51,27 @@ pub(super) struct RunQuery {
     /// Only runs created before this moment.
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
+    /// `-created_at` for the newest first, `created_at` for the oldest first.
+    #[param(value_type = Option<String>, pattern = "^-?created_at$", default = "-created_at")]
+    sort: bool,
     /// How many items, 1 to 500.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500, default = 50)]
     limit: u32,
     /// `next` of the part before.
     cursor: Option<String>,
+}
+
+/// Whether the oldest come first.
+fn ascending(values: &Values) -> Result<bool, ApiError> {
+    match values.text("sort").as_deref() {
+        None | Some("-created_at") => Ok(false),
+        Some("created_at") => Ok(true),
+        Some(_) => Err(ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unknown_column",
+            "`sort` is `-created_at` or `created_at`",
+        )),
+    }
 }
 
 impl FromQuery for RunQuery {
@@ -68,6 +84,7 @@ impl FromQuery for RunQuery {
             trigger: values.word("trigger", &TRIGGERS)?,
             since: values.timestamp("since")?,
             until: values.timestamp("until")?,
+            sort: ascending(values)?,
             limit: values.limit()?,
             cursor: values.text("cursor"),
         })
@@ -130,7 +147,7 @@ async fn report_of(plane: &Arc<dyn ControlPlane>, run: &Run) -> Answer<Report> {
 
 /// List runs
 ///
-/// Newest first.
+/// Newest first, unless `sort` says otherwise.
 #[utoipa::path(
     get, path = "/v1/runs", operation_id = "list_runs", tag = "runs",
     params(RunQuery),
@@ -152,6 +169,7 @@ pub(super) async fn list_runs(
         since: query.since,
         until: query.until,
         dead: false,
+        ascending: query.sort,
     };
     let page = PageRequest {
         limit: query.limit,

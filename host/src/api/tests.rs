@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::model::{
-    Artifact, ArtifactInfo, Event, Finding, Level, Occurrence, Outcome, Report, RunEnd, RunState,
-    Usage,
+    Artifact, ArtifactInfo, Event, Execution, Finding, Level, Occurrence, Outcome, Report, RunEnd,
+    RunState, Usage,
 };
 use crate::sandbox::budget::RunBudget;
 use crate::store::{
-    AgentRecord, KvQuota, KvUsage, OccurrenceFilter, Page, PageRequest, Pruned, RunFilter,
+    AgentRecord, EventCount, ExecutionTotals, FoundFinding, FoundLine, KvQuota, KvUsage,
+    OccurrenceFilter, Page, PageRequest, Pruned, Retention, RunFilter, Search, UsageBucket,
 };
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
@@ -21,6 +22,7 @@ use tower::ServiceExt;
 /// A control plane that remembers what it was asked.
 #[derive(Default)]
 struct Fake {
+    metrics: Metrics,
     started: Mutex<Vec<StartRun>>,
     running: Mutex<Vec<Uuid>>,
 }
@@ -270,7 +272,81 @@ impl Store for Fake {
         Err(StoreError::Closed)
     }
 
-    async fn prune(&self, _: u32, _: Timestamp) -> Result<Pruned, StoreError> {
+    async fn latest_attempt(&self, _: &str, _: &str) -> Result<Option<Run>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn begin_execution(
+        &self,
+        _: Execution,
+        _: Option<Occurrence>,
+    ) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn update_execution(&self, _: Execution, _: Vec<Event>) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn execution(&self, _: Uuid) -> Result<Option<Execution>, StoreError> {
+        Ok(None)
+    }
+
+    async fn executions(
+        &self,
+        _: &str,
+        request: PageRequest,
+    ) -> Result<Page<Execution>, StoreError> {
+        page(Vec::new(), &request)
+    }
+
+    async fn running_executions(&self) -> Result<Vec<Execution>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn execution_totals(&self, _: &str) -> Result<ExecutionTotals, StoreError> {
+        Ok(ExecutionTotals::default())
+    }
+
+    async fn search_findings(
+        &self,
+        _: Search,
+        _: Option<Level>,
+        _: Option<&str>,
+        request: PageRequest,
+    ) -> Result<Page<FoundFinding>, StoreError> {
+        page(Vec::new(), &request)
+    }
+
+    async fn search_logs(
+        &self,
+        _: Search,
+        request: PageRequest,
+    ) -> Result<Page<FoundLine>, StoreError> {
+        page(Vec::new(), &request)
+    }
+
+    async fn usage(&self, _: &str, _: Timestamp, _: u32) -> Result<Vec<UsageBucket>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn count_events(&self, _: Vec<EventCount>, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn event_counts(&self, _: Timestamp) -> Result<Vec<EventCount>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn forget(&self, _: &str) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn shrink(&self, _: u64) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn prune(&self, _: Retention) -> Result<Pruned, StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -304,6 +380,12 @@ impl ControlPlane for Fake {
             description: None,
             enabled: true,
             problem: None,
+            webhook: false,
+            priority: "normal".into(),
+            commands: false,
+            serves: None,
+            health_score: 1.0,
+            on: Vec::new(),
             every_ms: None,
             cron: None,
             paused: false,
@@ -365,6 +447,78 @@ impl ControlPlane for Fake {
         Ok(None)
     }
 
+    fn webhook(&self, _: &str) -> Option<Webhook> {
+        None
+    }
+
+    fn workflows(&self) -> Vec<WorkflowView> {
+        vec![WorkflowView {
+            name: "full".into(),
+            description: None,
+            steps: vec![WorkflowStep {
+                agent: "check".into(),
+                go_on: false,
+            }],
+            schedule: None,
+            next_at: None,
+            running: false,
+            totals: None,
+        }]
+    }
+
+    async fn begin_workflow(&self, _: &str, _: Principal) -> Result<Execution, WorkflowError> {
+        Err(WorkflowError::Running(ENDED))
+    }
+
+    fn cancel_workflow(&self, _: Uuid, _: Principal) -> bool {
+        false
+    }
+
+    fn command_agent(&self) -> Option<String> {
+        Some("check".into())
+    }
+
+    fn templates(&self) -> Vec<Template> {
+        Vec::new()
+    }
+
+    fn agent_health(&self, agent: &str) -> Option<AgentHealth> {
+        Some(AgentHealth {
+            agent: agent.to_owned(),
+            score: 1.0,
+            success_rate: None,
+            runs: 0,
+            succeeded: 0,
+            staleness: 0.0,
+            quarantined: false,
+            problem: None,
+        })
+    }
+
+    async fn forget(&self, _: &str, _: Principal) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    async fn metrics_text(&self) -> Result<String, String> {
+        self.metrics
+            .text(crate::metrics::Levels::default())
+            .map_err(|error| error.to_string())
+    }
+
+    async fn serve(
+        &self,
+        agent: &str,
+        _: http::Request<wasmtime_wasi_http::WasiBody>,
+    ) -> Result<http::Response<ServedBody>, ServeError> {
+        Err(ServeError::Unknown {
+            name: agent.to_owned(),
+        })
+    }
+
     fn status(&self) -> Status {
         Status {
             state: AgentState::Online,
@@ -374,6 +528,9 @@ impl ControlPlane for Fake {
             paused_agents: Vec::new(),
             queued: 0,
             running: 0,
+            places: 8,
+            states: BTreeMap::new(),
+            running_workflows: Vec::new(),
             started_at: Timestamp::UNIX_EPOCH,
         }
     }
@@ -781,7 +938,7 @@ async fn a_parameter_is_known_and_in_its_range() {
     );
     get("/v1/runs?sort=id;drop")
         .await
-        .problem(422, "unknown_parameter");
+        .problem(422, "unknown_column");
     get("/v1/plugins?x").await.problem(422, "unknown_parameter");
     for query in [
         "limit=0",

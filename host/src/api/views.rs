@@ -2,13 +2,19 @@
 //!
 //! Plain data that is written as JSON and described in the OpenAPI document; which values are true is the application's to know.
 
+use crate::commands::Template;
+use crate::logging::LogLevel;
 pub use crate::model::{AgentState, BadgeStyle};
-use crate::model::{ArtifactInfo, Event, Finding, LogLine, Occurrence, Outcome, Run, Trigger};
+use crate::model::{
+    ArtifactInfo, Event, Execution, Finding, LogLine, Occurrence, Outcome, Run, Trigger,
+};
 use crate::sandbox::budget::RunBudget;
 use crate::sandbox::inspect::Inspection;
+use crate::store::{EventCount, ExecutionTotals, FoundFinding, FoundLine, UsageBucket};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -94,6 +100,18 @@ pub struct AgentView {
     pub enabled: bool,
     /// Why it cannot run, in one sentence.
     pub problem: Option<String>,
+    /// Whether it takes signed deliveries.
+    pub webhook: bool,
+    /// `high`, `normal` or `low`.
+    pub priority: String,
+    /// Whether it is the agent that takes commands.
+    pub commands: bool,
+    /// Where its component answers requests; `null` when it does not.
+    pub serves: Option<String>,
+    /// How healthy it is, 0 to 1: see `/v1/agents/{name}/health`.
+    pub health_score: f64,
+    /// Events that start it: types, beginnings of types, topics.
+    pub on: Vec<String>,
     /// Milliseconds between two scheduled runs; `null` when it has no interval.
     pub every_ms: Option<u64>,
     /// Its cron expression and time zone; `null` when it has none.
@@ -234,15 +252,226 @@ pub struct Status {
     pub maintenance: bool,
     /// Agents in force.
     pub agents: u64,
+    /// How many agents are in which state.
+    pub states: BTreeMap<String, u64>,
     /// Agents that are paused for themselves, by name.
     pub paused_agents: Vec<String>,
     /// Runs that wait for a place.
     pub queued: u64,
     /// Runs in the sandbox.
     pub running: u64,
+    /// Runs that there are places for now: more while many wait.
+    pub places: u64,
+    /// Pipelines in progress, by name.
+    pub running_workflows: Vec<String>,
     /// When this process began to serve.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
+}
+
+/// A pipeline of `plugins.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WorkflowView {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Its steps, in their order.
+    pub steps: Vec<WorkflowStep>,
+    /// When it is due, in words; `null` when it runs only when asked.
+    pub schedule: Option<String>,
+    /// When it is due next.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_at: Option<Timestamp>,
+    /// Whether it is in progress.
+    pub running: bool,
+    /// What became of its executions; in lists `null`.
+    pub totals: Option<ExecutionTotals>,
+}
+
+/// A step of a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkflowStep {
+    /// The agent that runs.
+    pub agent: String,
+    /// Whether the next step comes after this one failed, too.
+    #[serde(rename = "continue")]
+    pub go_on: bool,
+}
+
+/// The pipelines of `plugins.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WorkflowList {
+    /// All pipelines, by name.
+    pub items: Vec<WorkflowView>,
+    /// Always `null`: the list is whole.
+    pub next: Option<String>,
+}
+
+/// A part of the executions of a pipeline, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExecutionList {
+    /// Newest first.
+    pub items: Vec<Execution>,
+    /// What to send as `cursor` for the next part; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Delivered {
+    /// Its id.
+    pub delivery: Uuid,
+    /// Whether it was delivered before.
+    pub duplicate: bool,
+    /// Whether it is of a kind that starts nothing.
+    pub ignored: bool,
+    /// The run it started, now or before.
+    pub run: Option<Uuid>,
+}
+
+/// A command. There is either `text` or `template`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CommandRequest {
+    /// In free words, at most 16,384 characters.
+    pub text: Option<String>,
+    /// The name of a template.
+    pub template: Option<String>,
+    /// The template's parameters.
+    #[schema(value_type = Option<Object>)]
+    pub parameters: Option<Value>,
+}
+
+/// That a command is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CommandAccepted {
+    /// The run's id.
+    pub job_id: Uuid,
+    /// Where its status is.
+    pub status: String,
+}
+
+/// Commands that have a name.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TemplateList {
+    /// By name.
+    pub items: Vec<Template>,
+    /// Always `null`: the list is whole.
+    pub next: Option<String>,
+}
+
+/// What an agent is doing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AgentStateView {
+    /// Its name.
+    pub agent: String,
+    /// The first that holds.
+    pub state: AgentState,
+    /// Whether a person paused it for itself.
+    pub paused: bool,
+    /// Whether it crashed too often.
+    pub quarantined: bool,
+    /// Whether it may run.
+    pub enabled: bool,
+    /// Why it cannot run.
+    pub problem: Option<String>,
+    /// When it is due next.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_at: Option<Timestamp>,
+    /// Its last run.
+    pub last_run: Option<RunSummary>,
+}
+
+/// How healthy an agent is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AgentHealth {
+    /// Its name.
+    pub agent: String,
+    /// 0 to 1: `success_rate` minus `staleness`.
+    pub score: f64,
+    /// The share of successful runs among the last ones; `null` when it never ran.
+    pub success_rate: Option<f64>,
+    /// Ended runs that were looked at: at most 20.
+    pub runs: u64,
+    /// How many of them succeeded.
+    pub succeeded: u64,
+    /// 0 to 1: how far it is overdue.
+    pub staleness: f64,
+    /// Whether it crashed too often.
+    pub quarantined: bool,
+    /// Why it cannot run.
+    pub problem: Option<String>,
+}
+
+/// What an agent used over time.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct UsageList {
+    /// Oldest first.
+    pub items: Vec<UsageBucket>,
+    /// Always `null`: the list is whole.
+    pub next: Option<String>,
+}
+
+/// That an agent's data is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Forgotten {
+    /// Rows that were removed.
+    pub rows: u64,
+}
+
+/// What an import took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Imported {
+    /// Keys that were set.
+    pub keys: u64,
+    /// Runs that were added.
+    pub runs: u64,
+    /// Moments of the ledger; those that were there already among them.
+    pub occurrences: u64,
+    /// Keys and runs that were there already.
+    pub known: u64,
+}
+
+/// A part of the findings of all runs.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FoundFindingList {
+    /// Those of the newest run first.
+    pub items: Vec<FoundFinding>,
+    /// What to send as `cursor` for the next part; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// A part of the lines of all logs.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FoundLineList {
+    /// Those of the newest run first.
+    pub items: Vec<FoundLine>,
+    /// What to send as `cursor` for the next part; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// How many events there were.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CountList {
+    /// The latest hour first.
+    pub items: Vec<EventCount>,
+    /// Always `null`: the list is whole.
+    pub next: Option<String>,
+}
+
+/// A new level for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogLevelRequest {
+    /// The level.
+    pub level: LogLevel,
+}
+
+/// How much is logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogLevelView {
+    /// In the words of `RUST_LOG`.
+    pub filter: String,
 }
 
 /// What became of events from outside.

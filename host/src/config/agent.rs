@@ -12,6 +12,7 @@ use super::grants::{self, Grants};
 use super::host::HostConfig;
 use super::paths::resolve;
 use super::reader::{Reader, Value};
+use super::secret::Secret;
 use super::triggers::{self, ScheduleConfig};
 use super::{Context, keys, limits};
 use crate::retry::RetryPolicy;
@@ -107,6 +108,45 @@ impl Autonomy {
     }
 }
 
+/// Who goes first when places are short. Source: `priority`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Before others.
+    High,
+    /// In the order of arrival.
+    #[default]
+    Normal,
+    /// After others.
+    Low,
+}
+
+impl Priority {
+    /// In the order of [`keys::PRIORITY`].
+    const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// The word in `plugins.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+}
+
+/// Signed requests that start runs. Source: `webhook`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// What the sender signs with: at least 16 characters, unless the agent is disabled.
+    pub secret: Secret,
+    /// Kinds of deliveries that start runs; all if there is none.
+    pub events: Vec<String>,
+}
+
+/// The shortest secret: shorter ones can be guessed from one signature.
+const SECRET_MIN: usize = 16;
+
 /// One agent. Source: `[agents.NAME]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgentConfig {
@@ -122,6 +162,12 @@ pub struct AgentConfig {
     pub schedule: Option<ScheduleConfig>,
     /// Types, patterns of types and topics of the events that start it.
     pub on: Vec<String>,
+    /// Signed requests that start it.
+    pub webhook: Option<WebhookConfig>,
+    /// Who goes first when places are short; default [`Priority::Normal`].
+    pub priority: Priority,
+    /// Whether commands are handed to it; default `false`.
+    pub commands: bool,
     /// Runs at once: 1 to 1,000; default half of the host's, so that no agent keeps all others out.
     pub concurrency: u32,
     /// How its runs are tried again.
@@ -154,6 +200,9 @@ impl AgentConfig {
             enabled: true,
             schedule: None,
             on: Vec::new(),
+            webhook: None,
+            priority: Priority::default(),
+            commands: false,
             concurrency: host.concurrency.div_ceil(2).max(1),
             retry: RetryPolicy::default(),
             settings: serde_json::Map::new(),
@@ -213,18 +262,7 @@ pub(super) fn read(
     if let Some(plugin) = &plugin {
         check_plugin(plugin, errors);
     }
-    let description = table.text("description", errors);
-    if let Some(text) = &description
-        && (text.get_ref().chars().count() > MAX_DESCRIPTION
-            || text.get_ref().contains(|c: char| c.is_control()))
-    {
-        errors
-            .at(
-                text.span(),
-                format!("the description of {what} is too long or has line breaks"),
-            )
-            .help("write at most 1_000 characters on one line");
-    }
+    let description = checked_description(&table, &what, errors);
     let enabled = table.boolean("enabled", errors).unwrap_or(true);
     let schedule = triggers::read(&table, &what, errors);
     let on = table.texts("on", errors).unwrap_or_default();
@@ -239,6 +277,14 @@ pub(super) fn read(
         }
     }
     let on: Vec<String> = on.into_iter().map(Spanned::into_inner).collect();
+    let webhook = table
+        .table("webhook", format!("the webhook of {what}"), errors)
+        .and_then(|table| webhook(&table, &what, enabled, context, errors));
+    let priority = table
+        .choice("priority", errors)
+        .and_then(|index| Priority::ALL.get(index).copied())
+        .unwrap_or_default();
+    let commands = table.boolean("commands", errors).unwrap_or(false);
     let concurrency = table
         .number("concurrency", errors)
         .and_then(|number| u32::try_from(number).ok())
@@ -284,10 +330,13 @@ pub(super) fn read(
     Some(AgentConfig {
         name: checked_name.ok()?,
         plugin: plugin?.into_inner(),
-        description: description.map(Spanned::into_inner),
+        description,
         enabled,
         schedule,
         on,
+        webhook,
+        priority,
+        commands,
         concurrency,
         retry,
         settings,
@@ -298,6 +347,53 @@ pub(super) fn read(
         policies,
         snapshot,
         line,
+    })
+}
+
+/// `description` of an agent or a pipeline.
+pub(super) fn checked_description(
+    table: &Reader<'_, '_>,
+    what: &str,
+    errors: &mut Errors,
+) -> Option<String> {
+    let text = table.text("description", errors)?;
+    if text.get_ref().chars().count() > MAX_DESCRIPTION
+        || text.get_ref().contains(|c: char| c.is_control())
+    {
+        errors
+            .at(
+                text.span(),
+                format!("the description of {what} is too long or has line breaks"),
+            )
+            .help("write at most 1_000 characters on one line");
+    }
+    Some(text.into_inner())
+}
+
+fn webhook(
+    table: &Reader<'_, '_>,
+    what: &str,
+    enabled: bool,
+    context: &Context<'_>,
+    errors: &mut Errors,
+) -> Option<WebhookConfig> {
+    let written = table.raw_text("secret", errors);
+    let events = table.texts("events", errors).unwrap_or_default();
+    let written = written?;
+    let secret = grants::filled_in(&written, what, enabled, context, errors)?;
+    if enabled && secret.len() < SECRET_MIN {
+        errors
+            .at(
+                written.span(),
+                format!("the secret of the webhook of {what} is too short"),
+            )
+            .help(format!(
+                "use at least {SECRET_MIN} characters that nobody can guess, for instance those of `openssl rand -hex 32`"
+            ));
+    }
+    Some(WebhookConfig {
+        secret: Secret::new(secret),
+        events: events.into_iter().map(Spanned::into_inner).collect(),
     })
 }
 

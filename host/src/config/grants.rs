@@ -17,6 +17,7 @@ use super::error::{Errors, literal, nearest};
 use super::paths::{granted_directory, overlap, wrong_guest_path};
 use super::reader::{Reader, found};
 use super::secret::{Piece, Secret, is_variable_name, pieces};
+use crate::topics;
 
 /// What an agent may reach. Source: `[agents.NAME.grants]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Grants {
     pub directories: Vec<DirectoryGrant>,
     /// Environment variables of the guest, with `${NAME}` filled in, for which they print as `****`. Source: `env`.
     pub environment: BTreeMap<String, Secret>,
+    /// Types of events, or beginnings of types with `*` behind them, that it may emit. Source: `events`.
+    pub events: Vec<String>,
 }
 
 /// What an agent may do with one repository.
@@ -173,6 +176,7 @@ pub(super) fn read(
             .filter_map(|grant| http(grant, agent, enabled, context, errors))
             .collect(),
         environment: environment(grants, agent, enabled, context, errors),
+        events: events(grants, agent, errors),
     }
 }
 
@@ -571,6 +575,34 @@ fn credential(
     })
 }
 
+/// Types that an agent may emit: anything but what the host says of itself.
+fn events(grants: &Reader<'_, '_>, agent: &str, errors: &mut Errors) -> Vec<String> {
+    let mut patterns = Vec::new();
+    for pattern in grants.texts("events", errors).unwrap_or_default() {
+        let text = pattern.get_ref();
+        if !topics::is_pattern(text) {
+            errors
+                .at(
+                    pattern.span(),
+                    format!("{} in the grants of {agent} is no type of events", literal(text)),
+                )
+                .help("write a type such as `\"build.finished\"`, or the beginning of some such as `\"build.*\"`");
+        } else if topics::is_own(text) {
+            errors
+                .at(
+                    pattern.span(),
+                    format!(
+                        "{} in the grants of {agent} covers events of the host itself",
+                        literal(text)
+                    ),
+                )
+                .help("choose a beginning of your own, for instance `\"build.*\"`");
+        }
+        patterns.push(pattern.into_inner());
+    }
+    patterns
+}
+
 fn environment(
     grants: &Reader<'_, '_>,
     agent: &str,
@@ -623,7 +655,7 @@ fn environment(
 }
 
 /// Replaces each `${NAME}` by the host's variable. A missing variable is a mistake only for an agent that runs; else it counts as empty.
-fn filled_in(
+pub(super) fn filled_in(
     written: &Spanned<String>,
     agent: &str,
     enabled: bool,

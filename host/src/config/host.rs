@@ -32,6 +32,12 @@ pub struct HostConfig {
     pub ca_file: Option<PathBuf>,
     /// Runs at once: 1 to 1,000, default [`DEFAULT_CONCURRENCY`]. Source: `concurrency`.
     pub concurrency: u32,
+    /// Runs at once while many wait: [`HostConfig::concurrency`] to 1,000, default 20. Source: `concurrency_max`.
+    pub concurrency_max: u32,
+    /// Bytes of the state folder: 64 MiB to 16 TiB, default [`DEFAULT_STATE_BUDGET`]. Source: `state_budget`.
+    pub state_budget: u64,
+    /// Files of commands that can be given by name; default [`DEFAULT_COMMAND_TEMPLATES`]. Need not exist. Source: `command_templates`.
+    pub command_templates: PathBuf,
     /// Runs that may wait: 1 to 1,000,000, default [`DEFAULT_QUEUE`]. Source: `queue`.
     pub queue: u32,
     /// CPU time for compiling one component, in milliseconds: 1,000 to 3,600,000, default [`DEFAULT_COMPILE_CPU_MS`]. Source: `compile_cpu`.
@@ -71,6 +77,12 @@ pub const DEFAULT_STATE: &str = "var";
 pub const DEFAULT_PLUGINS: &str = "plugins/dist";
 /// Default of [`HostConfig::concurrency`].
 pub const DEFAULT_CONCURRENCY: u32 = 8;
+/// Default of [`HostConfig::concurrency_max`].
+pub const DEFAULT_CONCURRENCY_MAX: u32 = 20;
+/// Default of [`HostConfig::state_budget`].
+pub const DEFAULT_STATE_BUDGET: u64 = 10 << 30;
+/// Default of [`HostConfig::command_templates`], in the directory of the file.
+pub const DEFAULT_COMMAND_TEMPLATES: &str = "commands";
 /// Default of [`HostConfig::queue`].
 pub const DEFAULT_QUEUE: u32 = 10_000;
 /// Default of [`HostConfig::compile_cpu_ms`]: twice what a Python component takes.
@@ -92,6 +104,9 @@ impl HostConfig {
             proxy: None,
             ca_file: None,
             concurrency: DEFAULT_CONCURRENCY,
+            concurrency_max: DEFAULT_CONCURRENCY_MAX,
+            state_budget: DEFAULT_STATE_BUDGET,
+            command_templates: resolve(root, DEFAULT_COMMAND_TEMPLATES),
             queue: DEFAULT_QUEUE,
             compile_cpu_ms: DEFAULT_COMPILE_CPU_MS,
             compile_memory_bytes: DEFAULT_COMPILE_MEMORY_BYTES,
@@ -195,6 +210,25 @@ fn from_file(host: &mut HostConfig, table: &Reader<'_, '_>, root: &Path, errors:
         if let Some(number) = table.number(name, errors).and_then(|n| n.try_into().ok()) {
             *field = number;
         }
+    }
+    let most = table.number("concurrency_max", errors);
+    if let Some(most) = most.and_then(|most| u32::try_from(most).ok()) {
+        if most < host.concurrency {
+            errors
+                .at(
+                    table.place_of("concurrency_max"),
+                    "`concurrency_max` is less than `concurrency`",
+                )
+                .help("give both the same number for a fixed one");
+        }
+        host.concurrency_max = most;
+    }
+    host.concurrency_max = host.concurrency_max.max(host.concurrency);
+    if let Some(bytes) = table.number("state_budget", errors) {
+        host.state_budget = bytes;
+    }
+    if let Some(path) = table.path("command_templates", errors) {
+        host.command_templates = resolve(root, path.get_ref());
     }
     if let Some(ms) = table.number("compile_cpu", errors) {
         host.compile_cpu_ms = ms;

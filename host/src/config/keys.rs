@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Table(&'static Table),
     /// A list of such tables.
     Tables(&'static Table),
+    /// A list of names, or of such tables where a name is not enough.
+    Steps(&'static Table),
     /// A table whose keys are names and whose values are such tables; the pattern is what a name looks like.
     Named(&'static Table, &'static str),
 }
@@ -120,6 +122,12 @@ pub(super) static ROOT: Table = Table {
             "",
             "Plugins with settings, grants, limits and triggers, by name.",
         ),
+        key(
+            "pipelines",
+            Kind::Named(&PIPELINE, AGENT_NAME),
+            "",
+            "Agents that run one after the other, by name.",
+        ),
     ],
     instead: &[
         ("server", "[host]"),
@@ -127,6 +135,8 @@ pub(super) static ROOT: Table = Table {
         ("plugins", "[agents.NAME]"),
         ("plugin", "[agents.NAME]"),
         ("repos", "[repositories.NAME]"),
+        ("workflows", "[pipelines.NAME]"),
+        ("pipeline", "[pipelines.NAME]"),
         ("limits", "[host.limits]"),
         ("listen", "[host]` with `listen = \"…\""),
         ("grants", "[agents.NAME.grants]"),
@@ -175,6 +185,12 @@ pub(super) static HOST: Table = Table {
             "Runs at once.",
         ),
         key(
+            "concurrency_max",
+            Kind::Integer { min: 1, max: 1_000 },
+            "20",
+            "Runs at once while many wait: one more for every four that wait, up to this; never less than `concurrency`.",
+        ),
+        key(
             "queue",
             Kind::Integer {
                 min: 1,
@@ -182,6 +198,21 @@ pub(super) static HOST: Table = Table {
             },
             "10000",
             "Runs that may wait; further ones are turned away.",
+        ),
+        key(
+            "state_budget",
+            Kind::Size {
+                min: 64 * MIB,
+                max: 16_384 * GIB,
+            },
+            "\"10GiB\"",
+            "Bytes of the state folder. Beyond it compiled components that nobody uses go first, then the files and then the records of the oldest runs.",
+        ),
+        key(
+            "command_templates",
+            Kind::Text(""),
+            "\"commands\"",
+            "Directory of `.toml` files with commands that can be given by name, relative to this file.",
         ),
         key(
             "compile_cpu",
@@ -286,13 +317,82 @@ pub(super) static REPOSITORY: Table = Table {
     ],
 };
 
+/// The values of `priority`, in the order of [`super::Priority`].
+pub(super) const PRIORITY: &[&str] = &["high", "normal", "low"];
+
 /// The values of `autonomy`, in the order of [`super::Autonomy`].
 pub(super) const AUTONOMY: &[&str] = &["observe", "alert", "approve", "auto_after", "auto"];
+
+/// A list of keys with those of a schedule behind them: agents and pipelines have the same.
+macro_rules! with_schedule {
+    ($($key:expr),* $(,)?) => {
+        &[
+            $($key,)*
+            key(
+                "every",
+                Kind::Duration {
+                    min: SECOND,
+                    max: 366 * DAY,
+                },
+                "",
+                "Time from one run to the next; without it and `cron` the agent runs when somebody asks.",
+            ),
+            key(
+                "cron",
+                Kind::Text(""),
+                "",
+                "When it runs: minute, hour, day of the month, month and day of the week, with seconds before them where they matter.",
+            ),
+            key(
+                "tz",
+                Kind::Text(""),
+                "",
+                "Time zone of `cron`, UTC without it, for instance `Europe/Paris`. A single time of day that a clock skips comes right after the gap, and one that it repeats comes once; several times of day follow the clock.",
+            ),
+            key(
+                "jitter",
+                Kind::Duration { min: 0, max: DAY },
+                "\"0s\"",
+                "Each moment starts up to this much later, so that agents with the same times do not start together.",
+            ),
+            key(
+                "starts_at",
+                Kind::Text(""),
+                "",
+                "No moment before this one, as in RFC 3339.",
+            ),
+            key(
+                "ends_at",
+                Kind::Text(""),
+                "",
+                "No moment from this one on, as in RFC 3339.",
+            ),
+            key(
+                "overlap",
+                Kind::Choice(OVERLAP),
+                "\"skip\"",
+                "What a moment does while a run is in progress: nothing, wait for its end, end it, or start another.",
+            ),
+            key(
+                "catch_up",
+                Kind::Choice(CATCH_UP),
+                "\"one\"",
+                "What becomes of moments that passed while the host was down: the latest runs, all run up to `catch_up_max`, or none does.",
+            ),
+            key(
+                "catch_up_max",
+                Kind::Integer { min: 1, max: 1_000 },
+                "10",
+                "Moments that `catch_up = \"all\"` makes up for; the oldest are given up first.",
+            ),
+        ]
+    };
+}
 
 pub(super) static AGENT: Table = Table {
     name: "agent",
     doc: "A plugin with settings, grants, limits and triggers.",
-    keys: &[
+    keys: with_schedule![
         required(
             "plugin",
             Kind::Text(LOOSE_NAME),
@@ -311,67 +411,28 @@ pub(super) static AGENT: Table = Table {
             "Whether it runs. A disabled agent is checked all the same, but its environment variables may be missing.",
         ),
         key(
-            "every",
-            Kind::Duration {
-                min: SECOND,
-                max: 366 * DAY,
-            },
-            "",
-            "Time from one run to the next; without it and `cron` the agent runs when somebody asks.",
-        ),
-        key(
-            "cron",
-            Kind::Text(""),
-            "",
-            "When it runs: minute, hour, day of the month, month and day of the week, with seconds before them where they matter.",
-        ),
-        key(
-            "tz",
-            Kind::Text(""),
-            "",
-            "Time zone of `cron`, UTC without it, for instance `Europe/Paris`. A single time of day that a clock skips comes right after the gap, and one that it repeats comes once; several times of day follow the clock.",
-        ),
-        key(
             "on",
             Kind::Texts,
             "[]",
             "Events that start it: types such as `github.push`, beginnings of types such as `run.*`, topics such as `agent.state-changes`. The event is the run's input.",
         ),
         key(
-            "jitter",
-            Kind::Duration { min: 0, max: DAY },
-            "\"0s\"",
-            "Each moment starts up to this much later, so that agents with the same times do not start together.",
-        ),
-        key(
-            "starts_at",
-            Kind::Text(""),
+            "webhook",
+            Kind::Table(&WEBHOOK),
             "",
-            "No moment before this one, as in RFC 3339.",
+            "Signed requests to `/v1/agents/NAME/webhook` that start it, one run for each delivery.",
         ),
         key(
-            "ends_at",
-            Kind::Text(""),
-            "",
-            "No moment from this one on, as in RFC 3339.",
+            "priority",
+            Kind::Choice(PRIORITY),
+            "\"normal\"",
+            "Who goes first when places are short: `high` as if it had waited for half a minute more than `normal`, `low` as if for two minutes less, so that none waits for ever.",
         ),
         key(
-            "overlap",
-            Kind::Choice(OVERLAP),
-            "\"skip\"",
-            "What a moment does while a run is in progress: nothing, wait for its end, end it, or start another.",
-        ),
-        key(
-            "catch_up",
-            Kind::Choice(CATCH_UP),
-            "\"one\"",
-            "What becomes of moments that passed while the host was down: the latest runs, all run up to `catch_up_max`, or none does.",
-        ),
-        key(
-            "catch_up_max",
-            Kind::Integer { min: 1, max: 1_000 },
-            "10",
-            "Moments that `catch_up = \"all\"` makes up for; the oldest are given up first.",
+            "commands",
+            Kind::Boolean,
+            "false",
+            "Whether it is the agent that `POST /v1/commands` hands commands to; one agent at most.",
         ),
         key(
             "concurrency",
@@ -456,10 +517,71 @@ pub(super) static AGENT: Table = Table {
         ),
         ("env", "grants = { env = { NAME = \"…\" } }"),
     ],
-    later: &[(
-        "webhook",
-        "use `every` or `cron`, or start runs with `POST /v1/agents/NAME/runs`",
-    )],
+    later: &[],
+};
+
+pub(super) static WEBHOOK: Table = Table {
+    name: "webhook",
+    doc: "Requests of other programs that start runs, each signed with a secret that both sides know.",
+    keys: &[
+        required(
+            "secret",
+            Kind::Text(""),
+            "What the sender signs with (HMAC with SHA-256 over the body); `${NAME}` is the environment variable. At least 16 characters.",
+        ),
+        key(
+            "events",
+            Kind::Texts,
+            "[]",
+            "Values of `X-GitHub-Event` or `X-Event` that start runs; every value without it.",
+        ),
+    ],
+    instead: &[
+        ("token", "secret = \"${NAME}\""),
+        ("key", "secret = \"${NAME}\""),
+    ],
+    later: &[],
+};
+
+pub(super) static PIPELINE: Table = Table {
+    name: "pipeline",
+    doc: "Agents that run one after the other.",
+    keys: with_schedule![
+        key(
+            "description",
+            Kind::Text(""),
+            "",
+            "What the pipeline is for, for people; at most 1_000 characters.",
+        ),
+        required(
+            "steps",
+            Kind::Steps(&STEP),
+            "Names of agents in their order; the first failure ends it, unless the step is written `{ agent = \"NAME\", continue = true }`.",
+        ),
+    ],
+    instead: &[
+        ("agents", "steps = [\"…\"]"),
+        ("stages", "steps = [\"…\"]"),
+        ("schedule", "every = \"1h\""),
+        ("interval", "every = \"1h\""),
+    ],
+    later: &[],
+};
+
+pub(super) static STEP: Table = Table {
+    name: "step",
+    doc: "One step of a pipeline.",
+    keys: &[
+        required("agent", Kind::Text(AGENT_NAME), "The agent that runs."),
+        key(
+            "continue",
+            Kind::Boolean,
+            "false",
+            "Whether the next step comes after this one failed, too.",
+        ),
+    ],
+    instead: &[("name", "agent"), ("continue_on_error", "continue = true")],
+    later: &[],
 };
 
 pub(super) static GRANTS: Table = Table {
@@ -489,6 +611,12 @@ pub(super) static GRANTS: Table = Table {
             Kind::TextMap,
             "{}",
             "Environment variables of the guest. `${NAME}` in a value is the host's variable; the guest can read the value.",
+        ),
+        key(
+            "events",
+            Kind::Texts,
+            "[]",
+            "Types of events that the agent may emit, for instance `build.*`; never those of the host itself.",
         ),
     ],
     instead: &[

@@ -174,7 +174,7 @@ impl<'r, 'd> Reader<'r, 'd> {
             (Kind::Tables(_), DeValue::Table(_)) => {
                 error.help(format!("put it in brackets: `{name} = [{{ … }}]`"));
             }
-            (Kind::Texts | Kind::Branches, DeValue::String(_)) => {
+            (Kind::Texts | Kind::Branches | Kind::Steps(_), DeValue::String(_)) => {
                 error.help(format!("put it in brackets: `{name} = [\"…\"]`"));
             }
             _ => {}
@@ -365,6 +365,31 @@ impl<'r, 'd> Reader<'r, 'd> {
             .collect()
     }
 
+    /// A list of names, or of tables with known keys.
+    pub(super) fn steps(
+        &self,
+        name: &str,
+        what: &str,
+        errors: &mut Errors,
+    ) -> Vec<Result<Spanned<String>, Self>> {
+        let Some((kind, value)) = self.find(name) else {
+            return Vec::new();
+        };
+        let (Kind::Steps(keys), DeValue::Array(array)) = (kind, value.get_ref()) else {
+            self.wrong_type(name, kind, value, errors);
+            return Vec::new();
+        };
+        self.bounded(name, value, array.iter(), errors)
+            .filter_map(|element| match element.get_ref() {
+                DeValue::String(text) => {
+                    let text = plain(text, element.span(), errors)?;
+                    Some(Ok(Spanned::new(element.span(), text)))
+                }
+                _ => Self::open(element, keys, what.to_owned(), element.span(), errors).map(Err),
+            })
+            .collect()
+    }
+
     /// The elements of a table whose keys are names, in their order, with the keys that each may hold.
     pub(super) fn entries(
         &self,
@@ -491,7 +516,7 @@ fn plain(text: &str, span: Range<usize>, errors: &mut Errors) -> Option<String> 
             span,
             format!("{} cannot stand here", literal(&format!("${{{name}}}"))),
         )
-        .help("variables are filled in only in `grants.http[].credential.value` and `grants.env`; write `$${` for the characters themselves");
+        .help("variables are filled in only in `grants.http[].credential.value`, `grants.env` and `webhook.secret`; write `$${` for the characters themselves");
     None
 }
 
@@ -533,6 +558,7 @@ fn expected(kind: &Kind) -> String {
         Kind::TextMap => "a table of strings",
         Kind::Free | Kind::Table(_) | Kind::Named(..) => "a table",
         Kind::Tables(_) => "a list of tables",
+        Kind::Steps(_) => "a list of names",
     }
     .to_owned()
 }

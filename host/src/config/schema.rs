@@ -86,6 +86,11 @@ fn kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
         Kind::Tables(keys) => {
             json!({ "type": "array", "maxItems": MAX_LIST, "items": reference(keys, definitions) })
         }
+        Kind::Steps(keys) => json!({
+            "type": "array",
+            "maxItems": MAX_LIST,
+            "items": { "anyOf": [{ "type": "string" }, reference(keys, definitions)] },
+        }),
         Kind::Named(keys, pattern) => json!({
             "type": "object",
             "propertyNames": { "pattern": pattern },

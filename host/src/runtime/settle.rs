@@ -89,6 +89,7 @@ pub(super) fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec
         Ok(Answer::Error(message)) => {
             ended(Outcome::Failed, Some("error".into()), Some(plain(&message)));
         }
+        Ok(Answer::Served { .. }) => ended(Outcome::Succeeded, None, None),
         Ok(_) => ended(
             Outcome::HostError,
             None,

@@ -91,6 +91,7 @@ impl Runtime {
             return AgentState::Error;
         };
         detect(Facts {
+            killed: false,
             paused: !agent.config.enabled || self.holds.all() || self.holds.agent(name),
             error: agent.loaded.is_err()
                 || self.holds.quarantined(name)
@@ -126,6 +127,8 @@ impl Runtime {
 /// What a state is detected from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
+    /// The kill switch is on.
+    pub killed: bool,
     /// Somebody paused it.
     pub paused: bool,
     /// The latest finished run did not succeed, or it cannot run.
@@ -136,10 +139,11 @@ pub(super) struct Facts {
     pub deployed: bool,
 }
 
-/// The first state that holds: Paused, Error, Generating, Deployed, Online.
+/// The first state that holds: KillSwitch, Paused, Error, Generating, Deployed, Online.
 #[must_use]
 pub(super) fn detect(facts: Facts) -> AgentState {
     match facts {
+        Facts { killed: true, .. } => AgentState::KillSwitch,
         Facts { paused: true, .. } => AgentState::Paused,
         Facts { error: true, .. } => AgentState::Error,
         Facts {
@@ -150,37 +154,256 @@ pub(super) fn detect(facts: Facts) -> AgentState {
     }
 }
 
+/// What changes a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// A person, or `pause.flag`, pauses.
+    Pause,
+    /// And resumes: the state from before comes back.
+    Resume,
+    /// A run begins. What was deployed before is no news any more.
+    Build,
+    /// The run succeeded, and changed nothing outside.
+    Done,
+    /// The run's effects were applied.
+    Deploy,
+    /// The run did not succeed.
+    Error,
+    /// An error was mended: the plugin can run again, or a person let a quarantined agent go on.
+    Recover,
+    /// The kill switch is thrown.
+    Kill,
+    /// And taken back.
+    Revive,
+}
+
+/// Which state follows on which, for those that neither a pause nor the kill switch covers. What is not listed changes nothing.
+///
+/// Over it lie two rules: a pause is possible in every state and shows `paused` until it is taken back, while what is beneath goes on changing; and the kill switch lies over
+/// everything, pauses too.
+pub const TRANSITIONS: &[(AgentState, Signal, AgentState)] = &[
+    (AgentState::Online, Signal::Build, AgentState::Generating),
+    (AgentState::Online, Signal::Error, AgentState::Error),
+    (AgentState::Online, Signal::Deploy, AgentState::Deployed),
+    (AgentState::Generating, Signal::Done, AgentState::Online),
+    (AgentState::Generating, Signal::Deploy, AgentState::Deployed),
+    (AgentState::Generating, Signal::Error, AgentState::Error),
+    // The next cycle.
+    (AgentState::Deployed, Signal::Build, AgentState::Generating),
+    (AgentState::Deployed, Signal::Done, AgentState::Online),
+    (AgentState::Deployed, Signal::Error, AgentState::Error),
+    (AgentState::Error, Signal::Recover, AgentState::Online),
+    (AgentState::Error, Signal::Done, AgentState::Online),
+    (AgentState::Error, Signal::Deploy, AgentState::Deployed),
+];
+
+/// The state after a signal, by [`TRANSITIONS`]; `covered` states are none of its business.
+#[must_use]
+pub fn transition(state: AgentState, signal: Signal) -> AgentState {
+    TRANSITIONS
+        .iter()
+        .find(|(from, by, _)| *from == state && *by == signal)
+        .map_or(state, |(_, _, to)| *to)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    impl Facts {
+        /// What is true after a signal.
+        fn after(self, signal: Signal) -> Self {
+            match signal {
+                Signal::Pause => Self {
+                    paused: true,
+                    ..self
+                },
+                Signal::Resume => Self {
+                    paused: false,
+                    ..self
+                },
+                Signal::Kill => Self {
+                    killed: true,
+                    ..self
+                },
+                Signal::Revive => Self {
+                    killed: false,
+                    ..self
+                },
+                Signal::Build => Self {
+                    generating: true,
+                    deployed: false,
+                    ..self
+                },
+                Signal::Done => Self {
+                    generating: false,
+                    error: false,
+                    deployed: false,
+                    ..self
+                },
+                Signal::Deploy => Self {
+                    generating: false,
+                    error: false,
+                    deployed: true,
+                    ..self
+                },
+                Signal::Error => Self {
+                    generating: false,
+                    error: true,
+                    deployed: false,
+                    ..self
+                },
+                Signal::Recover => Self {
+                    error: false,
+                    ..self
+                },
+            }
+        }
+    }
+
+    const SIGNALS: [Signal; 9] = [
+        Signal::Pause,
+        Signal::Resume,
+        Signal::Build,
+        Signal::Done,
+        Signal::Deploy,
+        Signal::Error,
+        Signal::Recover,
+        Signal::Kill,
+        Signal::Revive,
+    ];
+
+    /// Facts that show a state, and nothing beside it.
+    const SHOWN: [(AgentState, Facts); 4] = [
+        (
+            AgentState::Online,
+            Facts {
+                killed: false,
+                paused: false,
+                error: false,
+                generating: false,
+                deployed: false,
+            },
+        ),
+        (
+            AgentState::Generating,
+            Facts {
+                killed: false,
+                paused: false,
+                error: false,
+                generating: true,
+                deployed: false,
+            },
+        ),
+        (
+            AgentState::Deployed,
+            Facts {
+                killed: false,
+                paused: false,
+                error: false,
+                generating: false,
+                deployed: true,
+            },
+        ),
+        (
+            AgentState::Error,
+            Facts {
+                killed: false,
+                paused: false,
+                error: true,
+                generating: false,
+                deployed: false,
+            },
+        ),
+    ];
+
     #[test]
     fn detects_the_first_state_that_holds() {
-        let all = Facts {
+        let mut facts = Facts {
+            killed: true,
             paused: true,
             error: true,
             generating: true,
             deployed: true,
         };
-        assert_eq!(detect(all), AgentState::Paused);
-        assert_eq!(
-            detect(Facts {
-                paused: false,
-                ..all
-            }),
-            AgentState::Error
-        );
-        let generating = Facts {
-            paused: false,
-            error: false,
-            ..all
-        };
-        assert_eq!(detect(generating), AgentState::Generating);
-        let deployed = Facts {
-            generating: false,
-            ..generating
-        };
-        assert_eq!(detect(deployed), AgentState::Deployed);
-        assert_eq!(detect(Facts::default()), AgentState::Online);
+        let order = [
+            AgentState::KillSwitch,
+            AgentState::Paused,
+            AgentState::Error,
+            AgentState::Generating,
+            AgentState::Deployed,
+            AgentState::Online,
+        ];
+        for (index, state) in order.into_iter().enumerate() {
+            assert_eq!(detect(facts), state);
+            match index {
+                0 => facts.killed = false,
+                1 => facts.paused = false,
+                2 => facts.error = false,
+                3 => facts.generating = false,
+                _ => facts.deployed = false,
+            }
+        }
+    }
+
+    #[test]
+    fn every_pair_of_state_and_signal_goes_where_the_table_says() {
+        for (state, facts) in SHOWN {
+            assert_eq!(detect(facts), state);
+            for signal in SIGNALS {
+                let expected = match signal {
+                    Signal::Pause => AgentState::Paused,
+                    Signal::Kill => AgentState::KillSwitch,
+                    // Nothing is paused or killed, so there is nothing to take back.
+                    Signal::Resume | Signal::Revive => state,
+                    signal => transition(state, signal),
+                };
+                assert_eq!(
+                    detect(facts.after(signal)),
+                    expected,
+                    "{state:?} {signal:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_pause_is_possible_in_every_state_and_taking_it_back_restores_it() {
+        for (state, facts) in SHOWN {
+            let paused = facts.after(Signal::Pause);
+            assert_eq!(detect(paused), AgentState::Paused);
+            assert_eq!(detect(paused.after(Signal::Resume)), state);
+            let killed = paused.after(Signal::Kill);
+            assert_eq!(detect(killed), AgentState::KillSwitch);
+            assert_eq!(detect(killed.after(Signal::Revive)), AgentState::Paused);
+            for signal in SIGNALS {
+                // What is beneath goes on: a run that was in progress ends.
+                let beneath = detect(facts.after(signal));
+                let shown = detect(paused.after(signal));
+                match signal {
+                    Signal::Kill => assert_eq!(shown, AgentState::KillSwitch),
+                    Signal::Resume => assert_eq!(shown, state),
+                    _ => {
+                        assert_eq!(shown, AgentState::Paused);
+                        assert_eq!(
+                            detect(paused.after(signal).after(Signal::Resume)),
+                            if signal == Signal::Pause {
+                                state
+                            } else {
+                                beneath
+                            }
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn deployed_falls_back_to_online_at_the_next_cycle() {
+        let deployed = SHOWN[2].1;
+        let next = deployed.after(Signal::Build);
+        assert_eq!(detect(next), AgentState::Generating);
+        assert_eq!(detect(next.after(Signal::Done)), AgentState::Online);
     }
 }

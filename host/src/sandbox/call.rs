@@ -79,6 +79,11 @@ pub enum Answer {
     Result(String),
     /// Of [`Call::TestPolicies`].
     Tests(Vec<PolicyTest>),
+    /// Of `Sandbox::serve`.
+    Served {
+        /// As the client got it.
+        status: u16,
+    },
     /// The guest could not answer, in its own words.
     Error(String),
 }
@@ -313,7 +318,7 @@ impl From<&BadgeRequest> for badge::exports::infinity::agent::badge::Request {
         Self {
             label: request.label.clone(),
             state: match request.state {
-                AgentState::Paused => State::Paused,
+                AgentState::KillSwitch | AgentState::Paused => State::Paused,
                 AgentState::Error => State::Error,
                 AgentState::Generating => State::Generating,
                 AgentState::Deployed => State::Deployed,

@@ -87,7 +87,7 @@ impl Compiler {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
-        trim(&cache)?;
+        trim(&cache, CACHE_MAX_BYTES)?;
         Ok(Self {
             key: key(&state.join("cache.key"))?,
             cache,
@@ -104,6 +104,11 @@ impl Compiler {
     #[must_use]
     pub fn corrupt(&self) -> u64 {
         self.corrupt.load(Ordering::Relaxed)
+    }
+
+    /// Removes the oldest files of the cache until what is left fits; answers how many bytes that is.
+    pub(super) fn trim(&self, bytes: u64) -> anyhow::Result<u64> {
+        trim(&self.cache, bytes.min(CACHE_MAX_BYTES))
     }
 
     fn file(&self, component: &str, kind: EngineKind, init: Option<&InitInput>) -> PathBuf {
@@ -281,7 +286,7 @@ fn signed(name: &[u8], code: &[u8]) -> Vec<u8> {
 }
 
 /// Removes the oldest files of the cache until what is left fits.
-fn trim(cache: &Path) -> anyhow::Result<()> {
+fn trim(cache: &Path, most: u64) -> anyhow::Result<u64> {
     let mut files: Vec<_> = fs::read_dir(cache)?
         .flatten()
         .filter_map(|entry| {
@@ -292,13 +297,13 @@ fn trim(cache: &Path) -> anyhow::Result<()> {
     files.sort();
     let mut sum: u64 = files.iter().map(|(_, size, _)| size).sum();
     for (_, size, path) in files {
-        if sum <= CACHE_MAX_BYTES {
+        if sum <= most {
             break;
         }
         fs::remove_file(&path)?;
         sum -= size;
     }
-    Ok(())
+    Ok(sum)
 }
 
 /// The cache's key, made at the first start.

@@ -127,6 +127,16 @@ impl Engines {
         })
     }
 
+    /// Instances that the pool holds, and that it could hold.
+    #[must_use]
+    pub fn pool(&self) -> (u64, u64) {
+        let used = self
+            .pooled
+            .pooling_allocator_metrics()
+            .map_or(0, |metrics| metrics.component_instances());
+        (used, u64::from(POOL_RUNS))
+    }
+
     /// The engine of a kind; the one with fuel is made at first use.
     ///
     /// # Errors

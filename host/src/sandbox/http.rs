@@ -28,6 +28,7 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 pub use self::egress::GuestHttp;
+pub(super) use self::egress::strip;
 pub use self::gate::{
     DEFAULT_CONNECTIONS, EgressGate, GateError, GateSettings, Resolver, SystemResolver,
 };

@@ -11,6 +11,11 @@ use wasmtime::{Trap, WasmBacktrace};
 #[error("{0}")]
 pub(super) struct WrongWorld(pub(super) String);
 
+/// Whoever asked is not there any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the client went away")]
+pub(super) struct ClientGone;
+
 /// The longest message that is taken over from a guest's trap, in characters.
 const MESSAGE_MAX: usize = 1_000;
 
@@ -84,6 +89,12 @@ fn judge(error: &wasmtime::Error, meter: &Meter) -> Stop {
         return Stop {
             hint: Some(hint(stopped.key)),
             ..Stop::limited(stopped.limit, stopped.message)
+        };
+    }
+    if error.downcast_ref::<ClientGone>().is_some() {
+        return Stop {
+            message: "the client went away".into(),
+            ..Stop::cancelled()
         };
     }
     if let Some(fault) = error.downcast_ref::<HostFault>() {

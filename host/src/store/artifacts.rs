@@ -146,6 +146,23 @@ impl ArtifactFiles {
         .await
     }
 
+    /// Bytes of all files.
+    pub(super) async fn bytes(&self) -> Result<u64, StoreError> {
+        let root = self.root.clone();
+        blocking(move || {
+            let fail = |error| StoreError::io(&root, error);
+            let mut bytes = 0;
+            for shard in entries(&root).map_err(fail)? {
+                let shard = root.join(shard);
+                for name in entries(&shard).unwrap_or_default() {
+                    bytes += fs::metadata(shard.join(name)).map_or(0, |file| file.len());
+                }
+            }
+            Ok(bytes)
+        })
+        .await
+    }
+
     /// The parts in which files are looked through: the first bytes of their digests that occur.
     pub(super) async fn shards(&self) -> Result<Vec<u8>, StoreError> {
         let root = self.root.clone();

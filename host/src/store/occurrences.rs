@@ -18,7 +18,7 @@ use crate::model::{Occurrence, OccurrenceResult};
 const PRUNE_STEP: u32 = 1_000;
 
 /// Writes a row; 0 rows affected when the moment has one.
-async fn insert(
+pub(super) async fn insert(
     connection: &mut SqliteConnection,
     occurrence: &Occurrence,
 ) -> Result<u64, sqlx::Error> {

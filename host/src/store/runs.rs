@@ -522,9 +522,43 @@ pub(super) async fn run(pool: &SqlitePool, id: Uuid) -> Result<Option<Run>, sqlx
     row.map(|row| Ok(rows::run(&row)?.1)).transpose()
 }
 
-/// A page of runs by one index. The other conditions are looked at row by row.
+/// The latest attempt at what a key started.
+pub(super) async fn latest_attempt(
+    pool: &SqlitePool,
+    agent: &str,
+    key: &str,
+) -> Result<Option<Run>, sqlx::Error> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        run_columns!(),
+        " FROM runs WHERE agent = ?1 AND idempotency_key = ?2 ORDER BY attempt DESC LIMIT 1"
+    ))
+    .bind(agent)
+    .bind(key)
+    .fetch_optional(pool)
+    .await?;
+    row.map(|row| Ok(rows::run(&row)?.1)).transpose()
+}
+
+/// A page of runs by one index, newest and oldest first. The other conditions are looked at row by row.
 macro_rules! page_of_runs {
     ($index:literal, $condition:literal) => {
+        (
+            page_of_runs!(
+                $index,
+                $condition,
+                " AND (created_at, seq) < (?1, ?2) AND created_at >= ?3",
+                "DESC"
+            ),
+            page_of_runs!(
+                $index,
+                $condition,
+                " AND (created_at, seq) > (?1, ?2) AND created_at < ?3",
+                "ASC"
+            ),
+        )
+    };
+    ($index:literal, $condition:literal, $range:literal, $order:literal) => {
         concat!(
             "SELECT ",
             run_columns!(),
@@ -532,11 +566,15 @@ macro_rules! page_of_runs {
             $index,
             " WHERE ",
             $condition,
-            " AND (created_at, seq) < (?1, ?2) AND created_at >= ?3 \
-             AND (?4 IS NULL OR agent = ?4) AND (?5 IS NULL OR plugin = ?5) \
+            $range,
+            " AND (?4 IS NULL OR agent = ?4) AND (?5 IS NULL OR plugin = ?5) \
              AND (?6 IS NULL OR (state = 'ended') = ?6) AND (?7 IS NULL OR outcome = ?7) \
              AND (?8 IS NULL OR trigger_kind = ?8) AND (?10 = 0 OR dead = 1) \
-             ORDER BY created_at DESC, seq DESC LIMIT ?9"
+             ORDER BY created_at ",
+            $order,
+            ", seq ",
+            $order,
+            " LIMIT ?9"
         )
     };
 }
@@ -549,10 +587,21 @@ pub(super) async fn page(
     limit: i64,
 ) -> Result<Vec<(Position, Run)>, sqlx::Error> {
     let until = filter.until.map_or(i64::MAX, Timestamp::as_microsecond);
-    // Rows count from 1, so this is before the first row of that moment.
-    let (before, before_seq) = position.map_or((until, 0), |position| position.min((until, 0)));
+    let since = filter.since.map_or(i64::MIN, Timestamp::as_microsecond);
+    // Rows count from 1, so a place 0 is before the first row of that moment.
+    let ((from, from_seq), end) = if filter.ascending {
+        (
+            position.map_or((since, 0), |position| position.max((since, 0))),
+            until,
+        )
+    } else {
+        (
+            position.map_or((until, 0), |position| position.min((until, 0))),
+            since,
+        )
+    };
     // The index that leaves the fewest rows to look at: unfinished runs are few, and so are those that did not succeed.
-    let sql = match filter {
+    let (descending, ascending) = match filter {
         RunFilter { dead: true, .. } => page_of_runs!("runs_dead", "dead = 1"),
         RunFilter {
             ended: Some(false), ..
@@ -567,10 +616,15 @@ pub(super) async fn page(
         } => page_of_runs!("runs_by_plugin", "plugin = ?5"),
         _ => page_of_runs!("runs_by_time", "true"),
     };
+    let sql = if filter.ascending {
+        ascending
+    } else {
+        descending
+    };
     let found = sqlx::query(sql)
-        .bind(before)
-        .bind(before_seq)
-        .bind(filter.since.map_or(i64::MIN, Timestamp::as_microsecond))
+        .bind(from)
+        .bind(from_seq)
+        .bind(end)
         .bind(&filter.agent)
         .bind(&filter.plugin)
         .bind(filter.ended)
@@ -635,27 +689,48 @@ pub(super) async fn log(
     .fetch(pool);
     let mut lines = Vec::new();
     while let Some(chunk) = chunks.try_next().await? {
-        for (seq, at, level, message) in
-            rows::from_json::<Vec<(i64, i64, String, String)>>(chunk.try_get(0)?)?
-        {
-            if seq <= after {
-                continue;
-            }
-            if lines.len() == limit {
-                return Ok(lines);
-            }
-            lines.push(LogLine {
-                seq: u64::try_from(seq).map_err(rows::decode)?,
-                at: rows::time(at)?,
-                level,
-                message,
-            });
+        add_lines(chunk.try_get(0)?, after, limit, &mut lines)?;
+        if lines.len() == limit {
+            return Ok(lines);
+        }
+    }
+    drop(chunks);
+    if lines.is_empty() {
+        let old: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT lines FROM old_logs JOIN runs ON run = seq WHERE id = ?")
+                .bind(&id.as_bytes()[..])
+                .fetch_optional(pool)
+                .await?;
+        if let Some(old) = old {
+            let text = String::from_utf8(super::retention::unpack(&old)?).map_err(rows::decode)?;
+            add_lines(&text, after, limit, &mut lines)?;
+        }
+    }
+    Ok(lines)
+}
+
+/// Adds the lines after `after` of one stored piece, until there are `limit`.
+fn add_lines(
+    piece: &str,
+    after: i64,
+    limit: usize,
+    lines: &mut Vec<LogLine>,
+) -> Result<(), sqlx::Error> {
+    for (seq, at, level, message) in rows::from_json::<Vec<(i64, i64, String, String)>>(piece)? {
+        if seq <= after {
+            continue;
         }
         if lines.len() == limit {
             break;
         }
+        lines.push(LogLine {
+            seq: u64::try_from(seq).map_err(rows::decode)?,
+            at: rows::time(at)?,
+            level,
+            message,
+        });
     }
-    Ok(lines)
+    Ok(())
 }
 
 pub(super) async fn agents(pool: &SqlitePool) -> Result<Vec<String>, sqlx::Error> {

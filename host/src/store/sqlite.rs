@@ -21,17 +21,23 @@ use uuid::Uuid;
 use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
 use super::cursor::{Cursors, Position};
 use super::events::{self, EventRow, PruneEvents, SetFlag};
+use super::executions::{self, Begin, PruneExecutions, Update};
 use super::key_value::{self, Delete, Increment, Set};
 use super::lock::Lock;
 use super::occurrences::{self, Fire, Note, PruneOccurrences};
+use super::retention::{self, Compress, Count, Evict, Forget, Part, PruneCounts, PruneLogs};
 use super::rows;
 use super::runs::{self, AppendLog, Bury, CreateRun, EndRun, MarkRunning, PruneRuns, RecordRun};
-use super::writer::{Failure, Writer};
+use super::search;
+use super::writer::{Failure, Operation, Writer};
 use super::{
-    AgentRecord, KvQuota, KvUsage, OccurrenceFilter, PAGE_MAX, Page, PageRequest, Pruned,
-    RunFilter, Store, StoreError,
+    AgentRecord, EventCount, ExecutionTotals, FoundFinding, FoundLine, KvQuota, KvUsage,
+    OccurrenceFilter, PAGE_MAX, Page, PageRequest, Pruned, Retention, RunFilter, Search, Store,
+    StoreError, UsageBucket,
 };
-use crate::model::{Artifact, Event, Finding, LogLine, Occurrence, Report, Run, RunEnd};
+use crate::model::{
+    Artifact, Event, Execution, Finding, Level, LogLine, Occurrence, Report, Run, RunEnd,
+};
 
 /// The schema, step by step. A step that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -55,6 +61,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "events",
         include_str!("../../migrations/sqlite/0004_events.sql"),
     ),
+    (
+        5,
+        "executions",
+        include_str!("../../migrations/sqlite/0005_executions.sql"),
+    ),
 ];
 
 /// The first with `octet_length` on every build and with the fixes to `RETURNING` that the statements need.
@@ -66,8 +77,8 @@ const READERS: u32 = 4;
 /// How long a reader waits for a connection before it fails instead of piling up.
 const READER_WAIT: Duration = Duration::from_secs(10);
 
-/// The ledger is small and answers questions about last month: it stays 83 days longer than events, 90 in all.
-const OCCURRENCES_KEPT_LONGER_US: i64 = 83 * 86_400 * 1_000_000;
+/// Spans of usage are whole hours.
+const MICROSECONDS_PER_HOUR: i64 = 3_600 * 1_000_000;
 
 /// How long SQLite waits for a lock that an outside tool, such as a backup, holds for a moment.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -372,7 +383,59 @@ fn page_limit(limit: u32) -> Result<u32, StoreError> {
     }
 }
 
+/// Steps of eviction between two looks at what is left.
+const SHRINK_STEPS: usize = 10;
+
 impl SqliteStore {
+    /// Where a page begins.
+    fn position(
+        &self,
+        query: &str,
+        cursor: Option<String>,
+    ) -> Result<Option<Position>, StoreError> {
+        cursor
+            .map(|cursor| self.cursors.read(query, &cursor))
+            .transpose()
+    }
+
+    /// Repeats an operation until it finds nothing more to do.
+    async fn until_none<O: Operation<Answer = u64>>(
+        &self,
+        operation: impl Fn() -> O,
+    ) -> Result<u64, StoreError> {
+        let mut sum = 0;
+        loop {
+            match self.writer.write(operation()).await? {
+                0 => return Ok(sum),
+                some => sum += some,
+            }
+        }
+    }
+
+    /// Removes all files that no row names.
+    async fn sweep_all(&self) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for shard in self.files.shards().await? {
+            removed += self.sweep(shard).await?;
+        }
+        Ok(removed)
+    }
+
+    /// Bytes of rows and files, room that waits to be used again left out.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn used(&self) -> Result<u64, StoreError> {
+        let (pages, free, size): (i64, i64, i64) = sqlx::query_as(
+            "SELECT page_count, freelist_count, page_size FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()",
+        )
+        .fetch_one(&self.readers)
+        .await
+        .map_err(|error| self.fail(error))?;
+        let rows = u64::try_from((pages - free) * size).unwrap_or(0);
+        Ok(rows + self.files.bytes().await?)
+    }
+
     /// A page of at most `limit` rows, with a cursor if one more was found.
     fn page_of<T>(&self, query: &str, mut found: Vec<(Position, T)>, limit: u32) -> Page<T> {
         let more = found.len() > limit as usize;
@@ -425,10 +488,7 @@ impl Store for SqliteStore {
     ) -> Result<Page<Occurrence>, StoreError> {
         let query = format!("occurrences {filter:?}");
         let limit = page_limit(page.limit)?;
-        let position = page
-            .cursor
-            .map(|cursor| self.cursors.read(&query, &cursor))
-            .transpose()?;
+        let position = self.position(&query, page.cursor)?;
         let found = occurrences::page(&self.readers, &filter, position, i64::from(limit) + 1)
             .await
             .map_err(|error| self.fail(error))?;
@@ -467,10 +527,7 @@ impl Store for SqliteStore {
     async fn runs(&self, filter: RunFilter, page: PageRequest) -> Result<Page<Run>, StoreError> {
         let limit = page_limit(page.limit)?;
         let query = format!("runs {filter:?}");
-        let position = page
-            .cursor
-            .map(|cursor| self.cursors.read(&query, &cursor))
-            .transpose()?;
+        let position = self.position(&query, page.cursor)?;
         // One more says whether there is a next page.
         let found = runs::page(&self.readers, &filter, position, i64::from(limit) + 1)
             .await
@@ -736,11 +793,196 @@ impl Store for SqliteStore {
             .map_err(|error| self.fail(error))
     }
 
-    async fn prune(
+    async fn latest_attempt(&self, agent: &str, key: &str) -> Result<Option<Run>, StoreError> {
+        runs::latest_attempt(&self.readers, agent, key)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn begin_execution(
         &self,
-        keep_runs_per_agent: u32,
-        events_older_than: Timestamp,
-    ) -> Result<Pruned, StoreError> {
+        execution: Execution,
+        moment: Option<Occurrence>,
+    ) -> Result<u64, StoreError> {
+        let id = execution.id;
+        let steps = rows::to_json(&execution.steps).map_err(|error| self.fail(error))?;
+        let begin = Begin {
+            execution,
+            steps,
+            moment,
+        };
+        self.writer
+            .write(begin)
+            .await
+            .map_err(|error| occurrences::taken(error, id))
+    }
+
+    async fn update_execution(
+        &self,
+        execution: Execution,
+        events: Vec<Event>,
+    ) -> Result<bool, StoreError> {
+        let steps = rows::to_json(&execution.steps).map_err(|error| self.fail(error))?;
+        let events = events
+            .into_iter()
+            .map(EventRow::new)
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.fail(error))?;
+        let update = Update {
+            execution,
+            steps,
+            events,
+        };
+        self.writer.write(update).await
+    }
+
+    async fn execution(&self, id: Uuid) -> Result<Option<Execution>, StoreError> {
+        executions::one(&self.readers, id)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn executions(
+        &self,
+        pipeline: &str,
+        page: PageRequest,
+    ) -> Result<Page<Execution>, StoreError> {
+        let query = format!("executions {pipeline}");
+        let limit = page_limit(page.limit)?;
+        let position = self.position(&query, page.cursor)?;
+        let found = executions::page(&self.readers, pipeline, position, i64::from(limit) + 1)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(self.page_of(&query, found, limit))
+    }
+
+    async fn running_executions(&self) -> Result<Vec<Execution>, StoreError> {
+        executions::running(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn execution_totals(&self, pipeline: &str) -> Result<ExecutionTotals, StoreError> {
+        executions::totals(&self.readers, pipeline)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn search_findings(
+        &self,
+        search: Search,
+        level: Option<Level>,
+        rule: Option<&str>,
+        page: PageRequest,
+    ) -> Result<Page<FoundFinding>, StoreError> {
+        let query = format!("findings {search:?} {level:?} {rule:?}");
+        let limit = page_limit(page.limit)? as usize;
+        let position = self.position(&query, page.cursor)?;
+        let (items, place) = search::findings(&self.readers, &search, level, rule, position, limit)
+            .await
+            .map_err(|error| self.fail(error))?;
+        let next = place.map(|place| self.cursors.write(&query, place));
+        Ok(Page { items, next })
+    }
+
+    async fn search_logs(
+        &self,
+        search: Search,
+        page: PageRequest,
+    ) -> Result<Page<FoundLine>, StoreError> {
+        let query = format!("logs {search:?}");
+        let limit = page_limit(page.limit)? as usize;
+        let position = self.position(&query, page.cursor)?;
+        let (items, place) = search::lines(&self.readers, &search, position, limit)
+            .await
+            .map_err(|error| self.fail(error))?;
+        let next = place.map(|place| self.cursors.write(&query, place));
+        Ok(Page { items, next })
+    }
+
+    async fn usage(
+        &self,
+        agent: &str,
+        since: Timestamp,
+        hours: u32,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        let bucket = i64::from(hours.max(1)) * MICROSECONDS_PER_HOUR;
+        retention::usage(&self.readers, agent, since.as_microsecond(), bucket)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn count_events(
+        &self,
+        counts: Vec<EventCount>,
+        flag: &str,
+        place: &str,
+    ) -> Result<(), StoreError> {
+        let counts = counts
+            .into_iter()
+            .map(|count| {
+                (
+                    count.hour.as_microsecond(),
+                    count.kind,
+                    rows::integer(count.count),
+                )
+            })
+            .collect();
+        let operation = Count {
+            counts,
+            flag: flag.to_owned(),
+            place: place.to_owned(),
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn event_counts(&self, since: Timestamp) -> Result<Vec<EventCount>, StoreError> {
+        retention::counts(&self.readers, since.as_microsecond(), PAGE_MAX)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn forget(&self, agent: &str) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let operation = Forget {
+                agent: agent.to_owned(),
+            };
+            match self.writer.write(operation).await? {
+                0 => break,
+                some => removed += some,
+            }
+        }
+        self.sweep_all().await?;
+        Ok(removed)
+    }
+
+    async fn shrink(&self, bytes: u64) -> Result<u64, StoreError> {
+        let mut part = Part::Artifacts;
+        let mut used = self.used().await?;
+        while used > bytes {
+            let mut removed = 0;
+            // Some at a time: looking for files that nobody names reads the folder.
+            for _ in 0..SHRINK_STEPS {
+                match self.writer.write(Evict(part)).await? {
+                    0 => break,
+                    some => removed += some,
+                }
+            }
+            if part == Part::Artifacts || removed > 0 {
+                self.sweep_all().await?;
+            }
+            used = self.used().await?;
+            match (removed, part) {
+                (0, Part::Artifacts) => part = Part::Runs,
+                (0, Part::Runs) => break,
+                _ => {}
+            }
+        }
+        Ok(used)
+    }
+
+    async fn prune(&self, keep: Retention) -> Result<Pruned, StoreError> {
         let mut pruned = Pruned::default();
         let agents = runs::agents(&self.readers)
             .await
@@ -749,7 +991,7 @@ impl Store for SqliteStore {
             loop {
                 let operation = PruneRuns {
                     agent: agent.clone(),
-                    keep: keep_runs_per_agent,
+                    keep: keep.runs_per_agent,
                 };
                 match self.writer.write(operation).await? {
                     0 => break,
@@ -757,25 +999,31 @@ impl Store for SqliteStore {
                 }
             }
         }
-        let before = events::first_since(&self.readers, events_older_than.as_microsecond())
+        let before = events::first_since(&self.readers, keep.events_since.as_microsecond())
             .await
             .map_err(|error| self.fail(error))?;
+        pruned.events = self.until_none(|| PruneEvents { before }).await?;
+        let before = keep.occurrences_since.as_microsecond();
+        pruned.occurrences = self.until_none(|| PruneOccurrences { before }).await?;
+        let executions = keep.executions_per_pipeline;
+        pruned.executions = self
+            .until_none(|| PruneExecutions { keep: executions })
+            .await?;
         loop {
-            match self.writer.write(PruneEvents { before }).await? {
-                0 => break,
-                removed => pruned.events += removed,
+            let pieces =
+                retention::next_pieces(&self.readers, keep.logs_hot_since.as_microsecond())
+                    .await
+                    .map_err(|error| self.fail(error))?;
+            if pieces.is_empty() {
+                break;
             }
+            pruned.compressed += pieces.len() as u64;
+            self.writer.write(Compress(pieces)).await?;
         }
-        let before = events_older_than.as_microsecond() - OCCURRENCES_KEPT_LONGER_US;
-        loop {
-            match self.writer.write(PruneOccurrences { before }).await? {
-                0 => break,
-                removed => pruned.occurrences += removed,
-            }
-        }
-        for shard in self.files.shards().await? {
-            pruned.artifacts += self.sweep(shard).await?;
-        }
+        let before = keep.logs_since.as_microsecond();
+        pruned.logs = self.until_none(|| PruneLogs { before }).await?;
+        self.writer.write(PruneCounts { before }).await?;
+        pruned.artifacts = self.sweep_all().await?;
         Ok(pruned)
     }
 

@@ -286,7 +286,7 @@ impl Exchange {
 }
 
 /// Removes what belongs to one connection, and what only the gate may say.
-fn strip(headers: &mut HeaderMap) {
+pub(in crate::sandbox) fn strip(headers: &mut HeaderMap) {
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()

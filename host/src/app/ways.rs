@@ -1,0 +1,393 @@
+//! The ways of stages to what stands below them: the schedule's and delivery's to the runtime, the guests' keys to the store, pipelines' steps to runs.
+
+use super::App;
+use crate::delivery::{Post, Subscription};
+use crate::holds::Hold;
+use crate::model::{Event, Occurrence, Principal, Run, Trigger, now};
+use crate::pipelines::{self, BeginError, Runner, StepRun};
+use crate::runtime::{self, Runtime, Start};
+use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
+use crate::schedule::{Entry, Started, Starter};
+use crate::store::{KvQuota, Page, Store, StoreError};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A pipeline's way to runs.
+pub(super) struct Steps(pub(super) Arc<Runtime>);
+
+#[async_trait]
+impl Runner for Steps {
+    async fn start(&self, step: StepRun) -> Result<Run, String> {
+        let start = Start {
+            agent: step.agent.clone(),
+            input: Value::Null,
+            principal: step.principal,
+            trigger: step.trigger,
+            idempotency_key: Some(step.key.clone()),
+            scheduled_at: now(),
+            occurrence: None,
+        };
+        match self.0.start(start).await {
+            Ok(run) => Ok(run),
+            Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => {
+                match self.0.latest_attempt(&step.agent, &step.key).await {
+                    Ok(Some(run)) => Ok(run),
+                    Ok(None) => Err("the run of this step was pruned".into()),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn wait(&self, id: Uuid, timeout: Duration) -> Option<Run> {
+        self.0.wait(id, timeout).await
+    }
+
+    fn cancel(&self, id: Uuid) {
+        let _ = self.0.cancel(id);
+    }
+}
+
+/// The schedule's way to the runtime.
+pub(super) struct Scheduled<'a>(pub(super) &'a Arc<App>);
+
+#[async_trait]
+impl Starter for Scheduled<'_> {
+    fn entries(&self) -> Vec<Entry> {
+        self.0.beats.beat(&self.0.beats.schedule);
+        let registry = self.0.registry.load();
+        let agents = registry
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.config.enabled)
+            .filter_map(|(name, agent)| {
+                Some(Entry {
+                    agent: name.clone(),
+                    schedule: agent.config.schedule.clone()?,
+                })
+            });
+        let pipelines = self.0.config.pipelines.values().filter_map(|pipeline| {
+            Some(Entry {
+                agent: pipelines::entry_name(&pipeline.name),
+                schedule: pipeline.schedule.clone()?,
+            })
+        });
+        agents.chain(pipelines).collect()
+    }
+
+    async fn last_moments(&self) -> Option<BTreeMap<String, Timestamp>> {
+        match self.0.store.agent_records().await {
+            Ok(records) => Some(
+                records
+                    .into_iter()
+                    .filter_map(|record| Some((record.agent, record.last_scheduled_at?)))
+                    .collect(),
+            ),
+            Err(error) => {
+                tracing::error!("the ledger cannot be read, so nothing is started: {error}");
+                None
+            }
+        }
+    }
+
+    fn beat(&self) {
+        self.0.beats.beat(&self.0.beats.schedule);
+    }
+
+    fn is_live(&self, agent: &str) -> bool {
+        match pipelines::pipeline_of(agent) {
+            Some(pipeline) => self.0.pipelines.is_live(pipeline),
+            None => self.0.runtime.is_live(agent),
+        }
+    }
+
+    fn held(&self, agent: &str, now: Timestamp) -> Option<&'static str> {
+        self.0.holds.of(agent, now).map(Hold::as_str)
+    }
+
+    fn cancel(&self, agent: &str) {
+        match pipelines::pipeline_of(agent) {
+            Some(pipeline) => self.0.pipelines.cancel_pipeline(pipeline),
+            None => self.0.runtime.cancel_agent(agent),
+        }
+    }
+
+    async fn start(&self, trigger: Trigger, occurrence: Occurrence) -> Started {
+        let moment = occurrence.clone();
+        let started = match pipelines::pipeline_of(&occurrence.agent) {
+            Some(pipeline) => self.begin(pipeline, trigger, occurrence.clone()).await,
+            None => self.start_run(trigger, occurrence).await,
+        };
+        if started == Started::Recorded {
+            self.0.metrics.moment(&moment);
+        }
+        started
+    }
+
+    async fn note(&self, occurrences: &[Occurrence]) -> bool {
+        match self.0.store.note_occurrences(occurrences.to_vec()).await {
+            Ok(()) => {
+                for occurrence in occurrences {
+                    self.0.metrics.moment(occurrence);
+                }
+                true
+            }
+            Err(error) => {
+                tracing::error!(
+                    "{} moments that started nothing could not be recorded: {error}",
+                    occurrences.len()
+                );
+                false
+            }
+        }
+    }
+}
+
+impl Scheduled<'_> {
+    async fn begin(&self, name: &str, trigger: Trigger, moment: Occurrence) -> Started {
+        let Some(pipeline) = self.0.config.pipelines.get(name) else {
+            return Started::Not("disabled");
+        };
+        let due_at = moment.due_at;
+        let begun = self
+            .0
+            .pipelines
+            .begin(
+                pipeline,
+                &self.0.config.digest,
+                Principal::schedule(),
+                trigger,
+                Some(moment),
+            )
+            .await;
+        match begun {
+            Ok(_) => {
+                self.0
+                    .runtime
+                    .moment_passed(&pipelines::entry_name(name), due_at);
+                Started::Recorded
+            }
+            Err(BeginError::Running(_)) => Started::Not("overlap"),
+            Err(BeginError::Stopping) => Started::Later,
+            Err(error) => {
+                tracing::error!(
+                    "the pipeline `{name}` that was due at {due_at} did not begin: {error}"
+                );
+                Started::Later
+            }
+        }
+    }
+
+    async fn start_run(&self, trigger: Trigger, occurrence: Occurrence) -> Started {
+        let (agent, moment) = (occurrence.agent.clone(), occurrence.due_at);
+        let started = self
+            .0
+            .runtime
+            .start(Start {
+                agent: agent.clone(),
+                input: Value::Null,
+                principal: Principal::schedule(),
+                trigger,
+                idempotency_key: Some(format!("schedule/{moment}")),
+                scheduled_at: moment,
+                occurrence: Some(occurrence),
+            })
+            .await;
+        match started {
+            Ok(_) | Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => {
+                Started::Recorded
+            }
+            Err(runtime::StartError::Stopping) => Started::Later,
+            Err(error) => {
+                tracing::error!(agent.name = %agent, "the run of `{agent}` that was due at {moment} did not start: {error}");
+                match error {
+                    runtime::StartError::QueueFull(_) => Started::Not("queue_full"),
+                    runtime::StartError::Disabled(_) | runtime::StartError::UnknownAgent { .. } => {
+                        Started::Not("disabled")
+                    }
+                    runtime::StartError::InvalidInput { .. } => Started::Not("input"),
+                    _ => Started::Later,
+                }
+            }
+        }
+    }
+}
+
+/// The events' way to the agents.
+pub(super) struct Posted<'a>(pub(super) &'a Arc<App>);
+
+/// The flag that says where delivery goes on.
+const DELIVERY_FLAG: &str = "delivery";
+
+#[async_trait]
+impl Post for Posted<'_> {
+    fn subscriptions(&self) -> Vec<Subscription> {
+        self.0.beats.beat(&self.0.beats.delivery);
+        let _ = self.0.news.send(());
+        let registry = self.0.registry.load();
+        registry
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.config.enabled && !agent.config.on.is_empty())
+            .map(|(name, agent)| Subscription {
+                agent: name.clone(),
+                on: agent.config.on.clone(),
+            })
+            .collect()
+    }
+
+    async fn place(&self) -> Result<String, StoreError> {
+        let flags = self.0.store.flags().await?;
+        if let Some(place) = flags.get(DELIVERY_FLAG) {
+            return Ok(place.clone());
+        }
+        let end = self.0.store.events_end().await?;
+        self.set_place(Some(&end)).await?;
+        Ok(end)
+    }
+
+    async fn set_place(&self, cursor: Option<&str>) -> Result<(), StoreError> {
+        self.0.store.set_flag(DELIVERY_FLAG, cursor).await
+    }
+
+    async fn events(&self, after: &str, limit: u32) -> Result<Page<Event>, StoreError> {
+        self.0.store.events(&[], Some(after), limit).await
+    }
+
+    async fn hand_over(&self, agent: &str, event: &Event) -> bool {
+        // One agent that is paused, or slow, does not fill the queue of all.
+        let share = (self.0.config.host.queue as usize / 2).max(1);
+        if self.0.runtime.live_of(agent) >= share {
+            tracing::warn!(agent.name = %agent, "events wait: {share} of `{agent}` wait already; `infinity resume {agent}`, or take `on` away from it");
+            return false;
+        }
+        let started = self
+            .0
+            .runtime
+            .start(Start {
+                agent: agent.to_owned(),
+                // Plain data: it can always be written.
+                input: serde_json::to_value(event).unwrap_or_default(),
+                principal: Principal {
+                    kind: "host".into(),
+                    name: "delivery".into(),
+                },
+                trigger: Trigger::Event,
+                // With the length, so that no two events have one key.
+                idempotency_key: Some(format!(
+                    "event/{}/{}/{}",
+                    event.source.len(),
+                    event.source,
+                    event.id
+                )),
+                scheduled_at: now(),
+                occurrence: None,
+            })
+            .await;
+        match started {
+            Ok(_) | Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => true,
+            Err(
+                error @ (runtime::StartError::InvalidInput { .. }
+                | runtime::StartError::Disabled(_)
+                | runtime::StartError::UnknownAgent { .. }),
+            ) => {
+                tracing::error!(agent.name = %agent, event.id = %event.id, "the event {} cannot be handed to `{agent}`: {error}", event.id);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(agent.name = %agent, "events for `{agent}` wait: {error}");
+                false
+            }
+        }
+    }
+}
+
+/// The agents' keys on the store.
+pub(super) struct Keys(pub(super) Arc<dyn Store>);
+
+fn told(error: StoreError) -> KeyValueError {
+    match error {
+        StoreError::Quota { .. } => KeyValueError::Quota(error.to_string()),
+        StoreError::InvalidKey { .. }
+        | StoreError::NotCounter { .. }
+        | StoreError::Overflow { .. } => KeyValueError::Invalid(error.to_string()),
+        other => KeyValueError::Store(other.into()),
+    }
+}
+
+fn quota(quota: KeyValueQuota) -> KvQuota {
+    KvQuota {
+        bytes: quota.bytes,
+        keys: quota.keys,
+    }
+}
+
+#[async_trait]
+impl KeyValue for Keys {
+    async fn get(&self, agent: &str, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
+        self.0.kv_get(agent, key).await.map_err(told)
+    }
+
+    async fn set_many(
+        &self,
+        agent: &str,
+        pairs: Vec<(String, Vec<u8>)>,
+        limit: KeyValueQuota,
+    ) -> Result<(), KeyValueError> {
+        self.0
+            .kv_set_many(agent, pairs, quota(limit))
+            .await
+            .map_err(told)
+    }
+
+    async fn delete_many(&self, agent: &str, keys: Vec<String>) -> Result<(), KeyValueError> {
+        self.0.kv_delete_many(agent, &keys).await.map_err(told)?;
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        agent: &str,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Vec<String>, KeyValueError> {
+        // The contract counts, the store goes on from a key. A space has few enough keys to walk.
+        let mut skip = usize::try_from(offset).unwrap_or(usize::MAX);
+        let mut after: Option<String> = None;
+        let mut found = Vec::new();
+        loop {
+            let (keys, more) = self
+                .0
+                .kv_list(agent, after.as_deref(), limit)
+                .await
+                .map_err(told)?;
+            after = keys.last().cloned();
+            let passed = skip.min(keys.len());
+            skip -= passed;
+            found.extend(keys.into_iter().skip(passed));
+            if !more || found.len() >= limit as usize {
+                found.truncate(limit as usize);
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn increment(
+        &self,
+        agent: &str,
+        key: &str,
+        delta: u64,
+        limit: KeyValueQuota,
+    ) -> Result<u64, KeyValueError> {
+        self.0
+            .kv_increment(agent, key, delta, quota(limit))
+            .await
+            .map_err(told)
+    }
+}

@@ -1,0 +1,420 @@
+//! Looks after a state folder from outside: checks it, makes it smaller, copies it while a host writes, and puts a copy in its place.
+//!
+//! Invariants: a copy is one moment of the store, and was opened and read whole before it is called one. Nothing that was there is overwritten without being told to, and even then it is moved aside.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+
+use super::StoreError;
+use super::artifacts::make_directory;
+use super::cursor::hex;
+use super::lock::Lock;
+
+/// The database in a state folder.
+const DATABASE: &str = "infinity.db";
+/// The files of artifacts in a state folder.
+const ARTIFACTS: &str = "artifacts";
+/// Other files that belong to what happened.
+const BESIDE: [&str; 2] = ["pause.flag", "scheduler.log"];
+/// Problems that are listed; whoever has more needs a backup and no list.
+const PROBLEMS_MAX: i64 = 100;
+/// How often the size of a growing copy is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Is told what is being done, how much of it is done, and how much there is.
+pub type Progress<'p> = &'p (dyn Fn(&str, u64, u64) + Send + Sync);
+
+/// What a check saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// What is wrong; nothing if it is empty.
+    pub problems: Vec<String>,
+    /// Runs recorded.
+    pub runs: u64,
+    /// Events kept.
+    pub events: u64,
+    /// Files of artifacts, each read and compared with its digest.
+    pub artifacts: u64,
+    /// Bytes of the database and those files.
+    pub bytes: u64,
+}
+
+/// What making a store smaller did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vacuumed {
+    /// Bytes of the database before.
+    pub before_bytes: u64,
+    /// Bytes of the database after.
+    pub after_bytes: u64,
+}
+
+async fn connect(database: &Path, write: bool) -> Result<SqliteConnection, StoreError> {
+    if !database.is_file() {
+        return Err(StoreError::io(
+            database,
+            io::Error::new(io::ErrorKind::NotFound, "there is no database"),
+        ));
+    }
+    SqliteConnectOptions::new()
+        .filename(database)
+        .read_only(!write)
+        .busy_timeout(Duration::from_secs(30))
+        .pragma("temp_store", "memory")
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(|error| StoreError::database(database, error))
+}
+
+/// Reads a store whole and says what is wrong with it. A host may be writing meanwhile.
+///
+/// # Errors
+/// When there is no database, or it cannot be read at all.
+pub async fn check(state: &Path, progress: Progress<'_>) -> Result<Checked, StoreError> {
+    let database = state.join(DATABASE);
+    let fail = |error| StoreError::database(&database, error);
+    let mut connection = connect(&database, false).await?;
+    progress("reading the database", 0, 1);
+    let mut checked = Checked {
+        bytes: length(&database),
+        ..Checked::default()
+    };
+    let found: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+        "PRAGMA integrity_check({PROBLEMS_MAX})"
+    )))
+    .fetch_all(&mut connection)
+    .await
+    .map_err(fail)?;
+    checked
+        .problems
+        .extend(found.into_iter().filter(|line| line != "ok"));
+    let orphans = sqlx::query("PRAGMA foreign_key_check")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(fail)?;
+    if !orphans.is_empty() {
+        checked.problems.push(format!(
+            "{} rows belong to runs that are not there",
+            orphans.len()
+        ));
+    }
+    let (runs, events): (i64, i64) =
+        sqlx::query_as("SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM events)")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(fail)?;
+    checked.runs = u64::try_from(runs).unwrap_or(0);
+    checked.events = u64::try_from(events).unwrap_or(0);
+    progress("reading the database", 1, 1);
+    let named = sqlx::query("SELECT digest, max(size) FROM artifacts GROUP BY digest")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(fail)?;
+    let total = named.len() as u64;
+    for (done, row) in named.iter().enumerate() {
+        progress("reading artifacts", done as u64, total);
+        let digest: Vec<u8> = row.try_get(0).map_err(fail)?;
+        let path = artifact(state, &digest);
+        let read = tokio::task::spawn_blocking(move || {
+            fs::read(&path).map(|bytes| {
+                (
+                    digest::digest(&digest::SHA256, &bytes).as_ref().to_vec(),
+                    bytes.len() as u64,
+                )
+            })
+        })
+        .await
+        .map_err(|_| StoreError::Closed)?;
+        match read {
+            Ok((found, bytes)) if found == digest => {
+                checked.artifacts += 1;
+                checked.bytes += bytes;
+            }
+            Ok(_) => checked.problems.push(format!(
+                "artifact sha256:{} does not hold what was stored",
+                hex(&digest)
+            )),
+            // A host that prunes while we read removes rows and files; then the row is gone, too.
+            Err(_) if !is_named(&mut connection, &digest).await.map_err(fail)? => {}
+            Err(error) => checked
+                .problems
+                .push(format!("artifact sha256:{}: {error}", hex(&digest))),
+        }
+    }
+    progress("reading artifacts", total, total);
+    let _ = connection.close().await;
+    Ok(checked)
+}
+
+async fn is_named(connection: &mut SqliteConnection, digest: &[u8]) -> Result<bool, sqlx::Error> {
+    let there = sqlx::query("SELECT 1 FROM artifacts WHERE digest = ? LIMIT 1")
+        .bind(digest)
+        .fetch_optional(connection)
+        .await?;
+    Ok(there.is_some())
+}
+
+fn artifact(state: &Path, digest: &[u8]) -> PathBuf {
+    let first = digest.first().copied().unwrap_or(0);
+    state.join(ARTIFACTS).join(hex(&[first])).join(hex(digest))
+}
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// Writes the database anew without the room that removed rows left. No host may run on the folder.
+///
+/// # Errors
+/// [`StoreError::Locked`] while a host runs; [`StoreError::Full`] when there is no room for the second copy that this needs for a while.
+pub async fn vacuum(state: &Path, progress: Progress<'_>) -> Result<Vacuumed, StoreError> {
+    let database = state.join(DATABASE);
+    let (mut lock, _) = Lock::take(state)?;
+    let fail = |error| StoreError::database(&database, error);
+    let mut connection = connect(&database, true).await?;
+    let before_bytes = length(&database);
+    progress("writing the database anew", 0, 1);
+    for sql in [
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "VACUUM",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+    ] {
+        sqlx::query(sql)
+            .execute(&mut connection)
+            .await
+            .map_err(fail)?;
+    }
+    connection.close().await.map_err(fail)?;
+    progress("writing the database anew", 1, 1);
+    lock.mark_clean()?;
+    Ok(Vacuumed {
+        before_bytes,
+        after_bytes: length(&database),
+    })
+}
+
+/// Copies a store into a new folder, as of one moment, and reads the copy whole. A host may be writing meanwhile and is not held up.
+///
+/// # Errors
+/// [`StoreError::Occupied`] when the folder holds something already; [`StoreError::Corrupt`] when the copy is not whole.
+pub async fn backup(
+    state: &Path,
+    to: &Path,
+    progress: Progress<'_>,
+) -> Result<Checked, StoreError> {
+    let database = state.join(DATABASE);
+    let mut connection = connect(&database, false).await?;
+    empty(to)?;
+    let fail_io = |error| StoreError::io(to, error);
+    make_directory(to).map_err(fail_io)?;
+    // Files before and after the rows: what is pruned meanwhile was copied before, what is written meanwhile is copied after.
+    copy_artifacts(state, to, progress).await?;
+    let copy = to.join(DATABASE);
+    let text = copy.to_str().ok_or_else(|| {
+        fail_io(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the path is not UTF-8",
+        ))
+    })?;
+    let total = length(&database);
+    {
+        let copying = sqlx::query("VACUUM INTO ?")
+            .bind(text)
+            .execute(&mut connection);
+        tokio::pin!(copying);
+        loop {
+            tokio::select! {
+                done = &mut copying => {
+                    done.map_err(|error| StoreError::database(&copy, error))?;
+                    break;
+                }
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    progress("copying the database", length(&copy).min(total), total);
+                }
+            }
+        }
+    }
+    progress("copying the database", total, total);
+    let _ = connection.close().await;
+    // What is copied goes back to a write-ahead log when a host opens it; until then it is one file.
+    copy_artifacts(state, to, progress).await?;
+    for name in BESIDE {
+        let from = state.join(name);
+        if from.is_file() {
+            fs::copy(&from, to.join(name)).map_err(fail_io)?;
+        }
+    }
+    remove_unnamed(to).await?;
+    File::open(&copy)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| File::open(to)?.sync_all())
+        .map_err(fail_io)?;
+    let checked = check(to, progress).await?;
+    match checked.problems.first() {
+        None => Ok(checked),
+        Some(problem) => Err(StoreError::Corrupt {
+            path: copy,
+            detail: problem.clone(),
+        }),
+    }
+}
+
+/// Puts a backup in a state folder's place. What is there is refused unless `replace`, and is then moved into a folder beside it, whose path is the answer.
+///
+/// # Errors
+/// [`StoreError::Locked`] while a host runs; [`StoreError::Occupied`] when there is a store and `replace` is not said; [`StoreError::Corrupt`] when the backup is not whole.
+pub async fn restore(
+    from: &Path,
+    state: &Path,
+    replace: bool,
+    progress: Progress<'_>,
+) -> Result<(Checked, Option<PathBuf>), StoreError> {
+    let checked = check(from, progress).await?;
+    if let Some(problem) = checked.problems.first() {
+        return Err(StoreError::Corrupt {
+            path: from.join(DATABASE),
+            detail: problem.clone(),
+        });
+    }
+    let fail = |error| StoreError::io(state, error);
+    make_directory(state).map_err(fail)?;
+    let (mut lock, _) = Lock::take(state)?;
+    let names = [
+        DATABASE,
+        "infinity.db-wal",
+        "infinity.db-shm",
+        ARTIFACTS,
+        BESIDE[0],
+        BESIDE[1],
+    ];
+    let mut aside = None;
+    if state.join(DATABASE).exists() {
+        if !replace {
+            return Err(StoreError::Occupied {
+                path: state.to_owned(),
+            });
+        }
+        let beside = state.join(format!(
+            "replaced-{}",
+            jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ")
+        ));
+        make_directory(&beside).map_err(fail)?;
+        for name in names {
+            let old = state.join(name);
+            if old.exists() {
+                fs::rename(&old, beside.join(name)).map_err(fail)?;
+            }
+        }
+        aside = Some(beside);
+    }
+    copy_artifacts(from, state, progress).await?;
+    for name in BESIDE {
+        if from.join(name).is_file() {
+            fs::copy(from.join(name), state.join(name)).map_err(fail)?;
+        }
+    }
+    // The database last and in one step: a folder that has it has everything.
+    let unfinished = state.join("infinity.db.restoring");
+    let source = from.join(DATABASE);
+    let target = unfinished.clone();
+    tokio::task::spawn_blocking(move || {
+        fs::copy(&source, &target)?;
+        File::open(&target)?.sync_all()
+    })
+    .await
+    .map_err(|_| StoreError::Closed)?
+    .map_err(fail)?;
+    fs::rename(&unfinished, state.join(DATABASE))
+        .and_then(|()| File::open(state)?.sync_all())
+        .map_err(fail)?;
+    lock.mark_clean()?;
+    Ok((checked, aside))
+}
+
+fn empty(folder: &Path) -> Result<(), StoreError> {
+    if entries(folder).is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::Occupied {
+        path: folder.to_owned(),
+    })
+}
+
+/// Copies the files of artifacts that are not there yet.
+async fn copy_artifacts(from: &Path, to: &Path, progress: Progress<'_>) -> Result<(), StoreError> {
+    let root = from.join(ARTIFACTS);
+    let mut files = Vec::new();
+    for shard in entries(&root) {
+        files.extend(entries(&shard).into_iter().filter(|path| path.is_file()));
+    }
+    let total = files.len() as u64;
+    for (done, file) in files.into_iter().enumerate() {
+        progress("copying artifacts", done as u64, total);
+        let Ok(relative) = file.strip_prefix(from) else {
+            continue;
+        };
+        let target = to.join(relative);
+        // A name is a digest of 64 digits; anything else is a file that was being written.
+        let whole = file.file_name().is_some_and(|name| name.len() == 64);
+        if !whole || target.exists() {
+            continue;
+        }
+        let copied = tokio::task::spawn_blocking(move || {
+            if let Some(folder) = target.parent() {
+                make_directory(folder)?;
+            }
+            match fs::copy(&file, &target) {
+                Ok(_) => File::open(&target)?.sync_all(),
+                // Pruned meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+        .map_err(|_| StoreError::Closed)?;
+        copied.map_err(|error| StoreError::io(to, error))?;
+    }
+    progress("copying artifacts", total, total);
+    Ok(())
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect()
+}
+
+/// Removes files of a copy that no row of it names.
+async fn remove_unnamed(copy: &Path) -> Result<(), StoreError> {
+    let database = copy.join(DATABASE);
+    let mut connection = connect(&database, false).await?;
+    for shard in entries(&copy.join(ARTIFACTS)) {
+        for file in entries(&shard) {
+            let digest = file
+                .file_name()
+                .and_then(|name| name.to_str())
+                .and_then(super::cursor::unhex::<32>);
+            let named = match digest {
+                Some(digest) => is_named(&mut connection, &digest)
+                    .await
+                    .map_err(|error| StoreError::database(&database, error))?,
+                None => false,
+            };
+            if !named {
+                fs::remove_file(&file).map_err(|error| StoreError::io(&file, error))?;
+            }
+        }
+    }
+    let _ = connection.close().await;
+    Ok(())
+}
