@@ -4,6 +4,7 @@
 //! what a guest or a file says reaches a terminal only without control characters. What needs more than the API (serving, compiling, judging policies)
 //! is behind [`Launcher`], which the application implements: nothing here knows how a host is put together.
 
+mod ask;
 mod client;
 mod config;
 mod output;
@@ -12,12 +13,15 @@ mod policy;
 mod run;
 mod schedule;
 mod show;
+mod store;
+mod timeline;
 
 pub use client::Client;
 pub use output::{Output, printable};
 
 use crate::api::Problem;
 use crate::config::ConfigErrors;
+use crate::logging::LogLevel;
 use crate::sandbox::call::Decision;
 use crate::sandbox::inspect::Inspection;
 use async_trait::async_trait;
@@ -76,8 +80,18 @@ pub enum Command {
     Run(run::RunOptions),
     /// List the plugins
     Plugins,
-    /// List the agents
-    Agents,
+    /// List the agents, or do something with one
+    Agents {
+        #[command(subcommand)]
+        command: Option<ask::AgentsCommand>,
+    },
+    /// Agents one after the other: list, show, run, cancel
+    #[command(subcommand)]
+    Pipelines(ask::PipelinesCommand),
+    /// Give a command to the agent that takes them
+    Command(ask::CommandOptions),
+    /// Look for text in the findings or logs of all runs
+    Search(ask::SearchOptions),
     /// List runs, newest first, or show one
     Runs(show::RunsOptions),
     /// Show the log of a run
@@ -106,6 +120,16 @@ pub enum Command {
     /// Start a new plugin, or look into one
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Watch a plugin's source: build it, run it and show the report as it changes
+    Dev(plugin::dev::DevOptions),
+    /// Look after the state folder: check, vacuum, backup, restore
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Show how much the running host logs, or change it
+    LogLevel {
+        /// The level from now on
+        level: Option<LogLevel>,
+    },
     /// Check the configuration, or print its schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -208,6 +232,12 @@ pub trait Launcher: Send + Sync {
     /// # Errors
     /// [`CliError::Config`] when the configuration has mistakes; otherwise what keeps a host from starting.
     async fn connect(&self, global: &GlobalOptions) -> Result<Client, CliError>;
+
+    /// The state folder.
+    ///
+    /// # Errors
+    /// [`CliError::Config`] when the configuration has mistakes.
+    fn state(&self, global: &GlobalOptions) -> Result<PathBuf, CliError>;
 
     /// Runs a host until it is told to stop and has drained.
     ///
@@ -362,7 +392,26 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             run::execute(options, input, &client, output).await
         }
         Command::Plugins => show::plugins(&launcher.connect(global).await?, output).await,
-        Command::Agents => show::agents(&launcher.connect(global).await?, output).await,
+        Command::Agents { command: None } => {
+            show::agents(&launcher.connect(global).await?, output).await
+        }
+        Command::Agents {
+            command: Some(command),
+        } => ask::agents(command, &launcher.connect(global).await?, output).await,
+        Command::Pipelines(command) => {
+            ask::pipelines(command, &launcher.connect(global).await?, output).await
+        }
+        Command::Command(options) => {
+            ask::command(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Search(options) => {
+            ask::search(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Dev(options) => plugin::dev::execute(options, global, launcher, output).await,
+        Command::Store(command) => store::execute(command, &launcher.state(global)?, output).await,
+        Command::LogLevel { level } => {
+            ask::log_level(*level, &launcher.connect(global).await?, output).await
+        }
         Command::Runs(options) => {
             show::runs(options, &launcher.connect(global).await?, output).await
         }
@@ -431,6 +480,18 @@ mod tests {
             "infinity completions bash",
             "infinity compile-worker job",
             "infinity --color never agents",
+            "infinity agents show check",
+            "infinity agents delete check --data",
+            "infinity runs show 01890000-0000-7000-8000-000000000001",
+            "infinity runs diff 01890000-0000-7000-8000-000000000001 01890000-0000-7000-8000-000000000002",
+            "infinity pipelines run full --detach",
+            "infinity command check the links",
+            "infinity command --template sync --set repo=ops",
+            "infinity search token --logs --agent check",
+            "infinity store backup x",
+            "infinity store restore x --replace",
+            "infinity log-level debug",
+            "infinity dev plugins/hello --once",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());

@@ -123,6 +123,8 @@ impl Launcher for Program {
             return Ok(client);
         }
         logging::start(LogLevel::Warn, diagnostics::color());
+        // One that connects again wants to see what changed.
+        self.close().await.map_err(|error| failed(&error))?;
         let app = App::open(config, Options::default(), &|_| {})
             .await
             .map_err(|error| failed(&error))?;
@@ -130,6 +132,10 @@ impl Launcher for Program {
         let client = Client::local(app.router());
         *self.app.lock().await = Some(app);
         Ok(client)
+    }
+
+    fn state(&self, global: &GlobalOptions) -> Result<PathBuf, CliError> {
+        Ok(load(global, &Overrides::default())?.host.state)
     }
 
     async fn serve(&self, global: &GlobalOptions, options: &ServeOptions) -> Result<(), CliError> {

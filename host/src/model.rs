@@ -496,7 +496,7 @@ pub struct Run {
     /// What it used.
     pub usage: Usage,
     /// What it was started with.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub input: Value,
     /// When it was due.
     #[schema(value_type = String, format = DateTime)]
@@ -522,7 +522,7 @@ pub struct Report {
     /// Problems found in the user's material.
     pub findings: Vec<Finding>,
     /// For programs.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub output: Option<Value>,
     /// Files the run made.
     pub artifacts: Vec<ArtifactInfo>,
@@ -608,7 +608,7 @@ pub struct Event {
     #[schema(value_type = String, format = DateTime)]
     pub time: Timestamp,
     /// The details.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub data: Value,
     /// How many runs lie between this event and the first of its line; an event of more than seven starts nothing.
     #[serde(default)]

@@ -497,6 +497,7 @@ async fn capabilities(
                 write: grant.write,
             })
             .collect(),
+        events: agent.grants.events.clone(),
         repositories,
         http: http.into(),
         key_value: Some(Arc::clone(&surroundings.key_value)),

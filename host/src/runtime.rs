@@ -23,6 +23,7 @@ use crate::model::{
 use crate::registry::{Agent, Registry};
 use crate::retry::{self, Crashes, Next};
 use crate::sandbox::call::{Call, Invocation};
+use crate::sandbox::events::Emitted;
 use crate::sandbox::files::Directory;
 use crate::sandbox::meter::Meter;
 use crate::sandbox::{CallEnd, Job, Sandbox, Stop};
@@ -106,6 +107,14 @@ pub enum StartError {
     /// The store failed, or has this trigger already.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What a run left behind, beside its report.
+#[derive(Default)]
+struct Left {
+    log: Vec<LogLine>,
+    artifacts: Vec<Artifact>,
+    events: Vec<Emitted>,
 }
 
 /// A run that is queued or in the sandbox.
@@ -290,9 +299,9 @@ impl Runtime {
         let registry = self.registry.load_full();
         let agent = registry.agents.get(&run.agent);
         let end = match agent {
-            Some(agent) => self.end(run, Report::default(), Vec::new(), Vec::new(), agent, false),
+            Some(agent) => self.end(run, Report::default(), Left::default(), agent, false),
             None => RunEnd {
-                events: events(&run, &Report::default(), false),
+                events: events(&run, &Report::default(), Vec::new(), false),
                 run,
                 report: Report::default(),
                 log: Vec::new(),
@@ -311,15 +320,7 @@ impl Runtime {
     }
 
     /// What is recorded at the end of a run, with what becomes of it.
-    fn end(
-        &self,
-        run: Run,
-        report: Report,
-        log: Vec<LogLine>,
-        artifacts: Vec<Artifact>,
-        agent: &Agent,
-        judges: bool,
-    ) -> RunEnd {
+    fn end(&self, run: Run, report: Report, left: Left, agent: &Agent, judges: bool) -> RunEnd {
         let ended_at = run.ended_at.unwrap_or_else(now);
         let next = retry::next(&run, agent.config.retry, ended_at);
         let retry = match next {
@@ -327,12 +328,12 @@ impl Runtime {
             _ => None,
         };
         RunEnd {
-            events: events(&run, &report, judges),
+            events: events(&run, &report, left.events, judges),
             dead: next == Next::Dead,
             run,
             report,
-            log,
-            artifacts,
+            log: left.log,
+            artifacts: left.artifacts,
             retry,
         }
     }
@@ -715,7 +716,12 @@ impl Runtime {
                     .any(|export| export.starts_with("infinity:agent/policy@"))
             });
         let (report, artifacts) = settle(&mut run, end, meter);
-        Some(self.end(run, report, meter.take_log(), artifacts, agent, judges))
+        let left = Left {
+            log: meter.take_log(),
+            artifacts,
+            events: meter.take_events(),
+        };
+        Some(self.end(run, report, left, agent, judges))
     }
 
     /// A place among the agent's own runs, then one among all: so an agent whose runs take long keeps others from theirs for no longer than its share.

@@ -11,6 +11,7 @@ mod command;
 pub mod compile;
 pub mod contract;
 pub mod engine;
+pub mod events;
 pub mod files;
 pub mod http;
 pub mod inspect;

@@ -103,7 +103,17 @@ impl FromQuery for StartQuery {
     ),
     request_body(content = Option<Object>, content_type = "application/json", description = "The run's input"),
     responses(
-        (status = 201, description = "The run", body = RunView, headers(("location" = String, description = "Where the run is"))),
+        (status = 201, description = "The run", body = RunView, headers(("location" = String, description = "Where the run is")),
+         links(
+            ("run" = (operation_id = "get_run", parameters(("id" = "$response.body#/id")))),
+            ("cancel" = (operation_id = "cancel_run", parameters(("id" = "$response.body#/id")))),
+            ("report" = (operation_id = "get_report", parameters(("id" = "$response.body#/id")))),
+            ("logs" = (operation_id = "get_logs", parameters(("id" = "$response.body#/id")))),
+            ("findings" = (operation_id = "list_findings", parameters(("id" = "$response.body#/id")))),
+            ("sarif" = (operation_id = "get_sarif", parameters(("id" = "$response.body#/id")))),
+            ("artifacts" = (operation_id = "list_artifacts", parameters(("id" = "$response.body#/id")))),
+            ("status" = (operation_id = "get_job_status", parameters(("job_id" = "$response.body#/id")))),
+        )),
         (status = 200, description = "The run that an earlier request with this key started", body = RunView),
         (status = 409, description = "`agent_disabled`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_input`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),

@@ -52,7 +52,8 @@ fn mistake(pointer: &str, message: impl Into<String>) -> InputError {
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     request_body(content = CommandRequest, example = json!({ "text": "check the links of the handbook" })),
     responses(
-        (status = 202, description = "It is recorded", body = CommandAccepted, headers(("location" = String, description = "Where its status is"))),
+        (status = 202, description = "It is recorded", body = CommandAccepted, headers(("location" = String, description = "Where its status is")),
+         links(("status" = (operation_id = "get_job_status", parameters(("job_id" = "$response.body#/job_id")))))),
         (status = 409, description = "`no_command_agent`, `agent_disabled`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_command`: what is wrong with it is in `errors`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`queue_full`, `stopping`", body = Problem, content_type = "application/problem+json"),

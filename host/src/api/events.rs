@@ -6,7 +6,7 @@ use super::followers;
 use super::json::JsonBody;
 use super::params::{FromQuery, NoQuery, Params, Values};
 use super::server::Connection;
-use super::views::{EventList, Published};
+use super::views::{EventList, EventRequest, Published};
 use super::{Answer, ControlPlane, Plane};
 use crate::model::{Event, SpecVersion, json_depth, now};
 use crate::store::StoreError;
@@ -254,7 +254,7 @@ impl Follower {
         ("ce-subject" = Option<String>, Header, description = "In binary mode"),
         ("ce-time" = Option<String>, Header, description = "In binary mode"),
     ),
-    request_body(content((Object = "application/cloudevents+json"), (Vec<Object> = "application/cloudevents-batch+json"), (Object = "application/json")), description = "The events"),
+    request_body(content((EventRequest = "application/cloudevents+json"), (Vec<EventRequest> = "application/cloudevents-batch+json"), (EventRequest = "application/json")), description = "The events"),
     responses(
         (status = 202, description = "They are recorded", body = Published),
         (status = 422, description = "`invalid_event`: something is wrong with one of them, and none is recorded", body = Problem, content_type = "application/problem+json"),

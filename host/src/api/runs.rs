@@ -340,7 +340,8 @@ fn sarif_finding(finding: &Finding) -> sarif::Finding {
     get, path = "/v1/runs/{id}/artifacts", operation_id = "list_artifacts", tag = "runs",
     params(("id" = Uuid, Path, description = "The run's id")),
     responses(
-        (status = 200, description = "The files that the run made", body = ArtifactList),
+        (status = 200, description = "The files that the run made", body = ArtifactList,
+         links(("artifact" = (operation_id = "get_artifact", parameters(("id" = "$request.path.id"), ("name" = "$response.body#/items/0/name")))))),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]

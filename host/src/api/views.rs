@@ -474,6 +474,33 @@ pub struct LogLevelView {
     pub filter: String,
 }
 
+/// An event from outside. Sent in binary mode, its attributes are headers and the body is its data.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "specversion": "1.0", "id": "build-42", "source": "https://ci.example.com/builds", "type": "build.finished", "subject": "42", "data": { "passed": true } }))]
+pub struct EventRequest {
+    /// Always `1.0`.
+    #[schema(pattern = "^1\\.0$")]
+    pub specversion: String,
+    /// Unique for its source.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    pub id: String,
+    /// Where it happened.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    pub source: String,
+    /// For instance `build.finished`; those of the host itself are refused.
+    #[serde(rename = "type")]
+    #[schema(min_length = 1, max_length = 255, pattern = "^[a-z0-9._-]+$")]
+    pub kind: String,
+    /// What it is about.
+    #[schema(max_length = 255, pattern = "^[ -~]*$")]
+    pub subject: Option<String>,
+    /// When; now without it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub time: Option<Timestamp>,
+    /// The details: JSON of at most 64 KiB and 64 levels.
+    pub data: Option<Value>,
+}
+
 /// What became of events from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Published {

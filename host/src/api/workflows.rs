@@ -136,7 +136,11 @@ pub(super) async fn list_executions(
     post, path = "/v1/workflows/{name}/executions", operation_id = "start_execution", tag = "workflows",
     params(("name" = String, Path, description = "The pipeline's name")),
     responses(
-        (status = 201, description = "The execution", body = Execution, headers(("location" = String, description = "Where the execution is"))),
+        (status = 201, description = "The execution", body = Execution, headers(("location" = String, description = "Where the execution is")),
+         links(
+            ("execution" = (operation_id = "get_execution", parameters(("name" = "$response.body#/pipeline"), ("id" = "$response.body#/id")))),
+            ("cancel" = (operation_id = "cancel_execution", parameters(("name" = "$response.body#/pipeline"), ("id" = "$response.body#/id")))),
+        )),
         (status = 409, description = "`workflow_running`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`stopping`", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),

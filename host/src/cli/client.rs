@@ -87,6 +87,23 @@ impl Client {
         }
     }
 
+    /// Removes, and gives the answer.
+    pub(super) async fn delete_with_answer<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<T, CliError> {
+        self.json(Method::DELETE, path, None).await
+    }
+
+    /// Changes.
+    pub(super) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, CliError> {
+        self.json(Method::PUT, path, Some(body)).await
+    }
+
     async fn json<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -103,9 +120,16 @@ impl Client {
         &self,
         path: &str,
     ) -> Result<BoxStream<'static, Result<Bytes, CliError>>, CliError> {
-        let (status, stream) = self
-            .send(Method::GET, path, "text/event-stream", None)
-            .await?;
+        self.bytes(path, "text/event-stream").await
+    }
+
+    /// The bytes of an answer, as they come.
+    pub(super) async fn bytes(
+        &self,
+        path: &str,
+        accept: &str,
+    ) -> Result<BoxStream<'static, Result<Bytes, CliError>>, CliError> {
+        let (status, stream) = self.send(Method::GET, path, accept, None).await?;
         if status.is_success() {
             return Ok(stream);
         }

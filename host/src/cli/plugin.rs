@@ -1,5 +1,9 @@
 //! `infinity plugin`: a new project that builds, tests and runs as it stands; and a look into a component.
 
+pub(super) mod dev;
+mod project;
+
+use self::project::Language;
 use super::client::{Client, encode};
 use super::output::bytes;
 use super::{CliError, Done, GlobalOptions, Launcher, Output};
@@ -10,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// Write a Rust project that builds, tests and runs as it stands
+    /// Write a project that builds, tests and runs as it stands
     New(NewOptions),
     /// Show what a component is, imports and wants
     Inspect {
@@ -28,7 +32,10 @@ pub struct NewOptions {
     /// Where to write it; `NAME` in the working directory if not set
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Where the crate `infinity-sdk` is; `plugins/sdk` beside the configuration if not set
+    /// What to write it in
+    #[arg(long, value_enum, default_value = "rust")]
+    lang: Language,
+    /// For Rust: where the crate `infinity-sdk` is; `plugins/sdk` beside the configuration if not set
     #[arg(long, value_name = "PATH")]
     sdk: Option<PathBuf>,
 }
@@ -114,8 +121,11 @@ fn new(options: &NewOptions, global: &GlobalOptions, output: &Output) -> Done {
     let name = options.name.as_str();
     check_name(name)?;
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(name));
-    let sdk = find_sdk(options.sdk.as_deref(), &global.config)?;
     let dir = absolute(&dir)?;
+    let sdk = match options.lang {
+        Language::Rust => Some(find_sdk(options.sdk.as_deref(), &global.config)?),
+        Language::Python | Language::Js => None,
+    };
     let vacant = match std::fs::read_dir(&dir) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
@@ -126,21 +136,27 @@ fn new(options: &NewOptions, global: &GlobalOptions, output: &Output) -> Done {
                 .with_hint("name another directory with `--dir`"),
         );
     }
-    let workspace = workspace_of(&dir);
-    let project = Project {
-        name,
-        sdk: &relative(&dir, &sdk),
-        workspace: workspace.as_deref().map(|root| relative(&dir, root)),
+    let project = match sdk {
+        Some(sdk) => {
+            let workspace = workspace_of(&dir);
+            project::rust(
+                name,
+                &relative(&dir, &sdk),
+                workspace.as_deref().map(|root| relative(&dir, root)),
+            )
+        }
+        None if options.lang == Language::Python => project::python(name),
+        None => project::javascript(name),
     };
-    for (path, text) in project.files() {
-        write(&dir.join(path), &text)?;
+    for (path, text) in &project.files {
+        write(&dir.join(path), text)?;
     }
     if output.is_json() {
         output.value(&json!({ "name": name, "path": dir.display().to_string() }));
     } else {
         output.line(&format!("wrote {}", dir.display()));
         output.line("next");
-        for line in project.commands() {
+        for line in &project.commands {
             output.line(&format!("  {line}"));
         }
     }
@@ -254,148 +270,6 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
         .map_err(fail)?;
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(fail)
 }
-
-/// What a new project is made of.
-struct Project<'a> {
-    name: &'a str,
-    /// From the project to the SDK.
-    sdk: &'a str,
-    /// From the project to the workspace that it is a member of.
-    workspace: Option<String>,
-}
-
-impl Project<'_> {
-    fn files(&self) -> Vec<(&'static str, String)> {
-        let mut files = vec![
-            ("Cargo.toml", self.cargo()),
-            ("src/lib.rs", self.source()),
-            ("manifest.json", self.manifest()),
-            ("README.md", self.readme()),
-        ];
-        if self.workspace.is_none() {
-            files.push((".gitignore", "/target\n".into()));
-        }
-        files
-    }
-
-    fn cargo(&self) -> String {
-        let (name, sdk) = (self.name, self.sdk);
-        // A member of a workspace takes the profile of its root.
-        let own = if self.workspace.is_some() {
-            ""
-        } else {
-            "\n[profile.release]\nopt-level = \"s\"\nlto = true\nstrip = \"debuginfo\"\n\n[workspace]\n"
-        };
-        format!(
-            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\
-             [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n\n\
-             [dependencies]\ninfinity-sdk = {{ path = \"{sdk}\" }}\nserde_json = \"1\"\n{own}"
-        )
-    }
-
-    fn source(&self) -> String {
-        SOURCE.replace("PLUGIN", self.name)
-    }
-
-    fn manifest(&self) -> String {
-        MANIFEST.replace("PLUGIN", self.name)
-    }
-
-    fn commands(&self) -> [String; 3] {
-        let target = match &self.workspace {
-            Some(root) => format!("{root}/target"),
-            None => "target".into(),
-        };
-        let file = format!("{}.wasm", self.name.replace('-', "_"));
-        [
-            "cargo test".into(),
-            "cargo build --release --target wasm32-wasip2".into(),
-            format!("infinity plugin inspect {target}/wasm32-wasip2/release/{file}"),
-        ]
-    }
-
-    fn readme(&self) -> String {
-        let [test, build, inspect] = self.commands();
-        let file = format!("{}.wasm", self.name.replace('-', "_"));
-        README
-            .replace("COMMANDS", &[test, build, inspect].join("\n"))
-            .replace("FILE", &file)
-            .replace("STEM", file.trim_end_matches(".wasm"))
-            .replace("PLUGIN", self.name)
-    }
-}
-
-const SOURCE: &str = r#"//! Greets whoever the settings name.
-
-use infinity_sdk::prelude::*;
-use serde_json::json;
-
-infinity_sdk::agent!(run, manifest = "../manifest.json");
-
-fn run(invocation: Invocation) -> Result<Report, Failure> {
-    let name: String = settings::optional("name")?.unwrap_or_else(|| "world".into());
-    log::info!("run {} greets {name}", invocation.run_id);
-    if name.trim().is_empty() {
-        let finding = Finding::new("PLUGIN/no-name", Level::Error, "the name is empty")
-            .with_help("set `name` in the agent's settings");
-        return Ok(Report::failed("there is nobody to greet").with_findings([finding]));
-    }
-    Report::passed(format!("hello {name}")).with_output(&json!({ "name": name }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use infinity_sdk::testing::TestHost;
-
-    #[test]
-    fn greets_the_name_in_the_settings() {
-        let (report, host) = TestHost::new().setting("name", "you").run(run, "null");
-        assert_eq!(report.unwrap().summary, "hello you");
-        assert_eq!(host.log.len(), 1);
-    }
-
-    #[test]
-    fn finds_an_empty_name() {
-        let (report, _) = TestHost::new().setting("name", " ").run(run, "null");
-        assert_eq!(report.unwrap().findings[0].rule, "PLUGIN/no-name");
-    }
-}
-"#;
-
-const MANIFEST: &str = r#"{
-  "name": "PLUGIN",
-  "version": "0.1.0",
-  "description": "Greets whoever the settings name",
-  "wants": {},
-  "settings_schema": {
-    "type": "object",
-    "additionalProperties": false,
-    "properties": {
-      "name": { "description": "Whom to greet", "type": "string" }
-    }
-  }
-}
-"#;
-
-const README: &str = r#"# PLUGIN
-
-An agent for Infinity. Test it, build it, look into it:
-
-```sh
-COMMANDS
-```
-
-The target comes with `rustup target add wasm32-wasip2`. To run it, copy `FILE` into the folder that `host.plugins` names, add
-
-```toml
-[agents.PLUGIN]
-plugin = "STEM"
-settings = { name = "you" }
-```
-
-to `plugins.toml`, and type `infinity run PLUGIN`.
-"#;
 
 async fn inspect(
     subject: &str,

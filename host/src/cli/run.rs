@@ -46,7 +46,12 @@ fn length_of_time(text: &str) -> Result<Duration, String> {
 
 /// The input that was asked for.
 pub(super) fn input(options: &RunOptions) -> Result<Value, CliError> {
-    let (text, source) = match options.input.as_deref() {
+    input_of(options.input.as_deref())
+}
+
+/// An input as it is written on a command line.
+pub(super) fn input_of(argument: Option<&str>) -> Result<Value, CliError> {
+    let (text, source) = match argument {
         None => return Ok(Value::Null),
         Some("-") => (
             read(std::io::stdin().lock(), "standard input")?,
@@ -79,6 +84,22 @@ fn read(source: impl Read, name: &str) -> Result<String, CliError> {
         )));
     }
     Ok(text)
+}
+
+/// Runs an agent and shows what came of it.
+pub(super) async fn start_and_show(
+    agent: &str,
+    input: &Value,
+    client: &Client,
+    output: &Output,
+) -> Done {
+    let options = RunOptions {
+        agent: agent.to_owned(),
+        input: None,
+        wait: Duration::from_secs(600),
+        detach: false,
+    };
+    execute(&options, input.clone(), client, output).await
 }
 
 pub(super) async fn execute(

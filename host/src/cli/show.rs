@@ -3,11 +3,11 @@
 use super::client::{Client, encode};
 use super::output::bytes;
 use super::run::{outcome_word, show};
-use super::{CliError, Done, Output};
+use super::{CliError, Done, Output, timeline};
 use crate::api::views::{AgentList, EventList, FindingList, LogList, RunList};
 use crate::api::{RunSummary, RunView};
 use crate::model::{Event, Finding, Level, LogLine, Run, RunState, Trigger};
-use clap::Args;
+use clap::{Args, Subcommand};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -20,9 +20,29 @@ const PAGE: u32 = 500;
 /// The longest line of a stream of events: a log line is far below it, and a host that sends more is not one of ours.
 const EVENT_MAX_BYTES: usize = 16 * 1024 * 1024;
 
+/// What to do with runs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Show one with everything it found, and where its time went
+    Show {
+        /// The run's id
+        id: Uuid,
+    },
+    /// Show how two differ; exit code 1 if they do
+    Diff {
+        /// The earlier one's id
+        before: Uuid,
+        /// The later one's id
+        after: Uuid,
+    },
+}
+
 /// Which runs to show.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct RunsOptions {
+    #[command(subcommand)]
+    command: Option<RunsCommand>,
     /// Show this run alone, with everything it found
     id: Option<Uuid>,
     /// Only runs of this agent
@@ -149,7 +169,7 @@ fn last_word(run: &RunSummary) -> &'static str {
     run.outcome.map_or("running", outcome_word)
 }
 
-fn every(ms: u64) -> String {
+pub(super) fn every(ms: u64) -> String {
     let (value, unit) = match ms {
         _ if ms.is_multiple_of(3_600_000) => (ms / 3_600_000, "h"),
         _ if ms.is_multiple_of(60_000) => (ms / 60_000, "m"),
@@ -173,8 +193,15 @@ pub(super) fn word(value: &impl serde::Serialize) -> String {
 }
 
 pub(super) async fn runs(options: &RunsOptions, client: &Client, output: &Output) -> Done {
-    if let Some(id) = options.id {
-        return one_run(id, client, output).await;
+    match (&options.command, options.id) {
+        (Some(RunsCommand::Show { id }), _) => return one_run(*id, client, output).await,
+        (None, Some(id)) => {
+            return one_run(id, client, output).await;
+        }
+        (Some(RunsCommand::Diff { before, after }), _) => {
+            return timeline::diff(*before, *after, client, output).await;
+        }
+        (None, None) => {}
     }
     let mut path = format!("/v1/runs?limit={}", options.limit);
     for (name, value) in [("agent", &options.agent), ("outcome", &options.outcome)] {
@@ -233,6 +260,9 @@ async fn one_run(id: Uuid, client: &Client, output: &Output) -> Done {
     if view.run.state == RunState::Ended {
         // Showing a run that failed is no failure.
         show(&view.run, client, output).await?;
+        if !output.is_json() {
+            timeline::line(&view.run, output);
+        }
     } else if output.is_json() {
         output.value(&serde_json::json!({ "run": view, "report": null }));
     } else {

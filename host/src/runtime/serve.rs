@@ -1,8 +1,8 @@
 //! Requests that components answer (`wasi:http/incoming-handler`). They are counted and not recorded; one that ended badly, or was refused something, gets a row, so that a person can
 //! look at it.
 
-use super::Runtime;
 use super::settle::settle;
+use super::{Left, Runtime};
 use crate::model::{Outcome, Principal, Run, RunState, Trigger, Usage, now};
 use crate::registry::Agent;
 use crate::sandbox::inspect::World;
@@ -164,7 +164,12 @@ impl Runtime {
             let worth = !matches!(outcome, Outcome::Succeeded | Outcome::Cancelled)
                 || !run.denials.is_empty();
             if worth && runtime.requests.row(&run.agent) {
-                let end = runtime.end(run, report, meter.take_log(), artifacts, &agent, false);
+                let left = Left {
+                    log: meter.take_log(),
+                    artifacts,
+                    events: Vec::new(),
+                };
+                let end = runtime.end(run, report, left, &agent, false);
                 let run = end.run.clone();
                 match runtime.store.record_run(end).await {
                     Ok(()) => {

@@ -5,6 +5,7 @@ use crate::model::{
 };
 use crate::sandbox::CallEnd;
 use crate::sandbox::call::{Answer, GuestFailure, GuestReport};
+use crate::sandbox::events::Emitted;
 use crate::sandbox::meter::{Meter, escape};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -144,7 +145,12 @@ fn output(guest: &GuestReport) -> Result<Option<Value>, String> {
 }
 
 /// What a run's end announces: how it ended, and each policy that said no.
-pub(super) fn events(run: &Run, report: &Report, judges: bool) -> Vec<Event> {
+pub(super) fn events(
+    run: &Run,
+    report: &Report,
+    emitted: Vec<Emitted>,
+    judges: bool,
+) -> Vec<Event> {
     let time = run.ended_at.unwrap_or_else(now);
     // An event that follows from an event is one further away from where it all began.
     let hops = match run.trigger {
@@ -169,6 +175,13 @@ pub(super) fn events(run: &Run, report: &Report, judges: bool) -> Vec<Event> {
         run.id.to_string(),
         json!({ "agent": run.agent, "reason": run.reason, "message": run.message, "findings": run.findings }),
     )];
+    // What a run says counts only if it succeeded, like what it proposes.
+    if run.outcome == Some(Outcome::Succeeded) {
+        events.extend(emitted.into_iter().map(|emitted| {
+            let subject = emitted.subject.unwrap_or_else(|| run.id.to_string());
+            event(emitted.kind, subject, emitted.data)
+        }));
+    }
     if judges {
         let denied = report
             .findings

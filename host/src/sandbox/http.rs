@@ -14,6 +14,7 @@
 
 mod address;
 mod body;
+mod breaker;
 mod egress;
 mod gate;
 mod grant;
@@ -121,7 +122,7 @@ fn wasi_error(error: EgressError) -> Error {
                 _ => Error::TlsProtocolError,
             }
         }
-        EgressError::Proxy(_) => Error::DestinationUnavailable,
+        EgressError::Proxy(_) | EgressError::Resting(_) => Error::DestinationUnavailable,
         EgressError::Incomplete => Error::HttpResponseIncomplete,
         EgressError::Protocol | EgressError::RequestBody => Error::HttpProtocolError,
         EgressError::Internal(why) => Error::InternalError(Some(why.to_owned())),

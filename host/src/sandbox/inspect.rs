@@ -150,7 +150,7 @@ const EXACT_INTERFACES: &[&str] = &[
 ];
 
 /// The interfaces of `infinity:agent` that the host serves.
-const AGENT_INTERFACES: &[&str] = &["types", "forge", "artifacts", "progress"];
+const AGENT_INTERFACES: &[&str] = &["types", "forge", "artifacts", "progress", "events"];
 
 /// Why bytes are no plugin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,7 @@
 //! when a run is stopped.
 
 use super::budget::RunBudget;
+use super::events::Emitted;
 use crate::model::{Denial, Limit, LogLine};
 use jiff::Timestamp;
 use std::sync::Mutex;
@@ -36,6 +37,7 @@ pub struct Meter {
     denials: Mutex<Vec<Denial>>,
     log: Mutex<Log>,
     progress: Mutex<Option<Progress>>,
+    events: Mutex<Vec<Emitted>>,
     host_calls: AtomicU64,
     boundary_bytes: AtomicU64,
     host_ns: AtomicU64,
@@ -116,6 +118,7 @@ impl Meter {
             denials: Mutex::default(),
             log: Mutex::default(),
             progress: Mutex::default(),
+            events: Mutex::default(),
             host_calls: AtomicU64::new(0),
             boundary_bytes: AtomicU64::new(0),
             host_ns: AtomicU64::new(0),
@@ -510,6 +513,23 @@ impl Meter {
     /// How far the run has got.
     pub fn progress(&self) -> Option<Progress> {
         lock(&self.progress).clone()
+    }
+
+    /// How many events were announced.
+    #[must_use]
+    pub fn emitted(&self) -> usize {
+        lock(&self.events).len()
+    }
+
+    /// Keeps an event until the run's end.
+    pub fn emit(&self, event: Emitted) {
+        lock(&self.events).push(event);
+    }
+
+    /// What was announced, in order.
+    #[must_use]
+    pub fn take_events(&self) -> Vec<Emitted> {
+        std::mem::take(&mut *lock(&self.events))
     }
 
     /// Keeps the latest progress.

@@ -29,6 +29,8 @@ pub struct Capabilities {
     pub directories: Vec<Directory>,
     /// Repositories whose read side is open, by name.
     pub repositories: BTreeMap<String, Arc<dyn Forge>>,
+    /// Types of events that it may announce, with `*` at the end for any continuation.
+    pub events: Vec<String>,
     /// Requests that may leave.
     pub http: Arc<[HttpGrant]>,
     /// The key-value store, if there is one.

@@ -30,6 +30,7 @@ pub mod bindings {
 }
 
 pub mod artifacts;
+pub mod events;
 pub mod forge;
 mod host;
 pub mod http;
@@ -53,7 +54,7 @@ pub mod prelude {
     pub use crate::types::{
         Effect, Failure, Finding, Invocation, Level, Location, Report, Trigger, Verdict,
     };
-    pub use crate::{artifacts, forge, http, kv, progress, settings};
+    pub use crate::{artifacts, events, forge, http, kv, progress, settings};
 }
 
 /// Makes a function the `run` export of this component.

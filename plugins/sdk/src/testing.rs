@@ -36,6 +36,8 @@ pub struct TestHost {
     pub log: Vec<(Severity, String)>,
     /// What was reported as progress.
     pub progress: Vec<(u64, Option<u64>, String)>,
+    /// What was announced: type, subject and data in JSON.
+    pub events: Vec<(String, Option<String>, String)>,
     /// Media type and bytes by name.
     pub artifacts: BTreeMap<String, (String, Vec<u8>)>,
     /// The repositories.

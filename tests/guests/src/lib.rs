@@ -35,6 +35,7 @@ cases! {
     "stdout_flood" => output::stdout_flood,
     "log_inject" => output::log_inject,
     "artifact" => output::artifact,
+    "emit" => output::emit,
     "artifacts" => output::artifacts,
     "effects" => output::effects,
     "trap" => cpu::trap,

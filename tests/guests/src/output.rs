@@ -275,3 +275,21 @@ pub(crate) fn effects(input: &Input) -> Answer {
         )),
     )
 }
+
+/// Announces events: `kinds`, separated by spaces; with `fail` the run is not content.
+pub(crate) fn emit(input: &Input) -> Answer {
+    let said: Vec<String> = input
+        .text_or("kinds", "")
+        .split_whitespace()
+        .map(
+            |kind| match events::emit(kind, Some("subject"), &json!({ "of": kind })) {
+                Ok(()) => "ok".to_owned(),
+                Err(error) => format!("{error:?}"),
+            },
+        )
+        .collect();
+    if input.text_or("fail", "") == "yes" {
+        return Ok(Report::failed("not content"));
+    }
+    observed(&json!({ "said": said }))
+}

@@ -117,6 +117,35 @@ impl Exchange {
         meter.request()?;
         let (target, permit) = self.allowed(&request)?;
         self.charge_request(&request)?;
+        // The grants stand for the agent: each has its own.
+        let agent = self.http.grants.as_ptr().addr();
+        let server = format!("{}:{}", target.host, target.port);
+        let gate = Arc::clone(&self.http.gate);
+        let trial = gate
+            .breaker
+            .admit((agent, server), std::time::Instant::now())
+            .map_err(|rest| EgressError::Resting(rest.as_secs().max(1)))?;
+        let answered = self.go(request, &target, permit).await;
+        match &answered {
+            Ok((response, _)) if !is_outage(response.status()) => trial.succeeded(),
+            Ok(_) => trial.failed(std::time::Instant::now()),
+            Err(error) if error.is_outage() => trial.failed(std::time::Instant::now()),
+            Err(_) => drop(trial),
+        }
+        answered
+    }
+
+    /// Sends a request that is allowed.
+    async fn go<B>(
+        &self,
+        request: Request<B>,
+        target: &Target,
+        permit: Permit,
+    ) -> Result<(Response<ResponseBody>, Driver), EgressError>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
+        let meter = &self.http.meter;
         meter.leaving().await;
 
         // The run's own place first: a flood waits here, not in the queue that all guests share.
@@ -125,17 +154,17 @@ impl Exchange {
 
         let connect_by = self.by(self.timeouts.connect);
         let gate = &self.http.gate;
-        let route = match gate.route(&target, &permit.private, connect_by).await {
+        let route = match gate.route(target, &permit.private, connect_by).await {
             Ok(route) => route,
             Err(RouteError::Failed(error)) => return Err(error),
             Err(RouteError::Refused(refusal)) => {
-                return Err(self.denied(&refusal, &request, Some(&target)));
+                return Err(self.denied(&refusal, &request, Some(target)));
             }
         };
-        let wire = gate.connect(&target, &route, connect_by).await?;
+        let wire = gate.connect(target, &route, connect_by).await?;
 
         let fate = Arc::new(UploadFate::default());
-        let request = rewrite(request, &target, &route, permit.credential.as_deref())?
+        let request = rewrite(request, target, &route, permit.credential.as_deref())?
             .map(|body| RequestBody::new(body, Arc::clone(meter), Arc::clone(&fate)));
         let header_bytes_max = (meter.limits().response_header_bytes as usize)
             .clamp(*RESPONSE_HEADER_BYTES.start(), *RESPONSE_HEADER_BYTES.end());
@@ -283,6 +312,14 @@ impl Exchange {
         );
         Ok(Response::from_parts(parts, body))
     }
+}
+
+/// Whether an answer says that the server is not there: what stands before it answered.
+fn is_outage(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 /// Removes what belongs to one connection, and what only the gate may say.

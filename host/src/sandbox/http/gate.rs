@@ -25,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::address::{AddressClass, AddressRefusal, classify, vet};
+use super::breaker::Breaker;
 use super::grant::{Host, Refusal, Target};
 use super::meter::{EgressError, Phase};
 
@@ -233,6 +234,7 @@ pub struct EgressGate {
     proxy: Option<Proxy>,
     own_listeners: RwLock<Arc<[SocketAddr]>>,
     pub(super) places: Arc<Semaphore>,
+    pub(super) breaker: Breaker,
 }
 
 impl EgressGate {
@@ -260,6 +262,7 @@ impl EgressGate {
             proxy: settings.proxy.as_ref().map(Proxy::parse).transpose()?,
             own_listeners: RwLock::new(settings.own_listeners.into()),
             places: Arc::new(Semaphore::new(settings.connections.max(1))),
+            breaker: Breaker::default(),
         })
     }
 

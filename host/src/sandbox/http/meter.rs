@@ -133,6 +133,9 @@ pub(super) enum EgressError {
     Tls(#[source] io::Error),
     #[error("the proxy refused: {0}")]
     Proxy(String),
+    /// It failed too often in a row.
+    #[error("the server failed too often and rests for another {0} s")]
+    Resting(u64),
     #[error("the answer ended early")]
     Incomplete,
     #[error("the answer is not HTTP/1.1")]
@@ -142,6 +145,21 @@ pub(super) enum EgressError {
     RequestBody,
     #[error("{0}")]
     Internal(&'static str),
+}
+
+impl EgressError {
+    /// Whether this speaks against the server, and not against the request.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Time(Phase::Lookup | Phase::Connect | Phase::Head)
+                | Self::Lookup(_)
+                | Self::NoAddress
+                | Self::Connect(_)
+                | Self::Tls(_)
+                | Self::Incomplete
+        )
+    }
 }
 
 /// What a request was doing when its time was over.
