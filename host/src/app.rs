@@ -98,6 +98,8 @@ pub struct App {
     /// What was seen of the repositories at the last look, which is too slow for each question.
     repositories: Mutex<Vec<HealthCheck>>,
     beats: Beats,
+    /// Bytes of the store at the last look: counting them reads the folder of files.
+    store_bytes: AtomicU64,
     badges: Mutex<HashMap<(String, AgentState, BadgeStyle, String), Badge>>,
     stopping: CancellationToken,
     started_at: Timestamp,
@@ -200,6 +202,7 @@ impl App {
             dynamic,
             Arc::new(Steps(Arc::clone(&runtime))),
             SchedulerLog::new(config.host.state.join(pipelines::LOG_FILE)),
+            runtime.ended(),
         ));
         Ok(Arc::new(Self {
             config,
@@ -219,6 +222,7 @@ impl App {
                 schedule: AtomicU64::new(0),
                 delivery: AtomicU64::new(0),
             },
+            store_bytes: AtomicU64::new(0),
             badges: Mutex::default(),
             stopping: CancellationToken::new(),
             started_at: now(),
@@ -270,7 +274,6 @@ impl App {
         shutdown: impl Future<Output = ()> + Send,
         listening: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<()> {
-        self.begin(true).await?;
         let listen = self.config.host.listen;
         let listener = tokio::net::TcpListener::bind(listen)
             .await
@@ -282,6 +285,8 @@ impl App {
         let address_file = self.config.host.state.join(ADDRESS_FILE);
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("`{}` cannot be written", address_file.display()))?;
+        // Nothing runs before it is sure that this host serves.
+        self.begin(true).await?;
         let tasks = TaskTracker::new();
         self.spawn_stages(&tasks);
         let prepared = Arc::clone(&self);
@@ -443,6 +448,7 @@ impl App {
     async fn keep_budget(&self) -> anyhow::Result<()> {
         let budget = self.config.host.state_budget;
         let used = self.store.used().await?;
+        self.store_bytes.store(used, Ordering::Relaxed);
         let sandbox = Arc::clone(&self.sandbox);
         let cached =
             tokio::task::spawn_blocking(move || sandbox.trim_cache(budget.saturating_sub(used)))

@@ -143,8 +143,10 @@ fn placeholders(text: &str) -> Vec<String> {
                 .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         if is_name {
             names.push(name.to_owned());
+            rest = behind;
+        } else {
+            rest = after;
         }
-        rest = behind;
     }
     names
 }

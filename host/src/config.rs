@@ -299,16 +299,24 @@ fn check(
     let lines = Lines::new(text);
     let entries: BTreeSet<&str> = agents.iter().map(|(name, _)| *name.get_ref()).collect();
     let mut checked_agents = BTreeMap::new();
+    // What agents are called, those with mistakes among them.
+    let mut named: BTreeSet<String> = BTreeSet::new();
     let mut faulty = Vec::new();
     let mut room = errors.room();
     for (name, value) in agents.iter().take(keys::MAX_ENTRIES) {
         let (line, _) = lines.position(text, name.span().start);
         let mut own = Errors::with_room(room);
         let made = match for_each::expand(name, value, &names, &mut own) {
-            None => agent::read(name, value, line, &context, &mut own)
-                .into_iter()
-                .collect(),
-            Some(made) => read_made(name, made, line, &context, &mut own),
+            None => {
+                named.insert((*name.get_ref()).to_owned());
+                agent::read(name, value, line, &context, &mut own)
+                    .into_iter()
+                    .collect()
+            }
+            Some(made) => {
+                named.extend(made.iter().map(|one| one.name.clone()));
+                read_made(name, made, line, &context, &mut own)
+            }
         };
         let mut own_names = BTreeSet::new();
         for agent in &made {
@@ -334,11 +342,7 @@ fn check(
             faulty.push(((*name.get_ref()).to_owned(), line, own));
         }
     }
-    let known: BTreeSet<&str> = checked_agents
-        .keys()
-        .map(AgentName::as_str)
-        .chain(faulty.iter().map(|(name, _, _)| name.as_str()))
-        .collect();
+    let known: BTreeSet<&str> = named.iter().map(String::as_str).collect();
     let pipelines = pipelines::read(&root, &known, &mut errors);
     one_for_commands(&checked_agents, &mut errors);
     Ok(Checked {

@@ -425,7 +425,11 @@ impl Collector for Levels {
                 "Instances that it could hold",
                 self.pool_size,
             ),
-            ("store_bytes", "Bytes of rows and files", self.store_bytes),
+            (
+                "store_bytes",
+                "Bytes of rows and files at the last look, which is every hour",
+                self.store_bytes,
+            ),
         ] {
             gauge(&mut encoder, name, help, value)?;
         }

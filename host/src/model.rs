@@ -13,6 +13,22 @@ pub fn now() -> Timestamp {
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
+/// How many values JSON text has at most: commas and brackets outside of strings. In memory each takes some hundred bytes, which a short text can ask for.
+#[must_use]
+pub fn json_values(text: &str) -> usize {
+    let (mut inside, mut escaped, mut count) = (false, false, 1);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            b',' | b'[' | b'{' if !inside => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 /// How deep a JSON value is nested: 0 for a scalar. Parsers end at 128 levels, so what becomes part of another document has to stay below that.
 #[must_use]
 pub fn json_depth(value: &Value) -> usize {

@@ -82,21 +82,22 @@ pub async fn count(store: Arc<dyn Store>) {
 }
 
 async fn count_all(store: &dyn Store) -> Result<(), StoreError> {
-    let mut after = place(store, COUNTS_FLAG).await?;
+    // Everything there is, if it never counted.
+    let mut after = store.flags().await?.remove(COUNTS_FLAG);
     loop {
         let mut batch: Vec<Event> = Vec::new();
         let mut more = true;
         while more && batch.len() < BATCH_MAX {
-            let page = store.events(&[], Some(&after), PART).await?;
+            let page = store.events(&[], after.as_deref(), PART).await?;
             more = page.items.len() == PART as usize;
-            after = page.next.unwrap_or(after);
+            after = page.next.or(after);
             batch.extend(page.items);
         }
-        if batch.is_empty() {
+        let Some(place) = after.as_deref().filter(|_| !batch.is_empty()) else {
             return Ok(());
-        }
+        };
         store
-            .count_events(counts(&batch), COUNTS_FLAG, &after)
+            .count_events(counts(&batch), COUNTS_FLAG, place)
             .await?;
         if !more {
             return Ok(());

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -27,6 +28,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How long one look at a run that lives here waits for its end.
 const WAIT: Duration = Duration::from_secs(60);
+
+/// How long a run may take to end when it is told to.
+const CANCEL_WAIT: Duration = Duration::from_secs(10);
 
 /// How often a record is tried to be written while the disk is full.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
@@ -70,11 +74,20 @@ pub struct StepRun {
     pub key: String,
 }
 
+/// Why a step's run did not start, in words.
+#[derive(Clone, Debug)]
+pub enum NotStarted {
+    /// It may in a while.
+    Later(String),
+    /// It never will.
+    Never(String),
+}
+
 /// What pipelines need of the rest.
 #[async_trait]
 pub trait Runner: Send + Sync + 'static {
-    /// Starts a run, or gives the one that the key started before; or says in words why there is none.
-    async fn start(&self, step: StepRun) -> Result<Run, String>;
+    /// Starts a run, or gives the one that the key started before.
+    async fn start(&self, step: StepRun) -> Result<Run, NotStarted>;
     /// The run if it ends in time and lives in this process.
     async fn wait(&self, id: Uuid, timeout: Duration) -> Option<Run>;
     /// Ends a run.
@@ -86,6 +99,8 @@ pub struct Pipelines {
     store: Arc<dyn Store>,
     runner: Arc<dyn Runner>,
     log: SchedulerLog,
+    /// Told when an execution ended.
+    ended: Arc<Notify>,
     live: Mutex<BTreeMap<Uuid, (String, CancellationToken)>>,
     halt: CancellationToken,
     tasks: TaskTracker,
@@ -94,11 +109,17 @@ pub struct Pipelines {
 impl Pipelines {
     /// With nothing in progress.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, runner: Arc<dyn Runner>, log: SchedulerLog) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        runner: Arc<dyn Runner>,
+        log: SchedulerLog,
+        ended: Arc<Notify>,
+    ) -> Self {
         Self {
             store,
             runner,
             log,
+            ended,
             live: Mutex::default(),
             halt: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -219,6 +240,7 @@ impl Pipelines {
                 () = this.halt.cancelled() => {}
             }
             this.live().remove(&id);
+            this.ended.notify_one();
         });
     }
 
@@ -230,8 +252,15 @@ impl Pipelines {
             ) {
                 continue;
             }
-            let run = self.step(&mut execution, index, cancel).await;
             if cancel.is_cancelled() {
+                break;
+            }
+            let run = self.step(&mut execution, index, cancel).await;
+            // A run that ended before it was told to is what it is.
+            let ended = run.as_ref().is_ok_and(|run| {
+                run.state == RunState::Ended && run.outcome != Some(Outcome::Cancelled)
+            });
+            if cancel.is_cancelled() && !ended {
                 break;
             }
             let step = &mut execution.steps[index];
@@ -318,7 +347,7 @@ impl Pipelines {
     ) -> Result<Run, String> {
         let agent = execution.steps[index].agent.clone();
         let key = format!("pipeline/{}/{}", execution.id, index + 1);
-        let started = self.runner.start(StepRun {
+        let step = StepRun {
             agent: agent.clone(),
             principal: Principal {
                 kind: "pipeline".into(),
@@ -326,8 +355,20 @@ impl Pipelines {
             },
             trigger: execution.trigger,
             key: key.clone(),
-        });
-        let mut run = started.await?;
+        };
+        let mut run = loop {
+            match self.runner.start(step.clone()).await {
+                Ok(run) => break run,
+                Err(NotStarted::Never(why)) => return Err(why),
+                Err(NotStarted::Later(why)) => {
+                    tracing::warn!("a step of `{}` waits: {why}", execution.pipeline);
+                    tokio::select! {
+                        () = tokio::time::sleep(WRITE_AGAIN) => {}
+                        () = cancel.cancelled() => return Err("cancelled".into()),
+                    }
+                }
+            }
+        };
         let step = &mut execution.steps[index];
         let anew = step.state != StepState::Running || step.run != Some(run.id);
         step.state = StepState::Running;
@@ -340,39 +381,41 @@ impl Pipelines {
         loop {
             if run.state == RunState::Ended {
                 // The next attempt is recorded with the end of the last one.
-                match self.latest(&agent, &key).await {
-                    Some(latest) if latest.attempt > run.attempt => {
-                        run = latest;
-                        execution.steps[index].run = Some(run.id);
-                        continue;
-                    }
-                    _ => return Ok(run),
+                let latest = self.latest(&agent, &key).await?;
+                if latest.attempt <= run.attempt {
+                    return Ok(run);
                 }
+                run = latest;
+                execution.steps[index].run = Some(run.id);
+                continue;
             }
             tokio::select! {
                 ended = self.runner.wait(run.id, WAIT) => match ended {
                     Some(ended) => run = ended,
                     None => {
                         tokio::time::sleep(LOOK_AGAIN).await;
-                        if let Some(latest) = self.latest(&agent, &key).await {
-                            run = latest;
-                        }
+                        run = self.latest(&agent, &key).await?;
                     }
                 },
                 () = cancel.cancelled() => {
                     self.runner.cancel(run.id);
-                    return Ok(run);
+                    // The execution ends when nothing of it is in progress any more.
+                    return Ok(self.runner.wait(run.id, CANCEL_WAIT).await.unwrap_or(run));
                 }
             }
         }
     }
 
-    async fn latest(&self, agent: &str, key: &str) -> Option<Run> {
-        match self.store.latest_attempt(agent, key).await {
-            Ok(run) => run,
-            Err(error) => {
-                tracing::warn!("a pipeline's run cannot be read: {error}");
-                None
+    /// The latest attempt at a step's run, however long it takes to read it.
+    async fn latest(&self, agent: &str, key: &str) -> Result<Run, String> {
+        loop {
+            match self.store.latest_attempt(agent, key).await {
+                Ok(Some(run)) => return Ok(run),
+                Ok(None) => return Err("the record of this step's run is gone".into()),
+                Err(error) => {
+                    tracing::warn!("a pipeline's run cannot be read yet: {error}");
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
             }
         }
     }
@@ -386,14 +429,15 @@ impl Pipelines {
                 .await
             {
                 Ok(written) => return written,
-                Err(StoreError::Full { .. }) => tokio::time::sleep(WRITE_AGAIN).await,
+                // Nothing is written any more by this process: the next one goes on.
+                Err(StoreError::Closed | StoreError::Failed) => return false,
                 Err(error) => {
-                    tracing::error!(
-                        "execution {} of `{}` cannot be recorded: {error}",
+                    tracing::warn!(
+                        "execution {} of `{}` cannot be recorded yet: {error}",
                         execution.id,
                         execution.pipeline
                     );
-                    return false;
+                    tokio::time::sleep(WRITE_AGAIN).await;
                 }
             }
         }

@@ -18,7 +18,7 @@ use crate::holds::Holds;
 use crate::metrics::Metrics;
 use crate::model::{
     Artifact, Event, LogLine, Occurrence, Outcome, Principal, Report, Run, RunEnd, RunState,
-    Trigger, Usage, now,
+    Trigger, Usage, json_depth, now,
 };
 use crate::registry::{Agent, Registry};
 use crate::retry::{self, Crashes, Next};
@@ -50,6 +50,12 @@ const ROW_PATIENCE: Duration = Duration::from_millis(2);
 
 /// Runs of each agent that are read at start for its health.
 const RECENT_RUNS: u32 = health::RUNS as u32;
+
+/// The kind of principal behind a request that a component answers.
+const REQUEST: &str = "http";
+
+/// Levels of a run's input.
+const INPUT_DEPTH_MAX: usize = 120;
 
 /// How often a run that an event started looks whether its agent may start again.
 const HELD_LOOK: Duration = Duration::from_secs(1);
@@ -264,11 +270,13 @@ impl Runtime {
                 limit: RECENT_RUNS,
                 cursor: None,
             };
-            for run in self.store.runs(filter, page).await?.items.iter().rev() {
+            let runs = self.store.runs(filter, page).await?.items;
+            // Of requests only those that ended badly have a row, which says nothing of how many did.
+            for run in runs.iter().filter(|run| !is_request(run)).rev() {
                 recent.add(run.outcome);
             }
             let past = Past {
-                last_run: last_run.filter(|run| run.state == RunState::Ended),
+                last_run: last_run.filter(|run| run.state == RunState::Ended && !is_request(run)),
                 last_moment: record.last_scheduled_at,
                 recent,
                 crashes: Crashes::default(),
@@ -297,7 +305,11 @@ impl Runtime {
         run.hint = Some("start it again if what it does may be repeated".into());
         run.ended_at = Some(now());
         let registry = self.registry.load_full();
-        let agent = registry.agents.get(&run.agent);
+        // What is disabled is not tried again.
+        let agent = registry
+            .agents
+            .get(&run.agent)
+            .filter(|agent| agent.config.enabled);
         let end = match agent {
             Some(agent) => self.end(run, Report::default(), Left::default(), agent, false),
             None => RunEnd {
@@ -432,6 +444,13 @@ impl Runtime {
         };
         if !agent.config.enabled {
             return Err(StartError::Disabled(start.agent));
+        }
+        // A row has to be read again, where 128 levels are the end.
+        if json_depth(&start.input) > INPUT_DEPTH_MAX {
+            return Err(StartError::InvalidInput {
+                pointer: String::new(),
+                message: format!("is nested more than {INPUT_DEPTH_MAX} levels deep"),
+            });
         }
         let mistake = agent
             .input
@@ -940,14 +959,15 @@ impl Runtime {
     pub fn staleness(&self, agent: &Agent) -> f64 {
         let name = agent.config.name.as_str();
         let past = self.past(name);
-        let timetable = agent
-            .config
-            .schedule
-            .as_ref()
-            .map(|schedule| &schedule.timetable);
-        let due = timetable
+        let schedule = agent.config.schedule.as_ref();
+        let due = schedule
             .filter(|_| agent.config.enabled && self.holds.of(name, now()).is_none())
-            .and_then(|timetable| timetable.next(past.last_moment, past.last_moment?));
+            .and_then(|schedule| {
+                let last = past.last_moment?;
+                let due = schedule.timetable.next(Some(last), last)?;
+                let jitter = jiff::SignedDuration::try_from(schedule.jitter).ok()?;
+                due.checked_add(jitter).ok()
+            });
         health::staleness(past.last_moment, due, now())
     }
 
@@ -1104,6 +1124,11 @@ impl Past {
             None | Some(Outcome::Succeeded | Outcome::Cancelled)
         )
     }
+}
+
+/// Whether this is the record of a request that a component answered.
+fn is_request(run: &Run) -> bool {
+    run.principal.kind == REQUEST
 }
 
 fn micros(time: Duration) -> u64 {

@@ -1,15 +1,25 @@
 //! The API of the real program, as clients see it; a module for each group of routes.
 
+mod commands;
+mod compatibility;
 mod document;
 mod drop_in;
 mod events;
+mod foreign;
+mod fuzz;
+mod observe;
+mod pipelines;
 mod problems;
 mod queue;
+mod records;
 mod reports;
 mod retries;
 mod runs;
 mod schedule;
+mod served;
 mod survival;
+mod ten_minutes;
+mod webhooks;
 mod wire;
 
 use anyhow::{Context as _, ensure};

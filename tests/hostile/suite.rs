@@ -90,7 +90,7 @@ pub(crate) struct Suite {
     limits: BTreeMap<String, Value>,
     baseline: Figures,
     /// Parts that the refused components degrade.
-    degraded: Value,
+    degraded: Vec<String>,
     events: Mutex<Option<String>>,
 }
 
@@ -306,6 +306,18 @@ plugin = "noop_agent"
     folder
 }
 
+/// The host's components that do not work. That an agent which attacks has a low score is as it should be.
+fn degraded(host: &Host) -> Vec<String> {
+    let health = host.json("/health").unwrap();
+    let components = health["degraded"].as_array().unwrap();
+    components
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|component| !component.starts_with("agent/"))
+        .map(str::to_owned)
+        .collect()
+}
+
 impl Suite {
     fn start() -> Self {
         let began = Instant::now();
@@ -337,10 +349,10 @@ impl Suite {
         for input in [json!({ "case": "ok" }), json!({ "case": "grow_memory" })] {
             assert_eq!(host.run("victim", &input).unwrap()["outcome"], "succeeded");
         }
-        let degraded = host.json("/health").unwrap()["degraded"].clone();
+        let degraded = degraded(&host);
         assert_eq!(
             degraded,
-            json!(["agents"]),
+            ["agents"],
             "the components that are refused, nothing else"
         );
         let canary = Arc::new(Mutex::new(Canary::default()));
@@ -391,8 +403,7 @@ impl Suite {
     fn oracle(&self, case: &str, runs: &[Value]) {
         let mut said = format!("I0 {case}:");
 
-        let health = self.host.json("/health").unwrap();
-        assert_eq!(health["degraded"], self.degraded, "{case}: {health}");
+        assert_eq!(degraded(&self.host), self.degraded, "{case}");
         said.push_str(" host alive;");
 
         {

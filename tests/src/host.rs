@@ -53,6 +53,66 @@ pub fn component(name: &str) -> PathBuf {
     file
 }
 
+/// A program of the tests themselves.
+///
+/// # Panics
+/// When it is missing.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let program = target().join("release").join(name);
+    assert!(
+        program.exists(),
+        "`{}` is missing: run `cargo xtask test`",
+        program.display()
+    );
+    program
+}
+
+/// A component that others wrote: an example of the crate `wasip2`, or a program from crates.io.
+///
+/// # Panics
+/// When it is missing.
+#[must_use]
+pub fn third_party(name: &str) -> PathBuf {
+    let place = target().join("third-party");
+    let found = [
+        place.join(format!("{}/release/examples/{name}.wasm", "wasm32-wasip2")),
+        place.join(format!("bin/{name}.wasm")),
+    ]
+    .into_iter()
+    .find(|file| file.exists());
+    found.unwrap_or_else(|| {
+        panic!(
+            "the component `{name}` is missing below `{}`: run `cargo xtask test`",
+            place.display()
+        )
+    })
+}
+
+/// The tools of a language, `python` or `js`, as `cargo xtask test` fetches them; none where the machine has no such language, which is said. In CI they have to be there.
+///
+/// # Panics
+/// In CI, when they are missing.
+#[must_use]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever reads the output should know what was not tested"
+)]
+pub fn language(name: &str) -> Option<PathBuf> {
+    let place = target().join("languages").join(name);
+    if place.join("made").is_file() {
+        return Some(place);
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "the tools of {name} are missing: run `cargo xtask test`"
+    );
+    eprintln!(
+        "skipped: the tools of {name} are missing; install python3-venv, nodejs and npm, then run `cargo xtask test`"
+    );
+    None
+}
+
 /// A folder with `plugins.toml` and components, not started.
 pub struct Folder {
     directory: TempDir,
@@ -84,6 +144,18 @@ impl Folder {
     pub fn component(&self, built: &str, name: &str) -> anyhow::Result<&Self> {
         fs::copy(
             component(built),
+            self.path().join(format!("dist/{name}.wasm")),
+        )?;
+        Ok(self)
+    }
+
+    /// Puts a component in that others wrote.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn foreign(&self, built: &str, name: &str) -> anyhow::Result<&Self> {
+        fs::copy(
+            third_party(built),
             self.path().join(format!("dist/{name}.wasm")),
         )?;
         Ok(self)

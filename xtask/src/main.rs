@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod foreign;
 mod run;
 mod suites;
 
@@ -18,7 +19,7 @@ cargo xtask COMMAND
   build    build the host and the shipped plugins
   test     run every suite
   soak     run every suite at full counts
-  bench    measure against named peers: cargo xtask bench [sandbox|runs|policy] [--json]
+  bench    measure against named peers: cargo xtask bench [NAME...] [--json]; names: sandbox runs policy schedule api badge serve webhooks density
 ";
 
 fn main() -> ExitCode {

@@ -1,7 +1,7 @@
 //! Every suite in one go: unit tests, tests from outside, the policies' own tests and the secrets rule over this repository.
 
-use crate::build;
 use crate::run::{cargo, checked, say};
+use crate::{build, foreign};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -10,6 +10,8 @@ use std::time::Instant;
 pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     build::components(root, true)?;
+    foreign::components(root)?;
+    foreign::languages(root)?;
     build::workspace(root)?;
     let mut tests = cargo(root);
     tests.args(["test", "--release", "--locked", "--workspace"]);

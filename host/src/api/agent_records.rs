@@ -2,7 +2,7 @@
 
 use super::agents::find_agent;
 use super::error::{ApiError, InputError, Problem};
-use super::json::JsonBody;
+use super::json::LargeJsonBody;
 use super::params::{FromQuery, Name, NoQuery, PageQuery, Params, Values};
 use super::runs::view;
 use super::views::{AgentHealth, AgentStateView, Forgotten, Imported, RunList, UsageList};
@@ -27,7 +27,10 @@ const USAGE_SINCE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Records of one page of an export.
 const EXPORT_PAGE: u32 = 100;
 
-/// Lines of a run's log that are exported.
+/// Runs of one step of an export: each brings its report and log.
+const EXPORT_RUNS: u32 = 4;
+
+/// Lines of a run's log that are read at once.
 const EXPORT_LINES: u32 = 1_000;
 
 /// Records of one import.
@@ -348,10 +351,21 @@ impl Export {
                     ended: Some(true),
                     ..RunFilter::default()
                 };
-                let found = store.runs(filter, page(cursor)).await?;
+                let part = PageRequest {
+                    limit: EXPORT_RUNS,
+                    cursor: cursor.clone(),
+                };
+                let found = store.runs(filter, part).await?;
                 for run in found.items {
                     let report = store.report(run.id).await?.unwrap_or_default();
-                    let log = store.log(run.id, None, EXPORT_LINES).await?;
+                    let mut log = store.log(run.id, None, EXPORT_LINES).await?;
+                    let mut full = log.len() == EXPORT_LINES as usize;
+                    while full {
+                        let last = log.last().map(|line| line.seq);
+                        let more = store.log(run.id, last, EXPORT_LINES).await?;
+                        full = more.len() == EXPORT_LINES as usize;
+                        log.extend(more);
+                    }
                     self.add(&Exported::Run {
                         run: Box::new(run),
                         report: Box::new(report),
@@ -399,13 +413,14 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 /// Import an agent's data
 ///
-/// Lines of an export as an array of at most 1,000, and 1 MiB. What is there already is left alone, so that an import can be repeated. Keys count against the agent's limits.
+/// Lines of an export as an array of at most 1,000, and 16 MiB. What is there already is left alone, so that an import can be repeated. Keys count against the agent's limits.
 #[utoipa::path(
     post, path = "/v1/agents/{name}/import", operation_id = "import_agent", tag = "agents",
     params(("name" = String, Path, description = "The agent's name")),
     request_body(content = Vec<Object>, content_type = "application/json"),
     responses(
         (status = 200, description = "What was taken", body = Imported),
+        (status = 409, description = "`import_stopped`: what came before is taken, and the import can be repeated", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_record`: nothing is taken", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
@@ -414,7 +429,7 @@ pub(super) async fn import_agent(
     State(plane): Plane,
     Name(name): Name,
     _: Params<NoQuery>,
-    JsonBody(body): JsonBody,
+    LargeJsonBody(body): LargeJsonBody,
 ) -> Answer<Json<Imported>> {
     let agent = find_agent(plane.as_ref(), &name)?;
     let quota = KvQuota {
@@ -450,9 +465,9 @@ pub(super) async fn import_agent(
 fn refused(error: StoreError) -> ApiError {
     match error {
         StoreError::Quota { .. } | StoreError::InvalidKey { .. } => ApiError::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid_record",
-            error.to_string(),
+            StatusCode::CONFLICT,
+            "import_stopped",
+            format!("{error}; what came before it is taken, and the import can be repeated"),
         ),
         other => other.into(),
     }

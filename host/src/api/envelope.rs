@@ -100,6 +100,7 @@ async fn surround(request: Request, next: Next) -> Response {
         .map(|connection| connection.listen);
     let refusal = check_host(&request, listen)
         .and_then(|()| check_origin(&request, safe, listen))
+        .and_then(|()| check_fetch(&request))
         .and_then(|()| {
             // What changes something answers in JSON; who cannot take that must learn it before the change.
             if safe || accept.admits("application/json") {
@@ -230,6 +231,27 @@ fn check_origin(request: &Request, safe: bool, listen: Option<SocketAddr>) -> Re
             "a page of another site may not change anything here",
         ))
     }
+}
+
+/// A page of another site cannot read an answer, but it could make the host work for it. Badges are made to be shown elsewhere, and a person may follow a link.
+fn check_fetch(request: &Request) -> Result<(), ApiError> {
+    let is = |name: &str, value: &str| {
+        request
+            .headers()
+            .get(name)
+            .is_some_and(|given| given == value)
+    };
+    if is("sec-fetch-site", "cross-site")
+        && !is("sec-fetch-mode", "navigate")
+        && !request.uri().path().starts_with("/badge")
+    {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "csrf",
+            "a page of another site may not read anything here",
+        ));
+    }
+    Ok(())
 }
 
 fn is_own(authority: &Authority, listen: Option<SocketAddr>) -> bool {

@@ -32,12 +32,37 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body).await?;
-        if bytes.is_empty() {
-            return Ok(Self(Value::Null));
-        }
-        check_type(&parts.headers)?;
-        parse(&bytes).map(Self)
+        value(&parts.headers, body, BODY_MAX_BYTES).await.map(Self)
+    }
+}
+
+async fn value(
+    headers: &HeaderMap,
+    body: axum::body::Body,
+    most: usize,
+) -> Result<Value, ApiError> {
+    let bytes = read(headers, body, most).await?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    check_type(headers)?;
+    parse(&bytes)
+}
+
+/// The largest body of what was exported before: a report may be of 8 MiB by default, and its run comes whole.
+const LARGE_BODY_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// As [`JsonBody`], for records that the host itself wrote.
+pub(crate) struct LargeJsonBody(pub(crate) Value);
+
+impl<S: Send + Sync> FromRequest<S> for LargeJsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        value(&parts.headers, body, LARGE_BODY_MAX_BYTES)
+            .await
+            .map(Self)
     }
 }
 
@@ -49,7 +74,7 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        read(&parts.headers, body).await.map(Self)
+        read(&parts.headers, body, BODY_MAX_BYTES).await.map(Self)
     }
 }
 
@@ -87,23 +112,27 @@ fn unsupported(detail: &str) -> ApiError {
     .with_header(header::ACCEPT, HeaderValue::from_static("application/json"))
 }
 
-fn too_large() -> ApiError {
+fn too_large(most: usize) -> ApiError {
     ApiError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "body_too_large",
-        format!("the body is over the limit of {BODY_MAX_BYTES} bytes"),
+        format!("the body is over the limit of {most} bytes"),
     )
     .with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
-/// Reads a body within [`BODY_MAX_BYTES`] and no slower than [`BODY_MIN_BYTES_PER_SECOND`].
-async fn read(headers: &HeaderMap, mut body: axum::body::Body) -> Result<Bytes, ApiError> {
+/// Reads a body of `most` bytes at most and no slower than [`BODY_MIN_BYTES_PER_SECOND`].
+async fn read(
+    headers: &HeaderMap,
+    mut body: axum::body::Body,
+    most: usize,
+) -> Result<Bytes, ApiError> {
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
-        return Err(too_large());
+    if declared.is_some_and(|length| length > most as u64) {
+        return Err(too_large(most));
     }
     let start = Instant::now();
     let mut bytes = BytesMut::new();
@@ -130,8 +159,8 @@ async fn read(headers: &HeaderMap, mut body: axum::body::Body) -> Result<Bytes, 
             .with_header(header::CONNECTION, HeaderValue::from_static("close"))
         })?;
         if let Ok(data) = frame.into_data() {
-            if bytes.len() + data.len() > BODY_MAX_BYTES {
-                return Err(too_large());
+            if bytes.len() + data.len() > most {
+                return Err(too_large(most));
             }
             bytes.extend_from_slice(&data);
         }

@@ -368,7 +368,7 @@ pub(super) async fn list_artifacts(
         ("name" = String, Path, description = "The artifact's name, with `/` as `%2F`"),
     ),
     responses(
-        (status = 200, description = "The bytes, with the media type that the guest stated", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The bytes, with the media type that the guest stated", body = Vec<u8>, content_type = "*/*"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -9,29 +9,31 @@ use crate::model::Outcome;
 use crate::runtime::ServeError;
 use crate::sandbox::serve::ServedBody;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Limited};
-use std::collections::BTreeMap;
 
 /// The largest body of a request, in bytes; the agent's own limits count what the guest reads of it.
 const BODY_MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// What a browser lets a component's page do: run and send forms, with an origin that is nobody's.
-const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox allow-scripts allow-forms");
+/// What a browser lets a component's page do: run, with an origin that is nobody's, from which nothing can be changed here.
+const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox allow-scripts");
 
 /// Where the component is mounted.
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Answers with what the agent's component says.
-pub(super) async fn serve(
-    State(plane): Plane,
-    Path(path): Path<BTreeMap<String, String>>,
-    request: Request,
-) -> Response {
-    let name = path.get("name").cloned().unwrap_or_default();
+pub(super) async fn serve(State(plane): Plane, request: Request) -> Response {
+    // As it is written: what stands behind it need not be text.
+    let name = request
+        .uri()
+        .path()
+        .split('/')
+        .nth(2)
+        .unwrap_or_default()
+        .to_owned();
     let request = match rewritten(request, &name) {
         Ok(request) => request,
         Err(error) => return error.into_response(),
@@ -69,6 +71,11 @@ fn rewritten(
     }
     let prefix = format!("/agents/{name}");
     let (mut parts, body) = request.into_parts();
+    // In absolute form the host stands here alone.
+    let authority = parts
+        .uri
+        .authority()
+        .and_then(|own| HeaderValue::from_str(own.as_str()).ok());
     let whole = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     // Cut behind the second segment as it was written, whatever is encoded in it.
     let (path, query) = whole
@@ -90,6 +97,9 @@ fn rewritten(
             "the path behind the agent's name is no path",
         )
     })?;
+    if let Some(host) = authority {
+        parts.headers.insert(header::HOST, host);
+    }
     if let Ok(prefix) = HeaderValue::from_str(&prefix) {
         parts.headers.insert(PREFIX, prefix);
     }

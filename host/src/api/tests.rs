@@ -185,9 +185,9 @@ impl Store for Fake {
     async fn occurrences(
         &self,
         _: OccurrenceFilter,
-        _: PageRequest,
+        request: PageRequest,
     ) -> Result<Page<Occurrence>, StoreError> {
-        Err(StoreError::Closed)
+        page(Vec::new(), &request)
     }
 
     async fn record_run(&self, _: RunEnd) -> Result<(), StoreError> {
@@ -244,7 +244,7 @@ impl Store for Fake {
         _: Option<&str>,
         _: u32,
     ) -> Result<(Vec<String>, bool), StoreError> {
-        Err(StoreError::Closed)
+        Ok((Vec::new(), false))
     }
 
     async fn kv_increment(&self, _: &str, _: &str, _: u64, _: KvQuota) -> Result<u64, StoreError> {
@@ -252,7 +252,7 @@ impl Store for Fake {
     }
 
     async fn kv_get_many(&self, _: &str, _: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        Err(StoreError::Closed)
+        Ok(Vec::new())
     }
 
     async fn kv_set_many(

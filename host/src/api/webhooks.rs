@@ -1,13 +1,15 @@
 //! `/v1/agents/{name}/webhook`: signed deliveries of other programs that start runs.
 //!
 //! Invariants: nothing is believed before the signature over the raw bytes was found right, in constant time; a delivery is on the disk before its 2xx; one delivery id starts one run.
+//! What is signed is the body, as senders of webhooks do it: who has seen a delivery can send the same bytes again under another id, so an agent must not take a body for new
+//! because of its id alone.
 
 use super::error::{ApiError, Problem};
 use super::json::{self, RawBody};
 use super::params::{Name, NoQuery, Params};
 use super::views::Delivered;
 use super::{Answer, Plane, StartError, StartRun};
-use crate::model::{Principal, Trigger};
+use crate::model::{Principal, Trigger, json_depth};
 use aws_lc_rs::hmac;
 use axum::Json;
 use axum::extract::State;
@@ -26,6 +28,9 @@ const EVENTS: [&str; 2] = ["x-event", "x-github-event"];
 
 /// What a sender says to find out whether somebody is there.
 const PING: &str = "ping";
+
+/// Levels of a body that is taken as JSON: it becomes part of a run's input, which is read again as JSON. A deeper one is taken as text.
+const DEPTH_MAX: usize = 64;
 
 /// Characters of the kind of a delivery.
 const EVENT_MAX: usize = 100;
@@ -120,11 +125,10 @@ pub(super) async fn deliver_webhook(
             "the agent crashed too often and takes nothing until a person resumes it",
         ));
     }
-    let body = if body.is_empty() {
-        Value::Null
-    } else {
-        json::parse(&body)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()))
+    let body = match json::parse(&body) {
+        _ if body.is_empty() => Value::Null,
+        Ok(value) if json_depth(&value) <= DEPTH_MAX => value,
+        _ => Value::String(String::from_utf8_lossy(&body).into_owned()),
     };
     let request = StartRun {
         agent: name.clone(),

@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -460,7 +461,7 @@ impl ControlPlane for App {
             pool_used,
             pool_size,
             commits: self.store.commits(),
-            store_bytes: self.store.used().await.map_err(|error| error.to_string())?,
+            store_bytes: self.store_bytes.load(Ordering::Relaxed),
             states: states.into_iter().collect(),
             scores: registry
                 .agents

@@ -4,7 +4,7 @@ use super::App;
 use crate::delivery::{Post, Subscription};
 use crate::holds::Hold;
 use crate::model::{Event, Occurrence, Principal, Run, Trigger, now};
-use crate::pipelines::{self, BeginError, Runner, StepRun};
+use crate::pipelines::{self, BeginError, NotStarted, Runner, StepRun};
 use crate::runtime::{self, Runtime, Start};
 use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
 use crate::schedule::{Entry, Started, Starter};
@@ -22,7 +22,7 @@ pub(super) struct Steps(pub(super) Arc<Runtime>);
 
 #[async_trait]
 impl Runner for Steps {
-    async fn start(&self, step: StepRun) -> Result<Run, String> {
+    async fn start(&self, step: StepRun) -> Result<Run, NotStarted> {
         let start = Start {
             agent: step.agent.clone(),
             input: Value::Null,
@@ -37,11 +37,16 @@ impl Runner for Steps {
             Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => {
                 match self.0.latest_attempt(&step.agent, &step.key).await {
                     Ok(Some(run)) => Ok(run),
-                    Ok(None) => Err("the run of this step was pruned".into()),
-                    Err(error) => Err(error.to_string()),
+                    Ok(None) => Err(NotStarted::Never("the record of its run is gone".into())),
+                    Err(error) => Err(NotStarted::Later(error.to_string())),
                 }
             }
-            Err(error) => Err(error.to_string()),
+            Err(
+                error @ (runtime::StartError::UnknownAgent { .. }
+                | runtime::StartError::Disabled(_)
+                | runtime::StartError::InvalidInput { .. }),
+            ) => Err(NotStarted::Never(error.to_string())),
+            Err(error) => Err(NotStarted::Later(error.to_string())),
         }
     }
 
@@ -135,6 +140,9 @@ impl Starter for Scheduled<'_> {
             Ok(()) => {
                 for occurrence in occurrences {
                     self.0.metrics.moment(occurrence);
+                    self.0
+                        .runtime
+                        .moment_passed(&occurrence.agent, occurrence.until);
                 }
                 true
             }

@@ -26,6 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Bytes of one part of an import: below what the API takes at once.
 const IMPORT_BYTES: usize = 700 * 1024;
 
+/// Bytes of one record: what the API takes in one request, with room around it.
+const LINE_MAX: usize = 15 * 1024 * 1024;
+
 /// Records of one part of an import.
 const IMPORT_RECORDS: usize = 500;
 
@@ -260,6 +263,12 @@ async fn export(
     client: &Client,
     output: &Output,
 ) -> Done {
+    if file.is_none() && std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        return Err(
+            CliError::input("an export is for a file or for another program")
+                .with_hint("name a file"),
+        );
+    }
     let path = format!("/v1/agents/{}/export", encode(agent));
     let mut stream = client.bytes(&path, "application/x-ndjson").await?;
     let fail =
@@ -278,12 +287,25 @@ async fn export(
         }
         None => Box::new(std::io::stdout()),
     };
-    let mut lines = 0;
-    while let Some(chunk) = stream.try_next().await? {
-        lines += chunk.iter().filter(|byte| **byte == b'\n').count();
-        target.write_all(&chunk).map_err(fail)?;
-    }
-    target.flush().map_err(fail)?;
+    let copied = async {
+        let mut lines = 0;
+        while let Some(chunk) = stream.try_next().await? {
+            lines += chunk.iter().filter(|byte| **byte == b'\n').count();
+            target.write_all(&chunk).map_err(fail)?;
+        }
+        target.flush().map_err(fail)?;
+        Ok::<_, CliError>(lines)
+    };
+    let lines = match (copied.await, file) {
+        (Ok(lines), _) => lines,
+        (Err(error), file) => {
+            // A part would look like the whole.
+            if let Some(file) = file {
+                let _ = std::fs::remove_file(file);
+            }
+            return Err(error);
+        }
+    };
     if let Some(file) = file {
         output.note(&format!("{lines} records in {}", file.display()));
     }
@@ -298,6 +320,7 @@ async fn import(agent: &str, file: &std::path::Path, client: &Client, output: &O
     let mut sum = Imported::default();
     let mut part: Vec<Value> = Vec::new();
     let mut size = 0;
+    let mut skipped = 0;
     let mut add = async |part: &mut Vec<Value>| -> Result<(), CliError> {
         if part.is_empty() {
             return Ok(());
@@ -316,6 +339,14 @@ async fn import(agent: &str, file: &std::path::Path, client: &Client, output: &O
         let line = line.map_err(|error| {
             CliError::input(format!("cannot read `{}`: {error}", file.display()))
         })?;
+        if line.len() > LINE_MAX {
+            output.note(&format!(
+                "line {} is over {LINE_MAX} bytes and left out",
+                number + 1
+            ));
+            skipped += 1;
+            continue;
+        }
         if size + line.len() > IMPORT_BYTES || part.len() == IMPORT_RECORDS {
             add(&mut part).await?;
             size = 0;
@@ -339,7 +370,7 @@ async fn import(agent: &str, file: &std::path::Path, client: &Client, output: &O
             sum.keys, sum.runs, sum.occurrences, sum.known
         ));
     }
-    Ok(0)
+    Ok(if skipped > 0 { EXIT_FAILED } else { 0 })
 }
 
 pub(super) async fn pipelines(

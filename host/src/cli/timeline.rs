@@ -136,7 +136,7 @@ pub(super) async fn diff(before: Uuid, after: Uuid, client: &Client, output: &Ou
     output.table(&["", &head(&a), &head(&b)], rows);
     for (sign, style, findings) in [("-", "31", gone), ("+", "32", come)] {
         for finding in findings {
-            output.line(&output.styled(style, &format!("{sign} {finding}")));
+            output.ready(&output.styled(style, &format!("{sign} {finding}")));
         }
     }
     if same {

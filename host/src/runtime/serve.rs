@@ -1,8 +1,8 @@
 //! Requests that components answer (`wasi:http/incoming-handler`). They are counted and not recorded; one that ended badly, or was refused something, gets a row, so that a person can
 //! look at it.
 
-use super::settle::settle;
-use super::{Left, Runtime};
+use super::settle::{events, settle};
+use super::{Left, REQUEST, Runtime};
 use crate::model::{Outcome, Principal, Run, RunState, Trigger, Usage, now};
 use crate::registry::Agent;
 use crate::sandbox::inspect::World;
@@ -27,8 +27,8 @@ const AT_ONCE_OF_ONE: usize = 128;
 /// How long a request waits for a place.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Rows of one agent in a minute: what a flood leaves behind is bounded. Further ones are counted only.
-const ROWS_PER_MINUTE: u32 = 30;
+/// Rows, or announcements, of one agent in an hour: what a flood leaves behind is bounded, and pushes out no others. Further ones are counted only.
+const ROWS_PER_HOUR: u32 = 60;
 
 /// Why a request was not answered by the component.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ pub enum ServeError {
     },
 }
 
-/// The places of requests in progress, and the rows of the minute.
+/// The places of requests in progress, and the rows of the hour.
 pub(super) struct Requests {
     all: Arc<Semaphore>,
     agents: Mutex<std::collections::HashMap<String, OfAgent>>,
@@ -68,7 +68,7 @@ pub(super) struct Requests {
 
 struct OfAgent {
     places: Arc<Semaphore>,
-    minute: Instant,
+    hour: Instant,
     rows: u32,
 }
 
@@ -86,7 +86,7 @@ impl Requests {
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         look(agents.entry(agent.to_owned()).or_insert_with(|| OfAgent {
             places: Arc::new(Semaphore::new(AT_ONCE_OF_ONE)),
-            minute: Instant::now(),
+            hour: Instant::now(),
             rows: 0,
         }));
     }
@@ -101,12 +101,12 @@ impl Requests {
     fn row(&self, agent: &str) -> bool {
         let mut fits = false;
         self.of(agent, |of| {
-            if of.minute.elapsed() > Duration::from_secs(60) {
-                of.minute = Instant::now();
+            if of.hour.elapsed() > Duration::from_secs(3_600) {
+                of.hour = Instant::now();
                 of.rows = 0;
             }
             of.rows += 1;
-            fits = of.rows <= ROWS_PER_MINUTE;
+            fits = of.rows <= ROWS_PER_HOUR;
         });
         fits
     }
@@ -160,6 +160,20 @@ impl Runtime {
                 .metrics
                 .served(&run.agent, outcome, began.elapsed());
             let _ = told.send((outcome, run.reason.clone(), run.message.clone()));
+            let emitted = meter.take_events();
+            if outcome == Outcome::Succeeded
+                && !emitted.is_empty()
+                && runtime.requests.row(&run.agent)
+            {
+                // Without the first, which says that a run ended.
+                let announced = events(&run, &report, emitted, false).into_iter().skip(1);
+                for event in announced {
+                    if let Err(error) = runtime.store.publish(event).await {
+                        tracing::warn!(agent.name = %run.agent, "an event could not be announced: {error}");
+                    }
+                }
+                runtime.announced.notify_one();
+            }
             // A client that went away says nothing about the component.
             let worth = !matches!(outcome, Outcome::Succeeded | Outcome::Cancelled)
                 || !run.denials.is_empty();
@@ -173,7 +187,12 @@ impl Runtime {
                 let run = end.run.clone();
                 match runtime.store.record_run(end).await {
                     Ok(()) => {
-                        runtime.watch(&run).await;
+                        // The time went on while a client read, which is no verdict on the component.
+                        let waited = outcome == Outcome::Limited
+                            && run.reason.as_deref() == Some("time");
+                        if !waited {
+                            runtime.watch(&run).await;
+                        }
                         runtime.announced.notify_one();
                     }
                     Err(error) => {
@@ -242,7 +261,7 @@ fn served_run(agent: &Agent, config_digest: String, input: Value, began: Instant
             .map_or_else(String::new, |plugin| plugin.digest.clone()),
         config_digest,
         principal: Principal {
-            kind: "http".into(),
+            kind: REQUEST.into(),
             name: "client".into(),
         },
         trigger: Trigger::Manual,

@@ -1,7 +1,8 @@
 //! Turns what came back from the sandbox into the run's terminal fields, its report, and what is announced; and a run that ended into its next attempt.
 
 use crate::model::{
-    Artifact, Event, Level, Outcome, Report, Run, RunState, Trigger, Usage, json_depth, now,
+    Artifact, Event, Level, Outcome, Report, Run, RunState, Trigger, Usage, json_depth,
+    json_values, now,
 };
 use crate::sandbox::CallEnd;
 use crate::sandbox::call::{Answer, GuestFailure, GuestReport};
@@ -16,6 +17,9 @@ const SUMMARY_MAX: usize = 1_000;
 
 /// Levels of a report's output: it is read again as part of the report, and by clients as part of more.
 const OUTPUT_DEPTH_MAX: usize = 100;
+
+/// Values in a report's output: some tens of megabytes in memory.
+const OUTPUT_VALUES_MAX: usize = 200_000;
 
 /// Events of one run beside its end; a policy that denies more says the same more often.
 const EVENTS_MAX: usize = 100;
@@ -134,6 +138,11 @@ fn output(guest: &GuestReport) -> Result<Option<Value>, String> {
     let Some(text) = &guest.output else {
         return Ok(None);
     };
+    if json_values(text) > OUTPUT_VALUES_MAX {
+        return Err(format!(
+            "the report's output has more than {OUTPUT_VALUES_MAX} values; make a file of it"
+        ));
+    }
     let output: Value = serde_json::from_str(text)
         .map_err(|error| format!("the report's output is no JSON: {error}"))?;
     if json_depth(&output) > OUTPUT_DEPTH_MAX {

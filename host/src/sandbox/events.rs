@@ -3,7 +3,7 @@
 use super::contract::agent::infinity::agent::events::{Error, Host};
 use super::meter::escape;
 use super::state::RunState;
-use crate::model::{Limit, json_depth};
+use crate::model::{Limit, json_depth, json_values};
 use crate::topics;
 use serde_json::Value;
 
@@ -15,6 +15,9 @@ const DATA_MAX_BYTES: usize = 64 * 1024;
 
 /// Levels of an event's data: it becomes part of a run's input, which is read again as JSON.
 const DEPTH_MAX: usize = 64;
+
+/// Values in an event's data.
+const VALUES_MAX: usize = 4_000;
 
 /// Bytes of a subject.
 const SUBJECT_MAX_BYTES: usize = 255;
@@ -77,6 +80,9 @@ impl Host for RunState {
         }
         if data.len() > DATA_MAX_BYTES {
             return invalid("the data has more than 65536 bytes; refer to what is larger");
+        }
+        if json_values(&data) > VALUES_MAX {
+            return invalid("the data has more than 4000 values");
         }
         let data: Value = match serde_json::from_str(&data) {
             Ok(data) if json_depth(&data) <= DEPTH_MAX => data,

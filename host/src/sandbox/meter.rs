@@ -16,6 +16,9 @@ const DENIALS_MAX: usize = 100;
 /// The longest log line in bytes; a longer one is broken.
 const LOG_LINE_MAX_BYTES: usize = 8 * 1024;
 
+/// Lines of one run's log: each costs a byte of its limit beside its text, and the host a hundred.
+const LINES_MAX: u64 = 1_000_000;
+
 /// How far a run has got, as it last said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -560,7 +563,7 @@ impl Log {
             return;
         }
         let seq = self.taken + self.lines.len() as u64;
-        let (level, message) = if self.bytes > budget.log_bytes {
+        let (level, message) = if self.bytes + seq > budget.log_bytes || seq >= LINES_MAX {
             self.truncated = true;
             (
                 "warn",

@@ -62,6 +62,8 @@ pub(super) async fn handle(
     // The authority is read from it; the guest never sees the header itself.
     let host = request.headers_mut().remove(header::HOST);
     strip(request.headers_mut());
+    // Browsers send the cookies of everything on this machine, whatever the port.
+    request.headers_mut().remove(header::COOKIE);
     if let Some(host) = host {
         request.headers_mut().insert(header::HOST, host);
     }
@@ -115,6 +117,9 @@ async fn forward(
         return Ok(refuse(head, "the handler answered with a 1xx status"));
     }
     strip(&mut parts.headers);
+    // They would go to, or take away from, everything else on this machine.
+    parts.headers.remove(header::SET_COOKIE);
+    parts.headers.remove("clear-site-data");
     let Ok(length) = take_length(&mut parts.headers) else {
         return Ok(refuse(head, "the handler's `content-length` is no number"));
     };

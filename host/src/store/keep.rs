@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -176,12 +177,14 @@ fn length(path: &Path) -> u64 {
 /// [`StoreError::Locked`] while a host runs; [`StoreError::Full`] when there is no room for the second copy that this needs for a while.
 pub async fn vacuum(state: &Path, progress: Progress<'_>) -> Result<Vacuumed, StoreError> {
     let database = state.join(DATABASE);
-    let (mut lock, _) = Lock::take(state)?;
+    let (mut lock, unclean) = Lock::take(state)?;
     let fail = |error| StoreError::database(&database, error);
     let mut connection = connect(&database, true).await?;
     let before_bytes = length(&database);
     progress("writing the database anew", 0, 1);
     for sql in [
+        // The copy would be in memory otherwise.
+        "PRAGMA temp_store = FILE",
         "PRAGMA wal_checkpoint(TRUNCATE)",
         "VACUUM",
         "PRAGMA wal_checkpoint(TRUNCATE)",
@@ -193,7 +196,9 @@ pub async fn vacuum(state: &Path, progress: Progress<'_>) -> Result<Vacuumed, St
     }
     connection.close().await.map_err(fail)?;
     progress("writing the database anew", 1, 1);
-    lock.mark_clean()?;
+    if !unclean {
+        lock.mark_clean()?;
+    }
     Ok(Vacuumed {
         before_bytes,
         after_bytes: length(&database),
@@ -217,22 +222,14 @@ pub async fn backup(
     // Files before and after the rows: what is pruned meanwhile was copied before, what is written meanwhile is copied after.
     copy_artifacts(state, to, progress).await?;
     let copy = to.join(DATABASE);
-    let text = copy.to_str().ok_or_else(|| {
-        fail_io(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the path is not UTF-8",
-        ))
-    })?;
     let total = length(&database);
     {
-        let copying = sqlx::query("VACUUM INTO ?")
-            .bind(text)
-            .execute(&mut connection);
+        let copying = copy_database(&mut connection, &copy);
         tokio::pin!(copying);
         loop {
             tokio::select! {
                 done = &mut copying => {
-                    done.map_err(|error| StoreError::database(&copy, error))?;
+                    done?;
                     break;
                 }
                 () = tokio::time::sleep(LOOK_EVERY) => {
@@ -276,6 +273,13 @@ pub async fn restore(
     replace: bool,
     progress: Progress<'_>,
 ) -> Result<(Checked, Option<PathBuf>), StoreError> {
+    if let (Ok(source), Ok(target)) = (from.canonicalize(), state.canonicalize())
+        && source == target
+    {
+        return Err(StoreError::Occupied {
+            path: state.to_owned(),
+        });
+    }
     let checked = check(from, progress).await?;
     if let Some(problem) = checked.problems.first() {
         return Err(StoreError::Corrupt {
@@ -294,24 +298,29 @@ pub async fn restore(
         BESIDE[0],
         BESIDE[1],
     ];
+    if !replace && state.join(DATABASE).exists() {
+        return Err(StoreError::Occupied {
+            path: state.to_owned(),
+        });
+    }
+    // Also what an interrupted attempt left: a write-ahead log of another database would be written over the restored one.
     let mut aside = None;
-    if state.join(DATABASE).exists() {
-        if !replace {
-            return Err(StoreError::Occupied {
-                path: state.to_owned(),
-            });
-        }
+    let old: Vec<&str> = names
+        .into_iter()
+        .filter(|name| state.join(name).exists())
+        .collect();
+    if !old.is_empty() {
         let beside = state.join(format!(
             "replaced-{}",
             jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ")
         ));
         make_directory(&beside).map_err(fail)?;
-        for name in names {
-            let old = state.join(name);
-            if old.exists() {
-                fs::rename(&old, beside.join(name)).map_err(fail)?;
-            }
+        for name in old {
+            fs::rename(state.join(name), beside.join(name)).map_err(fail)?;
         }
+        File::open(state)
+            .and_then(|folder| folder.sync_all())
+            .map_err(fail)?;
         aside = Some(beside);
     }
     copy_artifacts(from, state, progress).await?;
@@ -322,20 +331,42 @@ pub async fn restore(
     }
     // The database last and in one step: a folder that has it has everything.
     let unfinished = state.join("infinity.db.restoring");
-    let source = from.join(DATABASE);
-    let target = unfinished.clone();
-    tokio::task::spawn_blocking(move || {
-        fs::copy(&source, &target)?;
-        File::open(&target)?.sync_all()
-    })
-    .await
-    .map_err(|_| StoreError::Closed)?
-    .map_err(fail)?;
+    let _ = fs::remove_file(&unfinished);
+    // By the database itself, which reads a write-ahead log along.
+    let mut source = connect(&from.join(DATABASE), false).await?;
+    copy_database(&mut source, &unfinished).await?;
+    let _ = source.close().await;
     fs::rename(&unfinished, state.join(DATABASE))
         .and_then(|()| File::open(state)?.sync_all())
         .map_err(fail)?;
     lock.mark_clean()?;
     Ok((checked, aside))
+}
+
+/// Copies a database, as of one moment, into a file that is the owner's alone.
+async fn copy_database(connection: &mut SqliteConnection, to: &Path) -> Result<(), StoreError> {
+    let fail = |error| StoreError::io(to, error);
+    let text = to.to_str().ok_or_else(|| {
+        fail(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the path is not UTF-8",
+        ))
+    })?;
+    // SQLite fills an empty file that is there, and would make one that all can read.
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(fail)?;
+    sqlx::query("VACUUM INTO ?")
+        .bind(text)
+        .execute(connection)
+        .await
+        .map_err(|error| StoreError::database(to, error))?;
+    File::open(to)
+        .and_then(|file| file.sync_all())
+        .map_err(fail)
 }
 
 fn empty(folder: &Path) -> Result<(), StoreError> {
@@ -370,8 +401,17 @@ async fn copy_artifacts(from: &Path, to: &Path, progress: Progress<'_>) -> Resul
             if let Some(folder) = target.parent() {
                 make_directory(folder)?;
             }
-            match fs::copy(&file, &target) {
-                Ok(_) => File::open(&target)?.sync_all(),
+            // Under another name until it is whole.
+            let part = target.with_extension("part");
+            match fs::copy(&file, &part) {
+                Ok(_) => {
+                    File::open(&part)?.sync_all()?;
+                    fs::rename(&part, &target)?;
+                    match target.parent() {
+                        Some(folder) => File::open(folder)?.sync_all(),
+                        None => Ok(()),
+                    }
+                }
                 // Pruned meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                 Err(error) => Err(error),

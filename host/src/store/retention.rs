@@ -24,26 +24,39 @@ pub(super) struct Piece {
     lines: Vec<u8>,
 }
 
-/// The logs of some runs that were created before a moment, compressed; empty when none is left.
-pub(super) async fn next_pieces(pool: &SqlitePool, before: i64) -> Result<Vec<Piece>, sqlx::Error> {
+/// The logs of some runs that were created before a moment and have a place after `after`, compressed, and the place of the last one that was looked at; none when none is left.
+pub(super) async fn next_pieces(
+    pool: &SqlitePool,
+    before: i64,
+    after: i64,
+) -> Result<(Vec<Piece>, Option<i64>), sqlx::Error> {
     let runs: Vec<i64> = sqlx::query_scalar(
         "SELECT DISTINCT log_chunks.run FROM log_chunks JOIN runs ON run = seq \
-         WHERE runs.created_at < ?1 AND runs.state = 'ended' ORDER BY log_chunks.run LIMIT ?2",
+         WHERE log_chunks.run > ?3 AND log_chunks.run <= (SELECT seq FROM runs INDEXED BY runs_by_time \
+         WHERE created_at < ?1 ORDER BY created_at DESC, seq DESC LIMIT 1) \
+         AND runs.created_at < ?1 AND runs.state = 'ended' ORDER BY log_chunks.run LIMIT ?2",
     )
     .bind(before)
     .bind(COMPRESS_STEP)
+    .bind(after)
     .fetch_all(pool)
     .await?;
     let mut pieces = Vec::new();
-    for run in runs {
+    for run in &runs {
         let chunks: Vec<String> =
             sqlx::query_scalar("SELECT lines FROM log_chunks WHERE run = ? ORDER BY first_seq")
                 .bind(run)
                 .fetch_all(pool)
                 .await?;
         let mut lines = Vec::new();
-        for chunk in chunks {
-            lines.extend(rows::from_json::<Vec<serde_json::Value>>(&chunk)?);
+        let read = chunks.iter().try_for_each(|chunk| {
+            lines.extend(rows::from_json::<Vec<serde_json::Value>>(chunk)?);
+            Ok::<_, sqlx::Error>(())
+        });
+        if let Err(error) = read {
+            // It stays as it is, and keeps no other from being compressed.
+            tracing::warn!("a log cannot be compressed: {error}");
+            continue;
         }
         let text = rows::to_json(&lines)?;
         let lines =
@@ -51,9 +64,9 @@ pub(super) async fn next_pieces(pool: &SqlitePool, before: i64) -> Result<Vec<Pi
                 .await
                 .map_err(|_| sqlx::Error::WorkerCrashed)?
                 .map_err(sqlx::Error::Io)?;
-        pieces.push(Piece { run, lines });
+        pieces.push(Piece { run: *run, lines });
     }
-    Ok(pieces)
+    Ok((pieces, runs.last().copied()))
 }
 
 /// The JSON array of a compressed log.
@@ -136,23 +149,36 @@ pub(super) enum Part {
     Runs,
 }
 
-/// Gives up what some of the oldest ended runs left, and answers how many rows that were. Those given up on by the host stay: a person is to look at them.
-pub(super) struct Evict(pub(super) Part);
+/// Gives up what some of the oldest ended runs left, of files no more than are too many, and answers how many rows that were. Those given up on by the host stay whole: a person is to look
+/// at them.
+pub(super) struct Evict {
+    pub(super) part: Part,
+    /// Bytes that are too many.
+    pub(super) over: i64,
+    /// Only of runs created before this moment.
+    pub(super) before: i64,
+}
 
 #[async_trait]
 impl Operation for Evict {
     type Answer = u64;
 
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, Failure> {
-        let sql = match self.0 {
+        let sql = match self.part {
             Part::Artifacts => {
-                "DELETE FROM artifacts WHERE run IN (SELECT DISTINCT run FROM artifacts ORDER BY run LIMIT ?)"
+                "DELETE FROM artifacts WHERE run IN (SELECT run FROM (SELECT run, \
+                 sum(sum(size)) OVER (ORDER BY run) - sum(size) AS sum_before FROM artifacts \
+                 JOIN runs ON run = seq WHERE dead = 0 AND created_at < ?2 GROUP BY run) \
+                 WHERE sum_before < ?1 ORDER BY run LIMIT ?3)"
             }
             Part::Runs => {
-                "DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE state = 'ended' AND dead = 0 ORDER BY seq LIMIT ?)"
+                "DELETE FROM runs WHERE ?1 > 0 AND seq IN (SELECT seq FROM runs \
+                 WHERE state = 'ended' AND dead = 0 AND created_at < ?2 ORDER BY seq LIMIT ?3)"
             }
         };
         let removed = sqlx::query(sql)
+            .bind(self.over)
+            .bind(self.before)
             .bind(PRUNE_STEP)
             .execute(connection)
             .await?;

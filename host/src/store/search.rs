@@ -1,5 +1,6 @@
 //! Finds text in what runs found and logged. Each call looks at so many runs at most and says where to go on, so that no question reads the whole file.
 
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use sqlx::{Row, SqlitePool};
 use uuid::Uuid;
@@ -30,6 +31,34 @@ fn holds(text: &str, wanted: &str) -> bool {
     text.to_ascii_lowercase().contains(wanted)
 }
 
+macro_rules! findings_by {
+    ($index:literal, $condition:literal) => {
+        concat!(
+            "SELECT runs.created_at, seq, id, agent, \
+             CASE WHEN ?5 = '' OR instr(lower(reports.findings), ?5) > 0 THEN reports.findings END \
+             FROM runs INDEXED BY ",
+            $index,
+            " JOIN reports ON run = seq WHERE runs.findings > 0 AND ",
+            $condition,
+            " AND (runs.created_at, seq) < (?1, ?2) AND runs.created_at >= ?3 \
+             ORDER BY runs.created_at DESC, seq DESC LIMIT ?6"
+        )
+    };
+}
+
+macro_rules! lines_by {
+    ($index:literal, $condition:literal) => {
+        concat!(
+            "SELECT created_at, seq, id, agent FROM runs INDEXED BY ",
+            $index,
+            " WHERE ",
+            $condition,
+            " AND (created_at, seq) < (?1, ?2) AND created_at >= ?3 \
+             ORDER BY created_at DESC, seq DESC LIMIT ?5"
+        )
+    };
+}
+
 /// Findings of `search` after `position`, newest run first.
 pub(super) async fn findings(
     pool: &SqlitePool,
@@ -40,26 +69,28 @@ pub(super) async fn findings(
     limit: usize,
 ) -> Result<Found<FoundFinding>, sqlx::Error> {
     let (before, before_seq) = start(search, position);
-    let looked_at = sqlx::query(
-        "SELECT runs.created_at, seq, id, agent, \
-         CASE WHEN ?5 = '' OR instr(lower(reports.findings), ?5) > 0 THEN reports.findings END \
-         FROM runs INDEXED BY runs_with_findings JOIN reports ON run = seq \
-         WHERE runs.findings > 0 AND (runs.created_at, seq) < (?1, ?2) AND runs.created_at >= ?3 \
-         AND (?4 IS NULL OR agent = ?4) \
-         ORDER BY runs.created_at DESC, seq DESC LIMIT ?6",
-    )
-    .bind(before)
-    .bind(before_seq)
-    .bind(search.since.map_or(i64::MIN, Timestamp::as_microsecond))
-    .bind(&search.agent)
-    .bind(needle(&search.text)?)
-    .bind(FINDINGS_RUNS_MAX)
-    .fetch_all(pool)
-    .await?;
+    // A row at a time: findings can be megabytes, and most calls end early.
+    let mut looked_at = 0;
+    let needle = needle(&search.text)?;
+    let sql = if search.agent.is_some() {
+        findings_by!("runs_by_agent", "runs.agent = ?4")
+    } else {
+        findings_by!("runs_with_findings", "?4 IS NULL")
+    };
+    let mut matching_runs = sqlx::query(sql)
+        .bind(before)
+        .bind(before_seq)
+        .bind(search.since.map_or(i64::MIN, Timestamp::as_microsecond))
+        .bind(&search.agent)
+        .bind(&needle)
+        .bind(FINDINGS_RUNS_MAX)
+        .fetch(pool);
     let wanted = search.text.to_ascii_lowercase();
     let mut found = Vec::new();
     let mut last = None;
-    for row in &looked_at {
+    while let Some(row) = matching_runs.try_next().await? {
+        let row = &row;
+        looked_at += 1;
         last = Some((row.try_get(0)?, row.try_get(1)?));
         let Some(json) = row.try_get::<Option<&str>, _>(4)? else {
             continue;
@@ -88,7 +119,7 @@ pub(super) async fn findings(
             return Ok((found, last));
         }
     }
-    let more = looked_at.len() == usize::try_from(FINDINGS_RUNS_MAX).unwrap_or(usize::MAX);
+    let more = looked_at == FINDINGS_RUNS_MAX;
     Ok((found, last.filter(|_| more)))
 }
 
@@ -100,18 +131,19 @@ pub(super) async fn lines(
     limit: usize,
 ) -> Result<Found<FoundLine>, sqlx::Error> {
     let (before, before_seq) = start(search, position);
-    let looked_at = sqlx::query(
-        "SELECT created_at, seq, id, agent FROM runs \
-         WHERE (created_at, seq) < (?1, ?2) AND created_at >= ?3 AND (?4 IS NULL OR agent = ?4) \
-         ORDER BY created_at DESC, seq DESC LIMIT ?5",
-    )
-    .bind(before)
-    .bind(before_seq)
-    .bind(search.since.map_or(i64::MIN, Timestamp::as_microsecond))
-    .bind(&search.agent)
-    .bind(LOGS_RUNS_MAX)
-    .fetch_all(pool)
-    .await?;
+    let sql = if search.agent.is_some() {
+        lines_by!("runs_by_agent", "agent = ?4")
+    } else {
+        lines_by!("runs_by_time", "?4 IS NULL")
+    };
+    let looked_at = sqlx::query(sql)
+        .bind(before)
+        .bind(before_seq)
+        .bind(search.since.map_or(i64::MIN, Timestamp::as_microsecond))
+        .bind(&search.agent)
+        .bind(LOGS_RUNS_MAX)
+        .fetch_all(pool)
+        .await?;
     let (needle, wanted) = (needle(&search.text)?, search.text.to_ascii_lowercase());
     let mut found = Vec::new();
     let mut last = None;

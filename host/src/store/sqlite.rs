@@ -383,8 +383,8 @@ fn page_limit(limit: u32) -> Result<u32, StoreError> {
     }
 }
 
-/// Steps of eviction between two looks at what is left.
-const SHRINK_STEPS: usize = 10;
+/// What the runs of the last day left stays, however short room is: it is what people look at.
+const EVICT_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 impl SqliteStore {
     /// Where a page begins.
@@ -961,15 +961,13 @@ impl Store for SqliteStore {
         let mut part = Part::Artifacts;
         let mut used = self.used().await?;
         while used > bytes {
-            let mut removed = 0;
-            // Some at a time: looking for files that nobody names reads the folder.
-            for _ in 0..SHRINK_STEPS {
-                match self.writer.write(Evict(part)).await? {
-                    0 => break,
-                    some => removed += some,
-                }
-            }
-            if part == Part::Artifacts || removed > 0 {
+            let evict = Evict {
+                part,
+                over: rows::integer(used - bytes),
+                before: (Timestamp::now() - EVICT_AFTER).as_microsecond(),
+            };
+            let removed = self.writer.write(evict).await?;
+            if removed > 0 {
                 self.sweep_all().await?;
             }
             used = self.used().await?;
@@ -999,6 +997,8 @@ impl Store for SqliteStore {
                 }
             }
         }
+        // First what needs no room and makes some.
+        pruned.artifacts = self.sweep_all().await?;
         let before = events::first_since(&self.readers, keep.events_since.as_microsecond())
             .await
             .map_err(|error| self.fail(error))?;
@@ -1009,21 +1009,20 @@ impl Store for SqliteStore {
         pruned.executions = self
             .until_none(|| PruneExecutions { keep: executions })
             .await?;
-        loop {
-            let pieces =
-                retention::next_pieces(&self.readers, keep.logs_hot_since.as_microsecond())
-                    .await
-                    .map_err(|error| self.fail(error))?;
-            if pieces.is_empty() {
-                break;
-            }
-            pruned.compressed += pieces.len() as u64;
-            self.writer.write(Compress(pieces)).await?;
-        }
         let before = keep.logs_since.as_microsecond();
         pruned.logs = self.until_none(|| PruneLogs { before }).await?;
         self.writer.write(PruneCounts { before }).await?;
-        pruned.artifacts = self.sweep_all().await?;
+        let mut after = 0;
+        loop {
+            let before = keep.logs_hot_since.as_microsecond();
+            let (pieces, last) = retention::next_pieces(&self.readers, before, after)
+                .await
+                .map_err(|error| self.fail(error))?;
+            let Some(last) = last else { break };
+            after = last;
+            pruned.compressed += pieces.len() as u64;
+            self.writer.write(Compress(pieces)).await?;
+        }
         Ok(pruned)
     }
 

@@ -129,6 +129,8 @@ impl Exchange {
         match &answered {
             Ok((response, _)) if !is_outage(response.status()) => trial.succeeded(),
             Ok(_) => trial.failed(std::time::Instant::now()),
+            // The guest's own patience was shorter than ours.
+            Err(EgressError::Time(_)) if Instant::now() < self.deadline => drop(trial),
             Err(error) if error.is_outage() => trial.failed(std::time::Instant::now()),
             Err(_) => drop(trial),
         }

@@ -148,11 +148,11 @@ pub(super) enum EgressError {
 }
 
 impl EgressError {
-    /// Whether this speaks against the server, and not against the request.
+    /// Whether this speaks against the server, and not against the request. A server that takes its time may only be asked for much, and a run that waits for it ends by its own limit.
     pub(super) fn is_outage(&self) -> bool {
         matches!(
             self,
-            Self::Time(Phase::Lookup | Phase::Connect | Phase::Head)
+            Self::Time(Phase::Lookup | Phase::Connect)
                 | Self::Lookup(_)
                 | Self::NoAddress
                 | Self::Connect(_)

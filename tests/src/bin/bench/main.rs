@@ -1,8 +1,9 @@
 //! The benches: each measures one promise against a named peer in the same process and the same minutes, and prints the ratio beside its aim.
 //!
 //! Absolute times belong to a machine, ratios travel: so every figure stands beside its peer's, rounds of both take turns, and nothing here fails because
-//! something was slow. `bench [sandbox|runs|policy] [--json]`; all three without a name. Tables for people, `--json` for programs, progress on standard error.
+//! something was slow. `bench [NAME…] [--json]`; all of them without a name. Tables for people, `--json` for programs, progress on standard error.
 
+mod load;
 mod machine;
 mod policy;
 mod runs;
@@ -10,6 +11,7 @@ mod samples;
 mod sandbox;
 mod scene;
 mod table;
+mod whole;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
@@ -17,9 +19,14 @@ use std::io::Write as _;
 use table::Section;
 
 /// The benches by name.
-const NAMES: [&str; 3] = ["sandbox", "runs", "policy"];
+const NAMES: [&str; 9] = [
+    "sandbox", "runs", "policy", "schedule", "api", "badge", "serve", "webhooks", "density",
+];
 
 fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some(load::BARE) {
+        return tokio::runtime::Runtime::new()?.block_on(load::bare_server());
+    }
     let mut wanted = Vec::new();
     let mut as_json = false;
     for argument in std::env::args().skip(1) {
@@ -27,7 +34,8 @@ fn main() -> anyhow::Result<()> {
             "--json" => as_json = true,
             name if NAMES.contains(&name) => wanted.push(argument),
             other => bail!(
-                "`{other}` is no bench: choose among `sandbox`, `runs` and `policy`, with `--json` for programs"
+                "`{other}` is no bench: choose among `{}`, with `--json` for programs",
+                NAMES.join("`, `")
             ),
         }
     }
@@ -46,7 +54,13 @@ fn main() -> anyhow::Result<()> {
                 match name {
                     "sandbox" => sandbox::measure().await,
                     "runs" => runs::measure().await,
-                    _ => policy::measure().await,
+                    "policy" => policy::measure().await,
+                    "schedule" => whole::schedule().await,
+                    "api" => whole::api().await,
+                    "badge" => whole::badge().await,
+                    "serve" => whole::serve().await,
+                    "webhooks" => whole::webhooks().await,
+                    _ => whole::density().await,
                 }
             })
             .with_context(|| format!("the bench `{name}` could not be run"))?;

@@ -1,0 +1,141 @@
+//! The API against its own document: schemathesis makes requests from it, valid and invalid, follows its links, and checks every answer.
+
+use crate::{folder, id, ok, start};
+use anyhow::{Context as _, ensure};
+use infinity_tests::host::{PATIENCE, language, poll};
+use infinity_tests::soak::count;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+
+/// The share of operations that have to be reached with a 2xx.
+const REACHED_MIN: f64 = 0.95;
+
+#[test]
+fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
+    let Some(tools) = language("python") else {
+        return Ok(());
+    };
+    // Of each kind of thing there is one: a dead letter, a run that goes on, an execution that waits, a file.
+    let table = "commands = true\nwebhook = { secret = \"0123456789abcdef\" }\n\
+        [agents.badge]\nplugin = \"badge\"\n[agents.slow]\nplugin = \"guests\"\nconcurrency = 1\nlimits = { time = \"600s\" }\n\
+        [agents.reader]\nplugin = \"guests\"\nevery = \"1s\"\nretries = 0\ngrants = { repos = [{ name = \"gone\", files = true }] }\n\
+        [repositories.gone]\npath = \"gone\"\n\
+        [pipelines.full]\nsteps = [\"badge\"]\n[pipelines.stuck]\nsteps = [\"slow\"]\n";
+    let folder = folder("queue = 100000", table)?;
+    folder.component("badge", "badge")?;
+    fs::create_dir(folder.path().join("commands"))?;
+    fs::write(
+        folder.path().join("commands/hello.toml"),
+        "text = \"hello\"\n",
+    )?;
+    let gone = folder.path().join("gone");
+    let made = Command::new("git")
+        .args(["init", "--quiet", "--bare"])
+        .arg(&gone)
+        .status()?;
+    ensure!(made.success(), "no repository");
+    let host = folder.serve()?;
+    fs::remove_dir_all(&gone)?;
+    let run = host.run("guests", &json!({ "case": "artifact", "name": "a.txt" }))?;
+    let busy = start(&host, "slow", &json!({ "case": "sleep", "ms": 600_000 }))?;
+    let waiting = start(&host, "slow", &ok())?;
+    let begun = host
+        .client()
+        .post(host.url("/v1/workflows/stuck/executions"))
+        .send()?;
+    let execution: Value = begun.json()?;
+    let letters = poll(PATIENCE, || {
+        let list = host.json("/v1/dead-letters").ok()?;
+        let items = list["items"].as_array()?.clone();
+        (items.len() >= 2).then_some(items)
+    })
+    .context("nothing is given up on")?;
+
+    let mut config = String::new();
+    for (operation, parameters) in [
+        ("GET /badges/{name}", vec![("path.name", "guests.svg")]),
+        (
+            "GET /v1/runs/{id}/artifacts/{name}",
+            vec![("path.id", id(&run)?), ("path.name", "a.txt")],
+        ),
+        ("GET /v1/status/{job_id}", vec![("path.job_id", id(&run)?)]),
+        (
+            "POST /v1/runs/{id}/cancel",
+            vec![("path.id", id(&waiting)?)],
+        ),
+        (
+            "POST /v1/workflows/{name}/executions/{id}/cancel",
+            vec![("path.name", "stuck"), ("path.id", id(&execution)?)],
+        ),
+        (
+            "POST /v1/dead-letters/{id}/retry",
+            vec![("path.id", id(&letters[0])?)],
+        ),
+        (
+            "DELETE /v1/dead-letters/{id}",
+            vec![("path.id", id(&letters[1])?)],
+        ),
+    ] {
+        writeln!(
+            config,
+            "[[operations]]\ninclude-name = \"{operation}\"\n[operations.parameters]"
+        )?;
+        for (name, value) in parameters {
+            writeln!(config, "\"{name}\" = \"{value}\"")?;
+        }
+    }
+    let place = host.path().join("fuzz");
+    fs::create_dir(&place)?;
+    fs::write(place.join("schemathesis.toml"), config)?;
+    let examples = count("8", "200");
+    let said = Command::new(tools.join("bin/schemathesis"))
+        .current_dir(&place)
+        .env("NO_COLOR", "1")
+        .arg("run")
+        .arg(host.url("/openapi.json"))
+        .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"])
+        .args(["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", examples])
+        // The same requests each time; a soak looks further.
+        .args(["--seed", "1", "--continue-on-failure", "--request-timeout", "30"])
+        // These would end what the others need.
+        .args(["--exclude-operation-id", "delete_agent_data"])
+        .output()?;
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
+    ensure!(said.status.success(), "{text}");
+    // The host itself counts which operations were answered with a 2xx.
+    let metrics = host.get("/metrics")?.text()?;
+    let document = host.json("/openapi.json")?;
+    let (mut operations, mut unreached) = (0, Vec::new());
+    for (path, item) in document["paths"].as_object().context("paths")? {
+        for method in item.as_object().context("operations")?.keys() {
+            operations += 1;
+            let method = method.to_uppercase();
+            let series = format!(
+                "infinity_http_requests_total{{method=\"{method}\",route=\"{path}\",status=\"2xx\"}}"
+            );
+            if !metrics.contains(&series) {
+                unreached.push(format!("{method} {path}"));
+            }
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "some dozen operations")]
+    let reached = (operations - unreached.len()) as f64 / operations as f64;
+    ensure!(operations >= 50, "{operations} operations are documented");
+    ensure!(
+        reached >= REACHED_MIN,
+        "not reached with a 2xx: {unreached:#?}\n{text}"
+    );
+    crate::cancel(&host, &busy)?;
+    let log = host.log();
+    ensure!(
+        !log.contains("panicked") && !log.contains("host_error"),
+        "{log}"
+    );
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! What the tests need from elsewhere: components that nobody wrote for this host, and the tools of Python and JavaScript.
+//!
+//! Everything is put below the target directory once and used again. Versions are fixed here, so that a test fails because of a change in this repository and of nothing else.
+
+use crate::build::target_directory;
+use crate::run::{cargo, checked, say};
+use anyhow::{Context as _, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// Programs from crates.io, each as it is: name, version, features.
+const PROGRAMS: [(&str, &str, &[&str]); 2] = [
+    ("jsonxf", "1.1.1", &[]),
+    (
+        "comrak",
+        "0.59.0",
+        &["--no-default-features", "--features", "cli"],
+    ),
+];
+
+/// Tests the API by its document.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
+/// Debian's names of what may be missing.
+const PACKAGES: [&str; 4] = ["python3", "python3-venv", "nodejs", "npm"];
+
+/// Builds components that others wrote: the examples of the crate `wasip2`, and programs.
+pub(crate) fn components(root: &Path) -> anyhow::Result<()> {
+    let place = target_directory(root).join("third-party");
+    let manifest = wasip2(root)?;
+    say("building components that others wrote");
+    let mut examples = cargo(root);
+    examples
+        .args(["build", "--release", "--examples", "--target", TARGET])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(&place);
+    checked("building the examples of `wasip2`", &mut examples)?;
+    for (name, version, features) in PROGRAMS {
+        if place.join(format!("bin/{name}.wasm")).is_file() {
+            continue;
+        }
+        let mut install = cargo(root);
+        install
+            .args(["install", "--locked", "--quiet", "--target", TARGET, name])
+            .args(["--version", version])
+            .args(features)
+            .arg("--root")
+            .arg(&place)
+            .arg("--target-dir")
+            .arg(&place);
+        checked(&format!("installing `{name}`"), &mut install)?;
+    }
+    Ok(())
+}
+
+/// Where cargo keeps the crate `wasip2`, which the guests use.
+fn wasip2(root: &Path) -> anyhow::Result<PathBuf> {
+    let said = cargo(root)
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .args(["--filter-platform", TARGET])
+        .output()
+        .context("`cargo metadata` cannot be called")?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    // One field of a long document: the path stands behind its name.
+    text.split("\"manifest_path\":\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .find(|path| path.contains("/wasip2-1."))
+        .map(PathBuf::from)
+        .context("the crate `wasip2` is not among the dependencies")
+}
+
+/// Makes a Python environment and a folder of JavaScript modules with the tools of the templates. Where Python or Node.js are missing, the tests say that they skip; in CI that is
+/// an error.
+pub(crate) fn languages(root: &Path) -> anyhow::Result<()> {
+    let place = target_directory(root).join("languages");
+    fs::create_dir_all(&place)?;
+    let ci = std::env::var_os("CI").is_some();
+    if ci && (!works("python3", &["-c", "import venv, ensurepip"]) || !works("npm", &["--version"]))
+    {
+        say("installing Python and Node.js");
+        let mut update = Command::new("apt-get");
+        checked("`apt-get update`", update.args(["update", "--quiet"]))?;
+        let mut install = Command::new("apt-get");
+        install
+            .args(["install", "--quiet", "--yes", "--no-install-recommends"])
+            .args(PACKAGES)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        checked("`apt-get install`", &mut install)?;
+    }
+    if works("python3", &["-c", "import venv, ensurepip"]) {
+        python(root, &place)?;
+    } else if ci {
+        bail!(
+            "python3 with its module `venv` is missing: install the packages {}",
+            PACKAGES.join(", ")
+        );
+    } else {
+        say("python3 with its module `venv` is missing: its tests are skipped");
+    }
+    if works("npm", &["--version"]) {
+        javascript(root, &place)?;
+    } else if ci {
+        bail!(
+            "Node.js with npm is missing: install the packages {}",
+            PACKAGES.join(", ")
+        );
+    } else {
+        say("Node.js with npm is missing: its tests are skipped");
+    }
+    Ok(())
+}
+
+fn works(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .is_ok_and(|said| said.status.success())
+}
+
+fn python(root: &Path, place: &Path) -> anyhow::Result<()> {
+    let wanted = fs::read_to_string(root.join("host/templates/python/requirements.txt"))?;
+    let wanted = format!("{}\n{SCHEMATHESIS}\n", wanted.trim());
+    let environment = place.join("python");
+    let made = environment.join("made");
+    if fs::read_to_string(&made).is_ok_and(|before| before == wanted) {
+        return Ok(());
+    }
+    say("making a Python environment");
+    let mut venv = Command::new("python3");
+    checked(
+        "`python3 -m venv`",
+        venv.args(["-m", "venv"]).arg(&environment),
+    )?;
+    let mut install = Command::new(environment.join("bin/pip"));
+    install.args(["install", "--quiet", "--disable-pip-version-check"]);
+    install.args(wanted.split_whitespace());
+    checked("`pip install`", &mut install)?;
+    fs::write(made, wanted)?;
+    Ok(())
+}
+
+fn javascript(root: &Path, place: &Path) -> anyhow::Result<()> {
+    let wanted = fs::read_to_string(root.join("host/templates/js/package.json"))?;
+    let wanted = wanted.replace("PLUGIN", "tools");
+    let folder = place.join("js");
+    let made = folder.join("made");
+    if fs::read_to_string(&made).is_ok_and(|before| before == wanted) {
+        return Ok(());
+    }
+    say("fetching the JavaScript tools");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("package.json"), &wanted)?;
+    let mut install = Command::new("npm");
+    install
+        .current_dir(&folder)
+        .args(["install", "--no-audit", "--no-fund", "--loglevel=error"]);
+    checked("`npm install`", &mut install)?;
+    fs::write(made, wanted)?;
+    Ok(())
+}
