@@ -125,24 +125,31 @@ mod tests {
         (agent, "x:443".to_owned())
     }
 
+    fn admitted(breaker: &Breaker, key: Key, now: Instant) -> Trial<'_> {
+        match breaker.admit(key, now) {
+            Ok(trial) => trial,
+            Err(rest) => panic!("rests for {rest:?}"),
+        }
+    }
+
     #[test]
     fn a_server_that_fails_rests_and_is_then_tried_once() {
         let breaker = Breaker::default();
         let now = Instant::now();
         for _ in 0..FAILURES_MAX {
-            breaker.admit(key(1), now).ok().expect("goes").failed(now);
+            admitted(&breaker, key(1), now).failed(now);
         }
         let rest = breaker.admit(key(1), now).err().expect("rests");
         assert!(rest <= REST && rest > Duration::from_secs(29));
         assert!(breaker.admit(key(2), now).is_ok(), "another agent's view");
         let later = now + REST;
-        let trial = breaker.admit(key(1), later).ok().expect("is tried");
+        let trial = admitted(&breaker, key(1), later);
         assert!(breaker.admit(key(1), later).is_err(), "once");
         trial.failed(later);
         assert!(breaker.admit(key(1), later).is_err(), "rests again");
         let later = later + REST;
-        drop(breaker.admit(key(1), later).ok().expect("is tried"));
-        let trial = breaker.admit(key(1), later).ok().expect("is tried again");
+        drop(admitted(&breaker, key(1), later));
+        let trial = admitted(&breaker, key(1), later);
         trial.succeeded();
         assert!(breaker.admit(key(1), later).is_ok());
     }
@@ -153,13 +160,13 @@ mod tests {
         let now = Instant::now();
         for _ in 0..3 {
             for _ in 1..FAILURES_MAX {
-                breaker.admit(key(1), now).ok().expect("goes").failed(now);
+                admitted(&breaker, key(1), now).failed(now);
             }
-            breaker.admit(key(1), now).ok().expect("goes").succeeded();
+            admitted(&breaker, key(1), now).succeeded();
         }
         for number in 0..SERVERS_MAX + 100 {
             let key = (1, number.to_string());
-            breaker.admit(key, now).ok().expect("goes").failed(now);
+            admitted(&breaker, key, now).failed(now);
         }
         assert!(breaker.with(|servers| servers.len()) <= SERVERS_MAX);
     }

@@ -98,6 +98,9 @@ impl GuestHttp {
     }
 }
 
+/// A server that is not reached in this time is not there.
+const CONNECT_LONG: Duration = Duration::from_secs(5);
+
 /// One request on its way.
 struct Exchange {
     http: GuestHttp,
@@ -125,12 +128,17 @@ impl Exchange {
             .breaker
             .admit((agent, server), std::time::Instant::now())
             .map_err(|rest| EgressError::Resting(rest.as_secs().max(1)))?;
-        let answered = self.go(request, &target, permit).await;
+        let mut connecting = None;
+        let answered = self.go(request, &target, permit, &mut connecting).await;
         match &answered {
             Ok((response, _)) if !is_outage(response.status()) => trial.succeeded(),
             Ok(_) => trial.failed(std::time::Instant::now()),
-            // The guest's own patience was shorter than ours.
-            Err(EgressError::Time(_)) if Instant::now() < self.deadline => drop(trial),
+            // The guest may have less patience, or its run less time, than any server needs.
+            Err(EgressError::Time(_))
+                if connecting.is_none_or(|since: Instant| since.elapsed() < CONNECT_LONG) =>
+            {
+                drop(trial);
+            }
             Err(error) if error.is_outage() => trial.failed(std::time::Instant::now()),
             Err(_) => drop(trial),
         }
@@ -143,6 +151,7 @@ impl Exchange {
         request: Request<B>,
         target: &Target,
         permit: Permit,
+        connecting: &mut Option<Instant>,
     ) -> Result<(Response<ResponseBody>, Driver), EgressError>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -154,6 +163,7 @@ impl Exchange {
         let place = self.place(&self.http.places).await?;
         let shared_place = self.place(&self.http.gate.places).await?;
 
+        *connecting = Some(Instant::now());
         let connect_by = self.by(self.timeouts.connect);
         let gate = &self.http.gate;
         let route = match gate.route(target, &permit.private, connect_by).await {
