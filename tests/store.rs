@@ -996,6 +996,133 @@ async fn pruning_keeps_the_newest_runs_and_the_files_they_name() -> Result {
     Ok(())
 }
 
+fn keep(logs_hot_since: Timestamp, logs_since: Timestamp) -> Retention {
+    Retention {
+        runs_per_agent: 1_000,
+        executions_per_pipeline: 10,
+        events_since: at(0),
+        occurrences_since: at(0),
+        logs_hot_since,
+        logs_since,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_compressed_and_read_as_before_and_then_gone() -> Result {
+    let directory = TempDir::new()?;
+    let store = open(directory.path()).await?;
+    let mut runs = Vec::new();
+    for number in 0..120 {
+        let mut run = queued("a");
+        run.created_at = at(number);
+        store.create_run(run.clone()).await?;
+        let mut end = ended(&run, Outcome::Succeeded);
+        end.log = lines(3);
+        store.end_run(end).await?;
+        runs.push(run);
+    }
+    let pruned = store.prune(keep(at(100), at(0))).await?;
+    assert_eq!((pruned.compressed, pruned.logs), (100, 0));
+    for run in [&runs[0], &runs[99], &runs[100]] {
+        assert_eq!(store.log(run.id, None, 10).await?, lines(3));
+        assert_eq!(store.log(run.id, Some(1), 10).await?, lines(3)[2..]);
+        assert_eq!(store.log(run.id, None, 2).await?, lines(3)[..2]);
+    }
+    let again = store.prune(keep(at(100), at(50))).await?;
+    assert_eq!((again.compressed, again.logs), (0, 50));
+    assert_eq!(store.log(runs[49].id, None, 10).await?, []);
+    assert_eq!(store.log(runs[50].id, None, 10).await?, lines(3));
+    assert!(
+        store.run(runs[0].id).await?.is_some(),
+        "the run itself stays"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn room_is_made_of_the_oldest_files_first_and_of_no_more_than_is_needed() -> Result {
+    let directory = TempDir::new()?;
+    let store = open(directory.path()).await?;
+    let mut runs = Vec::new();
+    for number in 0..40_u8 {
+        let mut run = queued("a");
+        // The runs of the last day are not touched.
+        run.created_at = if number < 30 {
+            at(i64::from(number))
+        } else {
+            Timestamp::now()
+        };
+        store.create_run(run.clone()).await?;
+        let content = vec![number; 100_000];
+        let mut end = ended(&run, Outcome::Succeeded);
+        end.artifacts = vec![Artifact {
+            info: ArtifactInfo {
+                name: "a.bin".into(),
+                media_type: "application/octet-stream".into(),
+                size: content.len() as u64,
+                digest: infinity::sandbox::digest(&content),
+            },
+            content: content.into(),
+        }];
+        store.end_run(end).await?;
+        runs.push(run);
+    }
+    let used = store.used().await?;
+    assert!(used > 4_000_000, "{used}");
+    let left = store.shrink(used - 450_000).await?;
+    assert!(left <= used - 450_000, "{left}");
+    assert!(
+        store.artifact(runs[4].id, "a.bin").await?.is_none(),
+        "the oldest files go"
+    );
+    assert!(
+        store.artifact(runs[5].id, "a.bin").await?.is_some(),
+        "and no more than that"
+    );
+    assert!(store.run(runs[0].id).await?.is_some(), "their runs stay");
+    let left = store.shrink(0).await?;
+    assert!(left >= 1_000_000, "{left}");
+    assert!(store.run(runs[0].id).await?.is_none(), "then the runs go");
+    for run in &runs[30..] {
+        assert!(
+            store.artifact(run.id, "a.bin").await?.is_some(),
+            "the last day stays"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_listed_the_oldest_first_where_that_is_asked_for() -> Result {
+    let directory = TempDir::new()?;
+    let store = open(directory.path()).await?;
+    let mut expected = Vec::new();
+    for number in 0..25 {
+        let mut run = queued(if number % 2 == 0 { "a" } else { "b" });
+        run.created_at = at(number / 3);
+        store.create_run(run.clone()).await?;
+        expected.push(run.id);
+    }
+    let mut found = Vec::new();
+    let mut cursor = None;
+    loop {
+        let filter = RunFilter {
+            ascending: true,
+            since: Some(at(1)),
+            until: Some(at(8)),
+            ..RunFilter::default()
+        };
+        let page = store.runs(filter, PageRequest { limit: 4, cursor }).await?;
+        found.extend(page.items.iter().map(|run| run.id));
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(found, expected[3..24]);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_whose_bytes_changed_is_an_error() -> Result {
     let directory = TempDir::new()?;

@@ -8,6 +8,7 @@ mod agents;
 mod badges;
 mod commands;
 mod dead_letters;
+mod docs;
 mod envelope;
 pub mod error;
 mod events;
@@ -296,6 +297,7 @@ fn routes() -> (
         .routes(routes!(health::index))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
+        .routes(routes!(docs::get_docs))
         .routes(routes!(plugins::list_plugins))
         .routes(routes!(plugins::get_plugin))
         .routes(routes!(agents::list_agents))

@@ -95,6 +95,24 @@ fn greeting(app: &App, address: std::net::SocketAddr) -> String {
         };
         let _ = writeln!(text, "  {name:<16} {:<16} {when}", agent.config.plugin);
     }
+    for pipeline in registry.config.pipelines.values() {
+        let steps: Vec<&str> = pipeline
+            .steps
+            .iter()
+            .map(|step| step.agent.as_str())
+            .collect();
+        let when = pipeline
+            .schedule
+            .as_ref()
+            .map_or_else(|| "when asked".to_owned(), ToString::to_string);
+        let _ = writeln!(
+            text,
+            "  {:<16} {:<16} {when}: {}",
+            pipeline.name,
+            "pipeline",
+            steps.join(" -> ")
+        );
+    }
     if let Some(name) = registry
         .agents
         .iter()

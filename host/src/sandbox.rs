@@ -46,7 +46,7 @@ use state::{Capabilities, RunState};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -236,7 +236,8 @@ pub struct Loaded {
 struct Variant {
     kind: EngineKind,
     snapshot: bool,
-    pre: InstancePre<RunState>,
+    /// Shared with every agent of the same component.
+    pre: Arc<InstancePre<RunState>>,
     agent: Option<agent::AgentIndices>,
     command: Option<CommandIndices>,
     badge: Option<badge::BadgeRendererIndices>,
@@ -298,10 +299,15 @@ pub struct SandboxOptions {
     pub threads: usize,
 }
 
+/// A component's digest, its engine, and the digest of what its snapshot was made from.
+type LinkedKey = (String, EngineKind, Option<String>);
+
 /// The sandbox inside this process.
 pub struct LocalSandbox {
     engines: Engines,
     linkers: Mutex<HashMap<EngineKind, Arc<Linker<RunState>>>>,
+    /// Linked components that are in use. Code is megabytes, and many agents may run the same plugin.
+    linked: Mutex<HashMap<LinkedKey, Weak<InstancePre<RunState>>>>,
     compiler: Compiler,
     gate: Arc<EgressGate>,
     runtime: Option<tokio::runtime::Runtime>,
@@ -325,6 +331,7 @@ impl LocalSandbox {
         Ok(Self {
             engines: Engines::new().map_err(anyhow::Error::from)?,
             linkers: Mutex::default(),
+            linked: Mutex::default(),
             compiler: Compiler::new(
                 &options.state,
                 options.worker,
@@ -397,20 +404,37 @@ impl LocalSandbox {
         init: Option<&InitInput>,
         kind: EngineKind,
     ) -> Result<Variant, LoadError> {
-        let Compiled { code } = self
-            .compiler
-            .compile(&request.bytes, &request.digest, kind, init)
-            .await?;
-        let fault = |error: wasmtime::Error| LoadError::Host(error.into());
-        let engine = self.engines.get(kind).map_err(fault)?;
-        let component =
-            deserialize(engine, &code).map_err(|error| LoadError::Refused(format!("{error:#}")))?;
-        let linker = self.linker(kind).map_err(fault)?;
-        let pre = linker
-            .instantiate_pre(&component)
-            .map_err(|error| LoadError::Refused(format!("{error:#}")))?;
-        Variant::new(kind, init.is_some(), pre, inspection)
-            .map_err(|error| LoadError::Refused(format!("{error:#}")))
+        let made_from = init
+            .and_then(|init| serde_json::to_vec(init).ok())
+            .map(|bytes| digest(&bytes));
+        let key = (request.digest.clone(), kind, made_from);
+        let refused = |error: wasmtime::Error| LoadError::Refused(format!("{error:#}"));
+        let there = self.linked().get(&key).and_then(Weak::upgrade);
+        let pre = match there {
+            Some(pre) => pre,
+            None => {
+                let Compiled { code } = self
+                    .compiler
+                    .compile(&request.bytes, &request.digest, kind, init)
+                    .await?;
+                let fault = |error: wasmtime::Error| LoadError::Host(error.into());
+                let engine = self.engines.get(kind).map_err(fault)?;
+                let component = deserialize(engine, &code).map_err(refused)?;
+                let linker = self.linker(kind).map_err(fault)?;
+                let pre = Arc::new(linker.instantiate_pre(&component).map_err(refused)?);
+                let mut linked = self.linked();
+                linked.retain(|_, pre| pre.strong_count() > 0);
+                linked.insert(key, Arc::downgrade(&pre));
+                pre
+            }
+        };
+        Variant::new(kind, init.is_some(), pre, inspection).map_err(refused)
+    }
+
+    fn linked(&self) -> std::sync::MutexGuard<'_, HashMap<LinkedKey, Weak<InstancePre<RunState>>>> {
+        self.linked
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -436,7 +460,7 @@ impl Variant {
     fn new(
         kind: EngineKind,
         snapshot: bool,
-        pre: InstancePre<RunState>,
+        pre: Arc<InstancePre<RunState>>,
         inspection: &Inspection,
     ) -> wasmtime::Result<Self> {
         let exports = |name: &str| inspection.exports.iter().any(|export| export == name);

@@ -98,6 +98,10 @@ pub(super) async fn index(_: Params<NoQuery>) -> Answer<Json<Index>> {
             "/badge.svg",
             "/health",
             "/ready",
+            "/v1/workflows",
+            "/v1/status",
+            "/metrics",
+            "/docs",
             "/openapi.json",
         ]
         .map(str::to_owned)
