@@ -78,7 +78,7 @@ pub(super) fn find_agent(plane: &dyn ControlPlane, name: &str) -> Answer<AgentVi
 #[into_params(parameter_in = Query)]
 pub(super) struct StartQuery {
     /// Answer when the run has ended, or after this time (`0s` to `10m`) with the run as it is then.
-    #[param(value_type = Option<String>, example = "30s")]
+    #[param(value_type = Option<String>, example = "1s")]
     wait: Option<Duration>,
 }
 
