@@ -1,6 +1,6 @@
 //! What is counted and timed, as Prometheus reads it. Stages tell it what happened; it knows none of them.
 //!
-//! Invariant: labels are bounded. Names of agents beyond [`AGENTS_MAX`] are counted together as `other`; routes are those of the router.
+//! Invariant: labels are bounded. Names of agents beyond the first 200 are counted together as `other`; routes are those of the router.
 
 use crate::model::{Occurrence, OccurrenceResult, Outcome, Run};
 use prometheus_client::collector::Collector;

@@ -98,7 +98,7 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"])
         .args(["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", examples])
         // The same requests each time; a soak looks further.
-        .args(["--seed", "1", "--continue-on-failure", "--request-timeout", "30"])
+        .args(["--seed", "1", "--continue-on-failure", "--request-timeout", "60"])
         // These would end what the others need.
         .args(["--exclude-operation-id", "delete_agent_data"])
         .output()?;
