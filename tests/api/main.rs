@@ -19,6 +19,7 @@ mod schedule;
 mod served;
 mod survival;
 mod ten_minutes;
+mod terminal;
 mod webhooks;
 mod wire;
 

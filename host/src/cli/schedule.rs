@@ -2,7 +2,7 @@
 
 use super::client::{Client, encode};
 use super::output::Output;
-use super::show::{run_table, seconds, word};
+use super::show::{run_id, run_table, seconds, word};
 use super::{CliError, Done};
 use crate::api::views::{OccurrenceList, RunList};
 use crate::api::{AgentView, RunView, Status};
@@ -31,11 +31,13 @@ pub enum DeadLettersCommand {
     /// Start one again
     Retry {
         /// The run's id
+        #[arg(value_parser = run_id)]
         id: Uuid,
     },
     /// Drop one; the run itself stays
     Drop {
         /// The run's id
+        #[arg(value_parser = run_id)]
         id: Uuid,
     },
 }
@@ -123,7 +125,7 @@ pub(super) async fn status(client: &Client, output: &Output) -> Done {
     }
     let mut rows = vec![
         vec!["state".to_owned(), word(&status.state)],
-        vec!["agents".to_owned(), status.agents.to_string()],
+        vec!["agents".to_owned(), in_states(&status)],
         vec![
             "runs".to_owned(),
             format!("{} in progress, {} wait", status.running, status.queued),
@@ -138,6 +140,12 @@ pub(super) async fn status(client: &Client, output: &Output) -> Done {
     } else if !status.paused_agents.is_empty() {
         rows.push(vec!["paused".to_owned(), status.paused_agents.join(", ")]);
     }
+    if !status.running_workflows.is_empty() {
+        rows.push(vec![
+            "pipelines".to_owned(),
+            format!("{} in progress", status.running_workflows.join(", ")),
+        ]);
+    }
     if status.maintenance {
         rows.push(vec![
             "maintenance".to_owned(),
@@ -146,6 +154,19 @@ pub(super) async fn status(client: &Client, output: &Output) -> Done {
     }
     output.table(&["HOST", ""], rows);
     Ok(0)
+}
+
+/// How many agents there are, and in which states: `7: 1 error, 6 online`.
+fn in_states(status: &Status) -> String {
+    let states: Vec<_> = status
+        .states
+        .iter()
+        .map(|(state, agents)| format!("{agents} {state}"))
+        .collect();
+    match states.is_empty() {
+        true => status.agents.to_string(),
+        false => format!("{}: {}", status.agents, states.join(", ")),
+    }
 }
 
 pub(super) async fn occurrences(

@@ -20,19 +20,29 @@ const PAGE: u32 = 500;
 /// The longest line of a stream of events: a log line is far below it, and a host that sends more is not one of ours.
 const EVENT_MAX_BYTES: usize = 16 * 1024 * 1024;
 
+/// A run's id as it is typed.
+pub(super) fn run_id(typed: &str) -> Result<Uuid, String> {
+    typed
+        .parse()
+        .map_err(|_| "that is no run's id; `infinity runs` lists them".to_owned())
+}
+
 /// What to do with runs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunsCommand {
     /// Show one with everything it found, and where its time went
     Show {
         /// The run's id
+        #[arg(value_parser = run_id)]
         id: Uuid,
     },
     /// Show how two differ; exit code 1 if they do
     Diff {
         /// The earlier one's id
+        #[arg(value_parser = run_id)]
         before: Uuid,
         /// The later one's id
+        #[arg(value_parser = run_id)]
         after: Uuid,
     },
 }
@@ -44,6 +54,7 @@ pub struct RunsOptions {
     #[command(subcommand)]
     command: Option<RunsCommand>,
     /// Show this run alone, with everything it found
+    #[arg(value_parser = run_id)]
     id: Option<Uuid>,
     /// Only runs of this agent
     #[arg(long, conflicts_with = "id")]
