@@ -970,19 +970,36 @@ async fn pruning_keeps_the_newest_runs_and_the_files_they_name() -> Result {
     }
     let waiting = queued("a");
     store.create_run(waiting.clone()).await?;
-    let keep = Retention {
+    let new = Retention {
         runs_per_agent: 10,
+        runs_since: at(300),
+        runs_per_agent_max: 1_000,
         executions_per_pipeline: 10,
         events_since: at(400),
         occurrences_since: at(0),
         logs_hot_since: at(0),
         logs_since: at(0),
     };
-    let pruned = store.prune(keep).await?;
+    let pruned = store.prune(new).await?;
     assert_eq!(
         (pruned.runs, pruned.events, pruned.artifacts),
-        (435, 400, 1)
+        (300, 400, 1)
     );
+    // A run that is tried again finds its key as long as the first one is there.
+    let mut again = queued("a");
+    again.idempotency_key = runs[300].idempotency_key.clone();
+    let refused = store.create_run(again).await;
+    assert!(matches!(refused, Err(StoreError::Duplicate { run }) if run == runs[300].id));
+    let many = Retention {
+        runs_per_agent_max: 20,
+        ..new
+    };
+    assert_eq!(store.prune(many).await?.runs, 125);
+    let keep = Retention {
+        runs_since: at(1_000),
+        ..new
+    };
+    assert_eq!(store.prune(keep).await?.runs, 10);
     assert_eq!(files_below(&directory.path().join("artifacts"))?, 0);
     assert_eq!(store.run(runs[434].id).await?, None);
     assert_eq!(store.report(runs[434].id).await?, None);
@@ -999,6 +1016,8 @@ async fn pruning_keeps_the_newest_runs_and_the_files_they_name() -> Result {
 fn keep(logs_hot_since: Timestamp, logs_since: Timestamp) -> Retention {
     Retention {
         runs_per_agent: 1_000,
+        runs_since: at(0),
+        runs_per_agent_max: 1_000,
         executions_per_pipeline: 10,
         events_since: at(0),
         occurrences_since: at(0),

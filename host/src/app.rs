@@ -38,8 +38,14 @@ use tokio_util::task::TaskTracker;
 /// How long runs in progress may go on after the host was asked to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Runs of each agent that stay in the store; the oldest beyond are pruned.
+/// Runs of each agent that stay in the store, however old.
 const KEEP_RUNS: u32 = 10_000;
+
+/// How long all runs stay: as long as events, so that one that is delivered again finds the key of what it started.
+const KEEP_RUNS_FOR: SignedDuration = KEEP_EVENTS;
+
+/// Runs of one agent that stay at most: some GiB, if they left little.
+const KEEP_RUNS_MAX: u32 = 1_000_000;
 
 /// Executions of each pipeline that stay.
 const KEEP_EXECUTIONS: u32 = 1_000;
@@ -539,6 +545,8 @@ fn retention(now: Timestamp) -> Retention {
     let since = |span: SignedDuration| now.checked_sub(span).unwrap_or(Timestamp::MIN);
     Retention {
         runs_per_agent: KEEP_RUNS,
+        runs_since: since(KEEP_RUNS_FOR),
+        runs_per_agent_max: KEEP_RUNS_MAX,
         executions_per_pipeline: KEEP_EXECUTIONS,
         events_since: since(KEEP_EVENTS),
         occurrences_since: since(KEEP_OCCURRENCES),

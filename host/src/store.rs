@@ -424,8 +424,12 @@ pub struct ExecutionTotals {
 /// What [`Store::prune`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Ended runs of each agent.
+    /// Ended runs of each agent, however old.
     pub runs_per_agent: u32,
+    /// All ended runs created since this moment, up to `runs_per_agent_max` of each agent. A run takes its idempotency key with it.
+    pub runs_since: Timestamp,
+    /// Ended runs of each agent, however new.
+    pub runs_per_agent_max: u32,
     /// Ended executions of each pipeline.
     pub executions_per_pipeline: u32,
     /// Events since this moment.

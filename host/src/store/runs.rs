@@ -485,10 +485,30 @@ async fn insert_chunks(
     Ok(())
 }
 
-/// Removes some of an agent's oldest ended runs and answers how many; 0 when the rest is to be kept.
+/// The place of the newest of an agent's ended runs that need not stay: there are `offset` newer ones, and it was created before `before`.
+pub(super) async fn beyond(
+    pool: &SqlitePool,
+    agent: &str,
+    offset: u32,
+    before: i64,
+) -> Result<Option<(i64, i64)>, sqlx::Error> {
+    let many = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT created_at, seq FROM runs INDEXED BY runs_by_agent \
+         WHERE agent = ?1 AND state = 'ended' AND dead = 0 \
+         ORDER BY created_at DESC, seq DESC LIMIT 1 OFFSET ?2",
+    )
+    .bind(agent)
+    .bind(offset)
+    .fetch_optional(pool)
+    .await?;
+    Ok(many.map(|place| place.min((before, 0))))
+}
+
+/// Removes some of an agent's ended runs up to a place, and answers how many; 0 when none is left.
 pub(super) struct PruneRuns {
     pub(super) agent: String,
-    pub(super) keep: u32,
+    /// When the last one to remove was created, and its number.
+    pub(super) last: (i64, i64),
 }
 
 #[async_trait]
@@ -498,12 +518,13 @@ impl Operation for PruneRuns {
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, Failure> {
         let removed = sqlx::query(
             "DELETE FROM runs WHERE seq IN (SELECT seq FROM runs INDEXED BY runs_by_agent \
-             WHERE agent = ?1 AND state = 'ended' AND dead = 0 \
-             ORDER BY created_at DESC, seq DESC LIMIT ?2 OFFSET ?3)",
+             WHERE agent = ?1 AND state = 'ended' AND dead = 0 AND (created_at, seq) <= (?3, ?4) \
+             ORDER BY created_at, seq LIMIT ?2)",
         )
         .bind(&self.agent)
         .bind(PRUNE_STEP)
-        .bind(self.keep)
+        .bind(self.last.0)
+        .bind(self.last.1)
         .execute(connection)
         .await?;
         Ok(removed.rows_affected())

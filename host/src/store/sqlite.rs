@@ -986,15 +986,19 @@ impl Store for SqliteStore {
             .await
             .map_err(|error| self.fail(error))?;
         for agent in agents {
-            loop {
-                let operation = PruneRuns {
+            let place = async |offset, before: Timestamp| {
+                runs::beyond(&self.readers, &agent, offset, before.as_microsecond())
+                    .await
+                    .map_err(|error| self.fail(error))
+            };
+            let old = place(keep.runs_per_agent, keep.runs_since).await?;
+            let many = place(keep.runs_per_agent_max, Timestamp::MAX).await?;
+            if let Some(last) = old.max(many) {
+                let operation = || PruneRuns {
                     agent: agent.clone(),
-                    keep: keep.runs_per_agent,
+                    last,
                 };
-                match self.writer.write(operation).await? {
-                    0 => break,
-                    removed => pruned.runs += removed,
-                }
+                pruned.runs += self.until_none(operation).await?;
             }
         }
         // First what needs no room and makes some.
