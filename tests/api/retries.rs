@@ -5,7 +5,10 @@ use anyhow::Context as _;
 use infinity_tests::host::{Host, PATIENCE, poll};
 use serde_json::{Value, json};
 use std::fs;
+use std::net::TcpListener;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn post(host: &Host, path: &str) -> anyhow::Result<reqwest::blocking::Response> {
     Ok(host.client().post(host.url(path)).send()?)
@@ -150,5 +153,45 @@ fn an_agent_that_crashes_five_times_is_given_a_rest_until_somebody_resumes_it() 
         (&json!(false), &json!("online"))
     );
     drop(start(&host, "guests", &json!({ "case": "ok" }))?);
+    Ok(())
+}
+
+#[test]
+fn a_server_that_fails_is_left_alone_by_the_agent_that_saw_it_fail() -> anyhow::Result<()> {
+    // It hangs up on everybody.
+    let server = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/", server.local_addr()?);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = server.accept() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            drop(stream);
+        }
+    });
+    let grant = format!("grants.http = [{{ url = \"{url}\", private = [\"127.0.0.0/8\"] }}]");
+    let host = folder(
+        "",
+        &format!("[agents.one]\nplugin = \"guests\"\n{grant}\n[agents.other]\nplugin = \"guests\"\n{grant}\n"),
+    )?
+    .serve()?;
+    let asked = |agent: &str| -> anyhow::Result<Vec<String>> {
+        let urls = vec![url.clone(); 8];
+        let run = host.run(agent, &json!({ "case": "http_each", "urls": urls }))?;
+        let report = host.json(&format!("/v1/runs/{}/report", id(&run)?))?;
+        let answers = report["output"]["answers"].as_array().context("answers")?;
+        Ok(answers
+            .iter()
+            .map(|answer| answer["answer"]["error"].to_string())
+            .collect())
+    };
+    let errors = asked("one")?;
+    assert_eq!(calls.load(Ordering::SeqCst), 5, "{errors:?}");
+    assert_ne!(errors[4], errors[5]);
+    // It rests between runs, too, and for this agent alone.
+    asked("one")?;
+    assert_eq!(calls.load(Ordering::SeqCst), 5);
+    asked("other")?;
+    assert_eq!(calls.load(Ordering::SeqCst), 10);
     Ok(())
 }

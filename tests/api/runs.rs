@@ -1,11 +1,13 @@
 //! `/v1/runs`: how a run begins, how it is found again, how it is cancelled.
 
+use crate::webhooks::{SECRET, deliver};
 use crate::{cancel, folder, host, id, kept, look, ok, problem, start};
-use anyhow::Context as _;
-use infinity_tests::host::{PATIENCE, poll};
+use anyhow::{Context as _, ensure};
+use infinity_tests::host::{Host, PATIENCE, poll};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 #[test]
 fn a_run_is_created_and_waited_for() -> anyhow::Result<()> {
@@ -114,19 +116,7 @@ fn a_run_is_cancelled_within_a_second() -> anyhow::Result<()> {
             "run_not_ended",
         )?;
 
-        let began = Instant::now();
-        let response = cancel(&host, &run)?;
-        assert_eq!(response.status(), 200);
-        let ended = poll(PATIENCE, || {
-            look(&host, &run).ok().filter(|run| run["state"] == "ended")
-        })
-        .context("it does not end")?;
-        assert!(
-            began.elapsed() < Duration::from_secs(1),
-            "{case}: {:?}",
-            began.elapsed()
-        );
-        assert_eq!(ended["outcome"], "cancelled", "{ended}");
+        cancelled_at_once(&host, &run).context(case)?;
         problem(cancel(&host, &run)?, 409, "run_ended")?;
     }
     problem(
@@ -137,6 +127,63 @@ fn a_run_is_cancelled_within_a_second() -> anyhow::Result<()> {
         404,
         "not_found",
     )?;
+    Ok(())
+}
+
+fn cancelled_at_once(host: &Host, run: &Value) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let response = cancel(host, run)?;
+    ensure!(response.status() == 200, "{}", response.text()?);
+    let ended = poll(PATIENCE, || {
+        look(host, run).ok().filter(|run| run["state"] == "ended")
+    })
+    .context("it does not end")?;
+    ensure!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}: {ended}",
+        began.elapsed()
+    );
+    ensure!(ended["outcome"] == "cancelled", "{ended}");
+    Ok(())
+}
+
+#[test]
+fn a_run_that_waits_is_cancelled_within_a_second_whatever_it_waits_for() -> anyhow::Result<()> {
+    // It accepts and says nothing.
+    let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/", server.local_addr()?);
+    let host = folder(
+        "",
+        &format!(
+            "[agents.caller]\nplugin = \"guests\"\ngrants.http = [{{ url = \"{url}\", private = [\"127.0.0.0/8\"] }}]\n\
+             [agents.single]\nplugin = \"guests\"\nconcurrency = 1\n\
+             [agents.patient]\nplugin = \"guests\"\nretries = 5\nretry_delay = \"10m\"\nwebhook = {{ secret = \"{SECRET}\" }}\n"
+        ),
+    )?
+    .serve()?;
+    // For a server's answer.
+    let asks = start(&host, "caller", &json!({ "case": "http", "url": url }))?;
+    server.accept()?;
+    cancelled_at_once(&host, &asks)?;
+    // For its place.
+    let first = start(&host, "single", &json!({ "case": "sleep_forever" }))?;
+    let second = start(&host, "single", &ok())?;
+    assert_eq!(look(&host, &second)?["state"], "queued");
+    cancelled_at_once(&host, &second)?;
+    cancelled_at_once(&host, &first)?;
+    // For its next attempt.
+    let body = br#"{ "case": "error", "kind": "unavailable" }"#;
+    assert_eq!(
+        deliver(&host, "patient", Uuid::now_v7(), "push", body)?.status(),
+        202
+    );
+    let again = poll(PATIENCE, || {
+        let list = host.json("/v1/runs?agent=patient&state=queued").ok()?;
+        let items = list["items"].as_array()?;
+        items.iter().find(|run| run["attempt"] == 2).cloned()
+    })
+    .context("nothing waits for its next attempt")?;
+    cancelled_at_once(&host, &again)?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-const SECRET: &str = "a secret that nobody guesses";
+pub(crate) const SECRET: &str = "a secret that nobody guesses";
 
 const TABLE: &str = "[agents.hook]\nplugin = \"guests\"\nwebhook = { secret = \"a secret that nobody guesses\", events = [\"push\"] }\n\
     [agents.any]\nplugin = \"guests\"\nwebhook = { secret = \"a secret that nobody guesses\" }\n\
@@ -44,7 +44,7 @@ fn send(
     Ok(request.send()?)
 }
 
-fn deliver(
+pub(crate) fn deliver(
     host: &Host,
     agent: &str,
     id: Uuid,

@@ -2,14 +2,13 @@
 
 use super::agents::find_agent;
 use super::error::{ApiError, InputError, Problem};
-use super::json::LargeJsonBody;
+use super::json::{Json, LargeJsonBody};
 use super::params::{FromQuery, Name, NoQuery, PageQuery, Params, Values};
 use super::runs::view;
 use super::views::{AgentHealth, AgentStateView, Forgotten, Imported, RunList, UsageList};
 use super::{Answer, ControlPlane, Plane};
 use crate::model::{LogLine, Occurrence, Principal, Report, Run, RunEnd, RunState};
 use crate::store::{KvQuota, OccurrenceFilter, PageRequest, RunFilter, StoreError};
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -334,7 +333,7 @@ impl Export {
                         Err(error) => Exported::Key {
                             key,
                             text: None,
-                            hex: Some(hex(error.as_bytes())),
+                            hex: Some(hex::encode(error.as_bytes())),
                         },
                     };
                     self.add(&record);
@@ -395,20 +394,6 @@ impl Export {
         }
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
 }
 
 /// Import an agent's data
@@ -503,7 +488,10 @@ fn records(body: Value, agent: &str) -> Answer<Records> {
     for (index, line) in lines.into_iter().enumerate() {
         match serde_json::from_value(line) {
             Ok(Exported::Key { key, text, hex }) => {
-                match text.map(String::into_bytes).or_else(|| unhex(&hex?)) {
+                match text
+                    .map(String::into_bytes)
+                    .or_else(|| hex::decode(hex?).ok())
+                {
                     Some(value) => keys.push((key, value)),
                     None => errors.push(wrong(index, "has neither `text` nor `hex`")),
                 }

@@ -1,14 +1,13 @@
 //! `/v1/agents`, and the start of a run.
 
 use super::error::{ApiError, Problem, unknown_agent};
-use super::json::JsonBody;
+use super::json::{Json, JsonBody};
 use super::params::{FromQuery, Name, NoQuery, Params, Values, nearest};
 use super::runs::{view, waited};
 use super::server::Connection;
 use super::views::{AgentList, AgentView, RunView};
 use super::{Answer, ControlPlane, Plane, StartError, StartRun};
 use crate::model::{Principal, Run, Trigger};
-use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

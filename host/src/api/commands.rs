@@ -2,7 +2,7 @@
 
 use super::agents::{idempotency_key, replay};
 use super::error::{ApiError, InputError, Problem};
-use super::json::JsonBody;
+use super::json::{Json, JsonBody};
 use super::params::{NoQuery, PageQuery, Params};
 use super::runs::{find, view};
 use super::views::{CommandAccepted, CommandRequest, RunList, RunView, TemplateList};
@@ -10,7 +10,6 @@ use super::{Answer, Plane, StartError, StartRun};
 use crate::commands::{COMMAND_MAX, fill};
 use crate::model::{Principal, Trigger};
 use crate::store::{PageRequest, RunFilter};
-use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;

@@ -1,13 +1,13 @@
 //! `/v1/dead-letters`: runs that were given up on after all their attempts.
 
 use super::error::{ApiError, Problem, no_such_run};
+use super::json::Json;
 use super::params::{NoQuery, PageQuery, Params, RunId};
 use super::runs::view;
 use super::views::{RunList, RunView};
 use super::{Answer, Plane};
 use crate::model::Principal;
 use crate::store::{PageRequest, RunFilter};
-use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 

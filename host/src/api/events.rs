@@ -3,7 +3,7 @@
 use super::envelope::Accept;
 use super::error::{ApiError, InputError, Problem};
 use super::followers;
-use super::json::JsonBody;
+use super::json::{Json, JsonBody};
 use super::params::{FromQuery, NoQuery, Params, Values};
 use super::server::Connection;
 use super::views::{EventList, EventRequest, Published};
@@ -11,7 +11,6 @@ use super::{Answer, ControlPlane, Plane};
 use crate::model::{Event, SpecVersion, json_depth, now};
 use crate::store::StoreError;
 use crate::topics::{self, TOPICS};
-use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};

@@ -1,10 +1,10 @@
 //! `/health`, `/ready` and `/`.
 
 use super::error::{ApiError, Problem};
+use super::json::Json;
 use super::params::{FromQuery, NoQuery, Params, Values};
 use super::views::{Health, HealthStatus, Index, Ready};
 use super::{Answer, Plane};
-use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use utoipa::IntoParams;

@@ -1,14 +1,16 @@
-//! Turns a request's body into a JSON value, or says what is wrong with it and where.
+//! Turns a request's body into a JSON value, or says what is wrong with it and where; and a value into an answer.
 //!
-//! Stricter than usual, because a value that two parsers read differently can pass a check and then mean something else: no duplicate keys, no byte
+//! Reading is stricter than usual, because a value that two parsers read differently can pass a check and then mean something else: no duplicate keys, no byte
 //! order mark, nothing after the value, at most 128 levels.
 
 use super::error::ApiError;
 use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use serde::Serialize;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::fmt;
@@ -23,6 +25,31 @@ const BODY_GRACE: Duration = Duration::from_secs(10);
 
 /// The slowest body, in bytes per second: anything slower is no client but someone who wants to hold a connection.
 const BODY_MIN_BYTES_PER_SECOND: u64 = 1024;
+
+/// An answer in JSON. Unlike axum's it is written into one piece that is large enough from the start for most, and a value that cannot be written is a problem like any other.
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// Room for what most answers have, in bytes.
+const ANSWER_BYTES: usize = 8 * 1024;
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let mut body = Vec::with_capacity(ANSWER_BYTES);
+        match serde_json::to_writer(&mut body, &self.0) {
+            Ok(()) => (
+                [(
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("application/json"),
+                )],
+                body,
+            )
+                .into_response(),
+            Err(error) => {
+                ApiError::internal(format!("an answer is no JSON: {error}")).into_response()
+            }
+        }
+    }
+}
 
 /// The JSON body of a request; an empty body is `null`.
 pub(crate) struct JsonBody(pub(crate) Value);

@@ -4,6 +4,7 @@
 
 use super::error::{ApiError, Problem};
 use super::followers;
+use super::json::Json;
 use super::params::{FromQuery, Params, RunId, Values};
 use super::runs::{find, view};
 use super::server::Connection;
@@ -11,7 +12,6 @@ use super::views::LogList;
 use super::{Answer, ControlPlane, Plane, envelope::Accept};
 use crate::model::{LogLine, Run, RunState};
 use crate::store::StoreError;
-use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};

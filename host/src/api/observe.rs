@@ -1,12 +1,11 @@
 //! `/metrics` and `/v1/log-level`.
 
 use super::error::{ApiError, InputError, Problem};
-use super::json::JsonBody;
+use super::json::{Json, JsonBody};
 use super::params::{NoQuery, Params};
 use super::views::{LogLevelRequest, LogLevelView};
 use super::{Answer, Plane};
 use crate::logging;
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};

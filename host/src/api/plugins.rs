@@ -1,10 +1,10 @@
 //! `/v1/plugins`.
 
 use super::error::{ApiError, Problem};
+use super::json::Json;
 use super::params::{Name, NoQuery, Params, nearest};
 use super::views::{PluginList, PluginView};
 use super::{Answer, Plane};
-use axum::Json;
 use axum::extract::State;
 
 /// List plugins

@@ -1,6 +1,7 @@
 //! `/v1/runs` and what belongs to one run, its log excepted.
 
 use super::error::{ApiError, Problem, no_such_run};
+use super::json::Json;
 use super::params::{FromQuery, Name, NoQuery, PageQuery, Params, RunId, Values};
 use super::server::Connection;
 use super::views::{ArtifactList, FindingList, RunList, RunView};
@@ -8,7 +9,6 @@ use super::{Answer, ControlPlane, Plane};
 use crate::model::{Finding, Level, Outcome, Principal, Report, Run, RunState, Trigger};
 use crate::sarif;
 use crate::store::{PageRequest, RunFilter};
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};

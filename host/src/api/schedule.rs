@@ -2,12 +2,12 @@
 
 use super::agents::find_agent;
 use super::error::{ApiError, Problem};
+use super::json::Json;
 use super::params::{FromQuery, Name, NoQuery, Params, Values};
 use super::views::{AgentView, OccurrenceList, Status};
 use super::{Answer, Plane};
 use crate::model::{OccurrenceResult, Principal};
 use crate::store::{OccurrenceFilter, PageRequest};
-use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use utoipa::IntoParams;

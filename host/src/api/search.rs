@@ -1,12 +1,12 @@
 //! `/v1/findings`, `/v1/logs` and `/v1/events/counts`: questions over all runs.
 
 use super::error::{ApiError, Problem};
+use super::json::Json;
 use super::params::{FromQuery, Params, Values};
 use super::views::{CountList, FoundFindingList, FoundLineList};
 use super::{Answer, Plane};
 use crate::model::Level;
 use crate::store::{PageRequest, Search};
-use axum::Json;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
 use utoipa::IntoParams;

@@ -565,12 +565,12 @@ impl ControlPlane for Fake {
                 Err(BadgeError::InvalidLabel("the label is bad".into()))
             }
             _ if label.as_deref() == Some("broken") => Err(BadgeError::Unavailable("trap".into())),
-            subject => Ok(Badge {
-                svg: format!("<svg>{subject:?}{style:?}</svg>"),
-                label: label.unwrap_or_else(|| "infinity".into()),
-                message: "online".into(),
-                color: "brightgreen".into(),
-            }),
+            subject => Ok(Badge::new(
+                format!("<svg>{subject:?}{style:?}</svg>"),
+                label.unwrap_or_else(|| "infinity".into()),
+                "online".into(),
+                "brightgreen".into(),
+            )),
         }
     }
 

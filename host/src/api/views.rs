@@ -11,6 +11,8 @@ use crate::model::{
 use crate::sandbox::budget::RunBudget;
 use crate::sandbox::inspect::Inspection;
 use crate::store::{EventCount, ExecutionTotals, FoundFinding, FoundLine, UsageBucket};
+use bytes::Bytes;
+use http::HeaderValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -523,7 +525,9 @@ pub enum BadgeSubject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Badge {
     /// The image.
-    pub svg: String,
+    pub svg: Bytes,
+    /// The image's entity tag.
+    pub tag: HeaderValue,
     /// The left text.
     pub label: String,
     /// The right text.

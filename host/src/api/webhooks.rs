@@ -5,13 +5,12 @@
 //! because of its id alone.
 
 use super::error::{ApiError, Problem};
-use super::json::{self, RawBody};
+use super::json::{self, Json, RawBody};
 use super::params::{Name, NoQuery, Params};
 use super::views::Delivered;
 use super::{Answer, Plane, StartError, StartRun};
 use crate::model::{Principal, Trigger, json_depth};
 use aws_lc_rs::hmac;
-use axum::Json;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -164,24 +163,9 @@ fn is_signed(headers: &HeaderMap, body: &[u8], secret: &[u8]) -> bool {
     else {
         return false;
     };
-    let Some(tag) = unhex(given) else {
-        return false;
-    };
-    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, secret), body, &tag).is_ok()
-}
-
-/// 32 bytes from 64 hexadecimal digits.
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let text = text.as_bytes();
-    if text.len() != 64 {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        *byte = u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()?;
-    }
-    Some(bytes)
+    let mut tag = [0; 32];
+    hex::decode_to_slice(given, &mut tag).is_ok()
+        && hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, secret), body, &tag).is_ok()
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! `/v1/workflows`: the pipelines of `plugins.toml`, and each time that one ran.
 
 use super::error::{ApiError, Problem};
+use super::json::Json;
 use super::params::{Name, NoQuery, PageQuery, Params, nearest};
 use super::views::{ExecutionList, WorkflowList, WorkflowView};
 use super::{Answer, ControlPlane, Plane, WorkflowError};
 use crate::model::{Execution, ExecutionState, Principal};
 use crate::store::PageRequest;
-use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;

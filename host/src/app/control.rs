@@ -575,12 +575,7 @@ impl ControlPlane for App {
             style,
         });
         let badge = match self.sandbox.call(&loaded, call, job).await.result {
-            Ok(Answer::Badge(image)) => Badge {
-                svg: image.svg,
-                label,
-                message: image.message,
-                color: image.color,
-            },
+            Ok(Answer::Badge(image)) => Badge::new(image.svg, label, image.message, image.color),
             Ok(Answer::Error(message)) => return Err(BadgeError::InvalidLabel(message)),
             Ok(_) => return Err(BadgeError::Unavailable("the plugin drew nothing".into())),
             Err(stop) => return Err(BadgeError::Unavailable(stop.message)),

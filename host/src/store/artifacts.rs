@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
+use hex::FromHex as _;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::task;
 
 use super::StoreError;
-use super::cursor::{hex, unhex};
 use crate::model::{Artifact, ArtifactInfo};
 
 /// SHA-256.
@@ -170,7 +170,7 @@ impl ArtifactFiles {
             let names = entries(&root).map_err(|error| StoreError::io(&root, error))?;
             Ok(names
                 .iter()
-                .filter_map(|name| unhex::<1>(name))
+                .filter_map(|name| <[u8; 1]>::from_hex(name).ok())
                 .map(|[shard]| shard)
                 .collect())
         })
@@ -186,7 +186,9 @@ impl ArtifactFiles {
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
-        self.root.join(hex(&digest[..1])).join(hex(digest))
+        self.root
+            .join(hex::encode(&digest[..1]))
+            .join(hex::encode(digest))
     }
 
     /// Where files are until they are complete.
@@ -205,12 +207,12 @@ impl Gate {
     /// Removes the files of a part that are not `needed`, and answers how many.
     pub(super) async fn sweep(self, shard: u8, needed: HashSet<Digest>) -> Result<u64, StoreError> {
         blocking(move || {
-            let directory = self.files.root.join(hex(&[shard]));
+            let directory = self.files.root.join(hex::encode(&[shard]));
             let mut removed = 0;
             let names = entries(&directory).map_err(|error| StoreError::io(&directory, error))?;
             for name in names {
                 // What has another name is not ours to remove.
-                if unhex::<32>(&name).is_some_and(|digest| !needed.contains(&digest)) {
+                if <[u8; 32]>::from_hex(&name).is_ok_and(|digest| !needed.contains(&digest)) {
                     let path = directory.join(name);
                     fs::remove_file(&path).map_err(|error| StoreError::io(&path, error))?;
                     removed += 1;
@@ -240,7 +242,7 @@ fn sha256(bytes: &[u8]) -> Digest {
 }
 
 fn name(digest: &Digest) -> String {
-    format!("sha256:{}", hex(digest))
+    format!("sha256:{}", hex::encode(digest))
 }
 
 /// Runs what waits for the disk where it holds up nobody.

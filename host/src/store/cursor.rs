@@ -28,14 +28,13 @@ impl Cursors {
     /// The cursor for a place in the answer to `query`.
     pub(super) fn write(&self, query: &str, position: Position) -> String {
         let place = bytes(position);
-        let mut text = hex(&place);
-        text.push_str(&hex(&self.tag(query, &place)));
-        text
+        hex::encode([&place[..], &self.tag(query, &place)].concat())
     }
 
     /// The place that a cursor of the same query names.
     pub(super) fn read(&self, query: &str, cursor: &str) -> Result<Position, StoreError> {
-        let read: [u8; 16 + TAG_BYTES] = unhex(cursor).ok_or(StoreError::Cursor)?;
+        let mut read = [0; 16 + TAG_BYTES];
+        hex::decode_to_slice(cursor, &mut read).map_err(|_| StoreError::Cursor)?;
         let (first, rest) = read.split_first_chunk().ok_or(StoreError::Cursor)?;
         let (second, tag) = rest.split_first_chunk().ok_or(StoreError::Cursor)?;
         let position = (i64::from_be_bytes(*first), i64::from_be_bytes(*second));
@@ -63,32 +62,4 @@ fn bytes((first, second): Position) -> [u8; 16] {
     bytes[..8].copy_from_slice(&first.to_be_bytes());
     bytes[8..].copy_from_slice(&second.to_be_bytes());
     bytes
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
-}
-
-/// Exactly `N` bytes from lower-case hexadecimal digits.
-pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let text = text.as_bytes();
-    if text.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }

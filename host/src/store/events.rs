@@ -97,7 +97,7 @@ impl Operation for PruneEvents {
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, Failure> {
         let removed = sqlx::query(
             "DELETE FROM events WHERE seq IN \
-             (SELECT seq FROM events WHERE seq < ?1 ORDER BY seq LIMIT ?2)",
+             (SELECT seq FROM events WHERE seq < ?1 ORDER BY seq LIMIT +?2)",
         )
         .bind(self.before)
         .bind(PRUNE_STEP)
@@ -139,7 +139,7 @@ pub(super) async fn page(
     if kinds.is_empty() {
         let rows = sqlx::query(
             "SELECT seq, id, kind, source, subject, time, data, source_id, hops FROM events \
-             WHERE seq > ? ORDER BY seq LIMIT ?",
+             WHERE seq > ? ORDER BY seq LIMIT +?",
         )
         .bind(after)
         .bind(limit)
@@ -155,7 +155,7 @@ pub(super) async fn page(
     for kind in kinds {
         let rows = sqlx::query(
             "SELECT seq, id, kind, source, subject, time, data, source_id, hops FROM events INDEXED BY events_by_kind \
-             WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?",
+             WHERE kind = ? AND seq > ? ORDER BY seq LIMIT +?",
         )
         .bind(kind)
         .bind(after)

@@ -122,7 +122,7 @@ impl Operation for PruneExecutions {
         let removed = sqlx::query(
             "DELETE FROM executions WHERE seq IN (SELECT seq FROM (SELECT seq, state, row_number() \
              OVER (PARTITION BY pipeline ORDER BY created_at DESC, seq DESC) AS place FROM executions) \
-             WHERE place > ?1 AND state <> 'running' LIMIT ?2)",
+             WHERE place > ?1 AND state <> 'running' LIMIT +?2)",
         )
         .bind(self.keep)
         .bind(PRUNE_STEP)
@@ -194,7 +194,7 @@ pub(super) async fn page(
         "SELECT ",
         execution_columns!(),
         " FROM executions INDEXED BY executions_by_pipeline WHERE pipeline = ?1 \
-         AND (created_at, seq) < (?2, ?3) ORDER BY created_at DESC, seq DESC LIMIT ?4"
+         AND (created_at, seq) < (?2, ?3) ORDER BY created_at DESC, seq DESC LIMIT +?4"
     ))
     .bind(pipeline)
     .bind(before)

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
+use hex::FromHex as _;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::StoreError;
 use super::artifacts::make_directory;
-use super::cursor::hex;
 use super::lock::Lock;
 
 /// The database in a state folder.
@@ -140,13 +140,13 @@ pub async fn check(state: &Path, progress: Progress<'_>) -> Result<Checked, Stor
             }
             Ok(_) => checked.problems.push(format!(
                 "artifact sha256:{} does not hold what was stored",
-                hex(&digest)
+                hex::encode(&digest)
             )),
             // A host that prunes while we read removes rows and files; then the row is gone, too.
             Err(_) if !is_named(&mut connection, &digest).await.map_err(fail)? => {}
             Err(error) => checked
                 .problems
-                .push(format!("artifact sha256:{}: {error}", hex(&digest))),
+                .push(format!("artifact sha256:{}: {error}", hex::encode(&digest))),
         }
     }
     progress("reading artifacts", total, total);
@@ -164,7 +164,10 @@ async fn is_named(connection: &mut SqliteConnection, digest: &[u8]) -> Result<bo
 
 fn artifact(state: &Path, digest: &[u8]) -> PathBuf {
     let first = digest.first().copied().unwrap_or(0);
-    state.join(ARTIFACTS).join(hex(&[first])).join(hex(digest))
+    state
+        .join(ARTIFACTS)
+        .join(hex::encode(&[first]))
+        .join(hex::encode(digest))
 }
 
 fn length(path: &Path) -> u64 {
@@ -443,7 +446,7 @@ async fn remove_unnamed(copy: &Path) -> Result<(), StoreError> {
             let digest = file
                 .file_name()
                 .and_then(|name| name.to_str())
-                .and_then(super::cursor::unhex::<32>);
+                .and_then(|name| <[u8; 32]>::from_hex(name).ok());
             let named = match digest {
                 Some(digest) => is_named(&mut connection, &digest)
                     .await

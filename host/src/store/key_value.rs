@@ -309,7 +309,7 @@ pub(super) async fn list(
 ) -> Result<Vec<String>, sqlx::Error> {
     // No key is empty, so the empty one is before all.
     sqlx::query_scalar(
-        "SELECT key FROM key_values WHERE agent = ? AND key > ? ORDER BY key LIMIT ?",
+        "SELECT key FROM key_values WHERE agent = ? AND key > ? ORDER BY key LIMIT +?",
     )
     .bind(agent)
     .bind(after)

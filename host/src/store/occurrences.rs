@@ -97,7 +97,7 @@ impl Operation for PruneOccurrences {
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, Failure> {
         let removed = sqlx::query(
             "DELETE FROM occurrences WHERE seq IN \
-             (SELECT seq FROM occurrences WHERE due_at < ?1 ORDER BY due_at LIMIT ?2)",
+             (SELECT seq FROM occurrences WHERE due_at < ?1 ORDER BY due_at LIMIT +?2)",
         )
         .bind(self.before)
         .bind(PRUNE_STEP)
@@ -117,7 +117,7 @@ macro_rules! page_of_occurrences {
             $condition,
             " AND (due_at, seq) < (?1, ?2) AND due_at >= ?3 \
              AND (?4 IS NULL OR agent = ?4) AND (?5 IS NULL OR result = ?5) \
-             ORDER BY due_at DESC, seq DESC LIMIT ?6"
+             ORDER BY due_at DESC, seq DESC LIMIT +?6"
         )
     };
 }

@@ -34,7 +34,7 @@ pub(super) async fn next_pieces(
         "SELECT DISTINCT log_chunks.run FROM log_chunks JOIN runs ON run = seq \
          WHERE log_chunks.run > ?3 AND log_chunks.run <= (SELECT seq FROM runs INDEXED BY runs_by_time \
          WHERE created_at < ?1 ORDER BY created_at DESC, seq DESC LIMIT 1) \
-         AND runs.created_at < ?1 AND runs.state = 'ended' ORDER BY log_chunks.run LIMIT ?2",
+         AND runs.created_at < ?1 AND runs.state = 'ended' ORDER BY log_chunks.run LIMIT +?2",
     )
     .bind(before)
     .bind(COMPRESS_STEP)
@@ -112,7 +112,7 @@ impl Operation for PruneLogs {
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, Failure> {
         let removed = sqlx::query(
             "DELETE FROM old_logs WHERE run IN (SELECT run FROM old_logs JOIN runs ON run = seq \
-             WHERE created_at < ?1 LIMIT ?2)",
+             WHERE created_at < ?1 LIMIT +?2)",
         )
         .bind(self.before)
         .bind(PRUNE_STEP)
@@ -169,11 +169,11 @@ impl Operation for Evict {
                 "DELETE FROM artifacts WHERE run IN (SELECT run FROM (SELECT run, \
                  sum(sum(size)) OVER (ORDER BY run) - sum(size) AS sum_before FROM artifacts \
                  JOIN runs ON run = seq WHERE dead = 0 AND created_at < ?2 GROUP BY run) \
-                 WHERE sum_before < ?1 ORDER BY run LIMIT ?3)"
+                 WHERE sum_before < ?1 ORDER BY run LIMIT +?3)"
             }
             Part::Runs => {
                 "DELETE FROM runs WHERE ?1 > 0 AND seq IN (SELECT seq FROM runs \
-                 WHERE state = 'ended' AND dead = 0 AND created_at < ?2 ORDER BY seq LIMIT ?3)"
+                 WHERE state = 'ended' AND dead = 0 AND created_at < ?2 ORDER BY seq LIMIT +?3)"
             }
         };
         let removed = sqlx::query(sql)
@@ -200,9 +200,9 @@ impl Operation for Forget {
         let mut removed = 0;
         for sql in [
             "DELETE FROM runs WHERE seq IN (SELECT seq FROM runs INDEXED BY runs_by_agent \
-             WHERE agent = ?1 AND state = 'ended' LIMIT ?2)",
-            "DELETE FROM occurrences WHERE seq IN (SELECT seq FROM occurrences WHERE agent = ?1 LIMIT ?2)",
-            "DELETE FROM key_values WHERE rowid IN (SELECT rowid FROM key_values WHERE agent = ?1 LIMIT ?2)",
+             WHERE agent = ?1 AND state = 'ended' LIMIT +?2)",
+            "DELETE FROM occurrences WHERE seq IN (SELECT seq FROM occurrences WHERE agent = ?1 LIMIT +?2)",
+            "DELETE FROM key_values WHERE rowid IN (SELECT rowid FROM key_values WHERE agent = ?1 LIMIT +?2)",
         ] {
             let done = sqlx::query(sql)
                 .bind(&self.agent)
@@ -301,7 +301,7 @@ pub(super) async fn counts(
     limit: u32,
 ) -> Result<Vec<super::EventCount>, sqlx::Error> {
     let found = sqlx::query(
-        "SELECT hour, kind, count FROM event_counts WHERE hour >= ?1 ORDER BY hour DESC, kind LIMIT ?2",
+        "SELECT hour, kind, count FROM event_counts WHERE hour >= ?1 ORDER BY hour DESC, kind LIMIT +?2",
     )
     .bind(since)
     .bind(limit)

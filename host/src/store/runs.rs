@@ -485,7 +485,7 @@ async fn insert_chunks(
     Ok(())
 }
 
-/// The place of the newest of an agent's ended runs that need not stay: there are `offset` newer ones, and it was created before `before`.
+/// The place up to which an agent's ended runs need not stay: there are `offset` newer runs, and they were created before `before`.
 pub(super) async fn beyond(
     pool: &SqlitePool,
     agent: &str,
@@ -494,8 +494,7 @@ pub(super) async fn beyond(
 ) -> Result<Option<(i64, i64)>, sqlx::Error> {
     let many = sqlx::query_as::<_, (i64, i64)>(
         "SELECT created_at, seq FROM runs INDEXED BY runs_by_agent \
-         WHERE agent = ?1 AND state = 'ended' AND dead = 0 \
-         ORDER BY created_at DESC, seq DESC LIMIT 1 OFFSET ?2",
+         WHERE agent = ?1 ORDER BY created_at DESC, seq DESC LIMIT 1 OFFSET ?2",
     )
     .bind(agent)
     .bind(offset)
@@ -519,7 +518,7 @@ impl Operation for PruneRuns {
         let removed = sqlx::query(
             "DELETE FROM runs WHERE seq IN (SELECT seq FROM runs INDEXED BY runs_by_agent \
              WHERE agent = ?1 AND state = 'ended' AND dead = 0 AND (created_at, seq) <= (?3, ?4) \
-             ORDER BY created_at, seq LIMIT ?2)",
+             ORDER BY created_at, seq LIMIT +?2)",
         )
         .bind(&self.agent)
         .bind(PRUNE_STEP)
@@ -595,7 +594,7 @@ macro_rules! page_of_runs {
             $order,
             ", seq ",
             $order,
-            " LIMIT ?9"
+            " LIMIT +?9"
         )
     };
 }

@@ -41,7 +41,7 @@ macro_rules! findings_by {
             " JOIN reports ON run = seq WHERE runs.findings > 0 AND ",
             $condition,
             " AND (runs.created_at, seq) < (?1, ?2) AND runs.created_at >= ?3 \
-             ORDER BY runs.created_at DESC, seq DESC LIMIT ?6"
+             ORDER BY runs.created_at DESC, seq DESC LIMIT +?6"
         )
     };
 }
@@ -54,7 +54,7 @@ macro_rules! lines_by {
             " WHERE ",
             $condition,
             " AND (created_at, seq) < (?1, ?2) AND created_at >= ?3 \
-             ORDER BY created_at DESC, seq DESC LIMIT ?5"
+             ORDER BY created_at DESC, seq DESC LIMIT +?5"
         )
     };
 }

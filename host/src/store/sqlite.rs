@@ -1,6 +1,8 @@
 //! Turns a state directory into a [`Store`]: `infinity.db`, its write-ahead log, `artifacts/` and `lock`.
 //!
 //! Invariants: one process, one connection that writes, and every commit is synced. Nothing is served before the file was found whole enough, as new as this program and no newer.
+//!
+//! Statements say `LIMIT +?`: after a bare parameter SQLite looks at its value to plan, and so plans anew at each call.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions, Permissions};
