@@ -47,9 +47,9 @@ use crate::runtime::ServeError;
 use crate::sandbox::serve::ServedBody;
 use crate::store::{Store, StoreError};
 use async_trait::async_trait;
-use axum::Json;
 use axum::extract::State;
 use axum::routing::{any, get};
+use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -357,22 +357,55 @@ fn routes() -> (
     (router, document)
 }
 
-/// The OpenAPI document, version 3.1.
+/// What was asked and answered once, for each operation: `{ "request": …, "status": "200", "response": … }`. Written by a test from answers of a host.
+const EXAMPLES: &str = include_str!("api/examples.json");
+
+/// The OpenAPI document, version 3.1, in JSON, with its examples.
 #[must_use]
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().1
+pub fn openapi() -> Value {
+    // Both are part of the program, and tests read them.
+    let mut document = serde_json::to_value(routes().1).unwrap_or_default();
+    let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    let operations = document["paths"]
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|paths| paths.values_mut())
+        .filter_map(Value::as_object_mut)
+        .flat_map(|item| item.values_mut());
+    for operation in operations {
+        let Some(example) = operation["operationId"]
+            .as_str()
+            .and_then(|id| examples.get(id))
+        else {
+            continue;
+        };
+        let status = example["status"].as_str().unwrap_or_default();
+        for (place, value) in [
+            ("/requestBody", example.get("request")),
+            (&format!("/responses/{status}"), example.get("response")),
+        ] {
+            let content = operation
+                .pointer_mut(place)
+                .and_then(|place| place.get_mut("content"))
+                .and_then(|content| content.get_mut("application/json"));
+            if let (Some(content), Some(value)) = (content, value) {
+                content["example"] = value.clone();
+            }
+        }
+    }
+    document
 }
 
 /// All routes, with everything around them: request ids, problems, limits, the check of `Host` and `Origin`.
 pub fn router(plane: Arc<dyn ControlPlane>) -> axum::Router {
-    let (router, document) = routes();
-    let document = Arc::new(document);
+    let (router, _) = routes();
+    let document = Bytes::from(openapi().to_string());
     let router = router
         .route(
             "/openapi.json",
             get(move |_: params::Params<params::NoQuery>| {
-                let document = Arc::clone(&document);
-                async move { Json(document.as_ref().clone()) }
+                let document = document.clone();
+                async move { ([(http::header::CONTENT_TYPE, "application/json")], document) }
             }),
         )
         .fallback(async || {

@@ -5,14 +5,14 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use std::fs;
 
+/// A template with two parameters, `commands/sync.toml`.
+pub(crate) const SYNC: &str = "description = \"Sync a repository\"\ntext = \"sync {repo} to {branch}\"\n[parameters.repo]\n[parameters.branch]\ndefault = \"main\"\n";
+
 #[test]
 fn a_command_is_a_run_of_the_agent_that_takes_them() -> anyhow::Result<()> {
     let folder = folder("", "commands = true\n")?;
     fs::create_dir(folder.path().join("commands"))?;
-    fs::write(
-        folder.path().join("commands/sync.toml"),
-        "description = \"Sync a repository\"\ntext = \"sync {repo} to {branch}\"\n[parameters.repo]\n[parameters.branch]\ndefault = \"main\"\n",
-    )?;
+    fs::write(folder.path().join("commands/sync.toml"), SYNC)?;
     let host = folder.serve()?;
     let give = |body: &Value| {
         host.client()

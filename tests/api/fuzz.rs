@@ -1,5 +1,6 @@
 //! The API against its own document: schemathesis makes requests from it, valid and invalid, follows its links, and checks every answer.
 
+use crate::commands::SYNC;
 use crate::{folder, id, ok, start};
 use anyhow::{Context as _, ensure};
 use infinity_tests::host::{PATIENCE, language, poll};
@@ -26,10 +27,7 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
     let folder = folder("queue = 100000", table)?;
     folder.component("badge", "badge")?;
     fs::create_dir(folder.path().join("commands"))?;
-    fs::write(
-        folder.path().join("commands/hello.toml"),
-        "text = \"hello\"\n",
-    )?;
+    fs::write(folder.path().join("commands/sync.toml"), SYNC)?;
     let gone = folder.path().join("gone");
     let made = Command::new("git")
         .args(["init", "--quiet", "--bare"])

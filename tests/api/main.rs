@@ -5,6 +5,7 @@ mod compatibility;
 mod document;
 mod drop_in;
 mod events;
+mod examples;
 mod foreign;
 mod fuzz;
 mod observe;
@@ -42,6 +43,22 @@ fn folder(host: &str, rest: &str) -> anyhow::Result<Folder> {
 /// A host with the agent `guests`.
 fn host() -> anyhow::Result<Host> {
     folder("", "")?.serve()
+}
+
+/// Grants of an agent whose runs fail in a way that may pass, once [`serve_without_repository`] served.
+const GONE: &str = "grants = { repos = [{ name = \"gone\", files = true }] }\n[repositories.gone]\npath = \"gone\"\n";
+
+/// Serves, and then removes the repository `gone`: a checkout cannot be made of what is not there.
+fn serve_without_repository(folder: Folder) -> anyhow::Result<Host> {
+    let repository = folder.path().join("gone");
+    let made = std::process::Command::new("git")
+        .args(["init", "--quiet", "--bare"])
+        .arg(&repository)
+        .status()?;
+    ensure!(made.success(), "git init: {made}");
+    let host = folder.serve()?;
+    std::fs::remove_dir_all(&repository)?;
+    Ok(host)
 }
 
 /// Starts a run and does not wait.

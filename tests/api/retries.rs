@@ -1,12 +1,10 @@
 //! Runs that are tried again, runs that are given up on, and agents that are given a rest.
 
-use crate::{folder, host, id, look, problem, start};
+use crate::{GONE, folder, host, id, look, problem, serve_without_repository, start};
 use anyhow::Context as _;
 use infinity_tests::host::{Host, PATIENCE, poll};
 use serde_json::{Value, json};
-use std::fs;
 use std::net::TcpListener;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,23 +19,11 @@ fn dead(host: &Host) -> anyhow::Result<Vec<Value>> {
 
 #[test]
 fn what_may_pass_is_tried_again_with_growing_pauses_and_then_kept() -> anyhow::Result<()> {
-    let keys = "every = \"1s\"\nretries = 2\nretry_delay = \"800ms\"\n\
-        grants = { repos = [{ name = \"gone\", files = true }] }\n";
-    let folder = folder(
+    let keys = "every = \"1s\"\nretries = 2\nretry_delay = \"800ms\"\n";
+    let host = serve_without_repository(folder(
         "",
-        &format!(
-            "[agents.reader]\nplugin = \"guests\"\n{keys}[repositories.gone]\npath = \"gone\"\n"
-        ),
-    )?;
-    let repository = folder.path().join("gone");
-    let made = Command::new("git")
-        .args(["init", "--quiet", "--bare"])
-        .arg(&repository)
-        .status()?;
-    assert!(made.success());
-    let host = folder.serve()?;
-    // A checkout cannot be made of what is not there.
-    fs::remove_dir_all(&repository)?;
+        &format!("[agents.reader]\nplugin = \"guests\"\n{keys}{GONE}"),
+    )?)?;
     let letter = poll(PATIENCE, || dead(&host).ok()?.pop()).context("nothing is given up on")?;
     assert_eq!(letter["attempt"], 3, "{letter}");
     assert_eq!(

@@ -16,7 +16,7 @@ const TABLE: &str = "[agents.hook]\nplugin = \"guests\"\nwebhook = { secret = \"
     [agents.any]\nplugin = \"guests\"\nwebhook = { secret = \"a secret that nobody guesses\" }\n\
     [agents.off]\nplugin = \"guests\"\nenabled = false\nwebhook = { secret = \"a secret that nobody guesses\" }\n";
 
-fn sign(body: &[u8]) -> String {
+pub(crate) fn sign(body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
     let tag = hmac::sign(&key, body);
     let hex: String = tag

@@ -16,7 +16,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}\
     h2{margin-top:2.5rem;border-bottom:1px solid #d0d7de}details{border:1px solid #d0d7de;border-radius:6px;margin:.5rem 0;padding:.4rem .8rem}\
-    summary{cursor:pointer}code{font:14px ui-monospace,monospace}.m{display:inline-block;min-width:4.2rem;font-weight:600}\
+    summary{cursor:pointer}code,pre{font:14px ui-monospace,monospace}pre{overflow:auto;max-height:30rem}.m{display:inline-block;min-width:4.2rem;font-weight:600}\
     table{border-collapse:collapse;margin:.5rem 0}td,th{text-align:left;vertical-align:top;padding:.15rem .8rem .15rem 0}a{color:#0550ae}\
     @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}h2,details{border-color:#30363d}a{color:#79c0ff}}";
 
@@ -31,11 +31,7 @@ static PAGE: OnceLock<String> = OnceLock::new();
     )
 )]
 pub(super) async fn get_docs(_: Params<NoQuery>) -> Answer<Response> {
-    let page = PAGE.get_or_init(|| {
-        // The document is ours: it can always be written.
-        let document = serde_json::to_value(openapi()).unwrap_or_default();
-        page(&document)
-    });
+    let page = PAGE.get_or_init(|| page(&openapi()));
     let mut response = Html(page.clone()).into_response();
     response
         .headers_mut()
@@ -152,6 +148,22 @@ fn one(out: &mut String, method: &str, path: &str, operation: &Value) {
         })
         .collect();
     rows("Answers", answers);
+    let bodies = operation["responses"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(status, answer)| (status.as_str(), answer));
+    for (head, body) in std::iter::once(("Request", &operation["requestBody"])).chain(bodies) {
+        let example = &body["content"]["application/json"]["example"];
+        if !example.is_null() {
+            let _ = write!(
+                out,
+                "<p>For instance ({head}):</p><pre>{}</pre>",
+                // Backquotes in what was answered are no code.
+                escaped(&format!("{example:#}").replace('`', "'"))
+            );
+        }
+    }
     out.push_str("</details>");
 }
 
@@ -161,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_operation_is_on_the_page_and_nothing_in_it_is_markup() {
-        let document = serde_json::to_value(openapi()).unwrap();
+        let document = openapi();
         let page = page(&document);
         for item in document["paths"].as_object().unwrap().values() {
             for operation in item.as_object().unwrap().values() {

@@ -1,0 +1,263 @@
+//! The examples of the OpenAPI document: what a host was asked and answered.
+
+use crate::commands::SYNC;
+use crate::webhooks::{SECRET, sign};
+use crate::{GONE, folder, serve_without_repository};
+use anyhow::{Context as _, ensure};
+use infinity_tests::host::{Host, PATIENCE, poll, root};
+use serde_json::{Map, Value, json};
+use std::fs;
+use uuid::Uuid;
+
+/// Asks every operation that answers in JSON once, and gives what was said by operation.
+fn collect() -> anyhow::Result<Map<String, Value>> {
+    let folder = folder(
+        "",
+        &format!(
+            "commands = true\n\
+             [agents.deploy]\nplugin = \"guests\"\nwebhook = {{ secret = \"{SECRET}\" }}\nretries = 0\n{GONE}\
+             [agents.badge]\nplugin = \"badge\"\n[agents.nightly]\nplugin = \"guests\"\nevery = \"1s\"\n\
+             [pipelines.full]\nsteps = [\"guests\", \"nightly\"]\n"
+        ),
+    )?;
+    folder.component("badge", "badge")?;
+    fs::create_dir(folder.path().join("commands"))?;
+    fs::write(folder.path().join("commands/sync.toml"), SYNC)?;
+    let host = serve_without_repository(folder)?;
+    let document = host.json("/openapi.json")?;
+    let mut examples = Map::new();
+    let mut keep = |method: &str, path: &str, request: Option<&Value>, concrete: &str| {
+        let id = document["paths"][path][method]["operationId"]
+            .as_str()
+            .with_context(|| format!("{method} {path} is no operation"))?;
+        let mut call = host
+            .client()
+            .request(method.to_uppercase().parse()?, host.url(concrete))
+            .header("accept", "application/json");
+        if path.ends_with("/webhook") {
+            let body = request.context("a body")?.to_string();
+            call = call
+                .header("x-signature-256", sign(body.as_bytes()))
+                .header("x-delivery", Uuid::now_v7().to_string());
+        }
+        if let Some(request) = request {
+            call = call
+                .header("content-type", "application/json")
+                .body(request.to_string());
+        }
+        let answer = call.send()?;
+        let status = answer.status();
+        let text = answer.text()?;
+        ensure!(status.is_success(), "{method} {concrete}: {status} {text}");
+        let mut example = json!({ "status": status.as_str() });
+        if let Some(request) = request {
+            example["request"] = request.clone();
+        }
+        let answered: Value = serde_json::from_str(&text).context(concrete.to_owned())?;
+        example["response"] = answered.clone();
+        examples.insert(id.to_owned(), example);
+        anyhow::Ok(answered)
+    };
+
+    let finding = json!({ "case": "finding" });
+    let run = keep(
+        "post",
+        "/v1/agents/{name}/runs",
+        Some(&finding),
+        "/v1/agents/guests/runs?wait=60s",
+    )?;
+    let run = run["id"].as_str().context("an id")?.to_owned();
+    let stored = json!({ "case": "artifact", "name": "a.txt" });
+    let stored = host.run("guests", &stored)?;
+    let stored = stored["id"].as_str().context("an id")?;
+    keep(
+        "post",
+        "/v1/agents/{name}/webhook",
+        Some(&json!({ "ref": "refs/heads/main" })),
+        "/v1/agents/deploy/webhook",
+    )?;
+    let dead = poll(PATIENCE, || {
+        let list = host.json("/v1/dead-letters").ok()?;
+        Some(list["items"].get(0)?["id"].as_str()?.to_owned())
+    })
+    .context("nothing is given up on")?;
+    let event = json!({ "specversion": "1.0", "id": "1", "source": "ci/ops", "type": "build.done", "data": { "passed": true } });
+    let begun = keep(
+        "post",
+        "/v1/workflows/{name}/executions",
+        None,
+        "/v1/workflows/full/executions",
+    )?;
+    let execution = begun["id"].as_str().context("an id")?.to_owned();
+    keep(
+        "post",
+        "/v1/commands",
+        Some(&json!({ "template": "sync", "parameters": { "repo": "ops" } })),
+        "/v1/commands",
+    )?;
+    keep("post", "/v1/events", Some(&event), "/v1/events")?;
+    fired(&host)?;
+
+    let paths = document["paths"].as_object().context("paths")?;
+    for (path, item) in paths {
+        let answers = &item["get"]["responses"]["200"]["content"]["application/json"];
+        if answers.is_null() {
+            continue;
+        }
+        let mut concrete = path
+            .replace("/badges/{name}", "/badges/guests.json")
+            .replace("/v1/workflows/{name}", "/v1/workflows/full")
+            .replace("/executions/{id}", &format!("/executions/{execution}"))
+            .replace("/runs/{id}/artifacts", &format!("/runs/{stored}/artifacts"))
+            .replace("{id}", &run)
+            .replace("{job_id}", &run)
+            .replace("{name}", "guests");
+        let parameters = item["get"]["parameters"].as_array();
+        if parameters
+            .into_iter()
+            .flatten()
+            .any(|one| one["name"] == "limit")
+        {
+            concrete.push_str("?limit=1");
+        }
+        keep("get", path, None, &concrete)?;
+    }
+
+    keep(
+        "post",
+        "/v1/dead-letters/{id}/retry",
+        None,
+        &format!("/v1/dead-letters/{dead}/retry"),
+    )?;
+    for all in ["/v1/pause", "/v1/resume"] {
+        keep("post", all, None, all)?;
+    }
+    for path in ["/v1/agents/{name}/pause", "/v1/agents/{name}/resume"] {
+        keep("post", path, None, &path.replace("{name}", "guests"))?;
+    }
+    keep(
+        "put",
+        "/v1/log-level",
+        Some(&json!({ "level": "info" })),
+        "/v1/log-level",
+    )?;
+    let sleeps = json!({ "case": "sleep_forever" });
+    let asleep = crate::start(&host, "guests", &sleeps)?;
+    keep(
+        "post",
+        "/v1/runs/{id}/cancel",
+        None,
+        &format!("/v1/runs/{}/cancel", crate::id(&asleep)?),
+    )?;
+    let asleep = crate::start(&host, "guests", &sleeps)?;
+    host.client()
+        .put(host.url("/v1/log-level"))
+        .json(&json!({ "level": "info" }))
+        .send()?;
+    host.client()
+        .post(host.url("/v1/agents/nightly/pause"))
+        .send()?;
+    let begun: Value = {
+        // The step waits for its agent, which is paused.
+        host.client()
+            .post(host.url("/v1/agents/guests/pause"))
+            .send()?;
+        host.client()
+            .post(host.url("/v1/workflows/full/executions"))
+            .send()?
+            .json()?
+    };
+    keep(
+        "post",
+        "/v1/workflows/{name}/executions/{id}/cancel",
+        None,
+        &format!(
+            "/v1/workflows/full/executions/{}/cancel",
+            begun["id"].as_str().context("an id")?
+        ),
+    )?;
+    crate::cancel(&host, &asleep)?;
+    keep(
+        "post",
+        "/v1/agents/{name}/import",
+        Some(&json!([{ "record": "key", "key": "cursor", "text": "42" }])),
+        "/v1/agents/guests/import",
+    )?;
+    poll(PATIENCE, || {
+        let status = host.json("/v1/status").ok()?;
+        (status["queued"] == 0 && status["running"] == 0).then_some(())
+    })
+    .context("not everything ends")?;
+    keep(
+        "delete",
+        "/v1/agents/{name}/data",
+        None,
+        "/v1/agents/guests/data",
+    )?;
+    host.stop()?;
+    Ok(examples)
+}
+
+/// Waits until the schedule has started something.
+fn fired(host: &Host) -> anyhow::Result<()> {
+    poll(PATIENCE, || {
+        let list = host.json("/v1/occurrences?result=fired").ok()?;
+        (!list["items"].as_array()?.is_empty()).then_some(())
+    })
+    .context("the schedule starts nothing")
+}
+
+/// With `UPDATE=1` the examples are written anew; they are part of the program, so it is built again afterwards.
+#[test]
+fn every_operation_has_an_example_that_its_schema_allows() -> anyhow::Result<()> {
+    let collected = collect()?;
+    if std::env::var_os("UPDATE").is_some() {
+        let text = serde_json::to_string_pretty(&collected)?;
+        fs::write(
+            root().join("host/src/api/examples.json"),
+            format!("{text}\n"),
+        )?;
+        return Ok(());
+    }
+    let document = infinity::api::openapi();
+    let mut checked = 0;
+    for item in document["paths"].as_object().context("paths")?.values() {
+        for operation in item.as_object().context("operations")?.values() {
+            let name = operation["operationId"].as_str().context("an id")?;
+            let answers = operation["responses"].as_object().context("answers")?;
+            let bodies = answers
+                .iter()
+                .filter(|(status, _)| {
+                    collected
+                        .get(name)
+                        .is_some_and(|example| example["status"] == **status)
+                })
+                .map(|(_, answer)| answer)
+                .chain(operation.get("requestBody"));
+            for body in bodies {
+                let content = &body["content"]["application/json"];
+                let example = content
+                    .get("example")
+                    .with_context(|| format!("{name} has no example"))?;
+                let mut whole = content["schema"].clone();
+                whole["components"] = document["components"].clone();
+                for (what, value) in [
+                    ("example", example),
+                    ("answer", &collected[name]["response"]),
+                ] {
+                    if what == "answer" && operation.get("requestBody") == Some(body) {
+                        continue;
+                    }
+                    let mistakes: Vec<String> = jsonschema::validator_for(&whole)?
+                        .iter_errors(value)
+                        .map(|error| format!("{}: {error}", error.instance_path()))
+                        .collect();
+                    ensure!(mistakes.is_empty(), "{name}, {what}: {mistakes:#?}");
+                }
+                checked += 1;
+            }
+        }
+    }
+    ensure!(checked >= 50, "{checked} examples");
+    Ok(())
+}
