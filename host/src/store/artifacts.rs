@@ -207,7 +207,7 @@ impl Gate {
     /// Removes the files of a part that are not `needed`, and answers how many.
     pub(super) async fn sweep(self, shard: u8, needed: HashSet<Digest>) -> Result<u64, StoreError> {
         blocking(move || {
-            let directory = self.files.root.join(hex::encode(&[shard]));
+            let directory = self.files.root.join(hex::encode([shard]));
             let mut removed = 0;
             let names = entries(&directory).map_err(|error| StoreError::io(&directory, error))?;
             for name in names {

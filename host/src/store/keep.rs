@@ -166,7 +166,7 @@ fn artifact(state: &Path, digest: &[u8]) -> PathBuf {
     let first = digest.first().copied().unwrap_or(0);
     state
         .join(ARTIFACTS)
-        .join(hex::encode(&[first]))
+        .join(hex::encode([first]))
         .join(hex::encode(digest))
 }
 
