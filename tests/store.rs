@@ -104,6 +104,7 @@ fn ended(run: &Run, outcome: Outcome) -> RunEnd {
         log: Vec::new(),
         artifacts: Vec::new(),
         events: Vec::new(),
+        effects: Vec::new(),
         retry: None,
         dead: false,
     }
@@ -976,6 +977,7 @@ async fn pruning_keeps_the_newest_runs_and_the_files_they_name() -> Result {
         runs_per_agent_max: 1_000,
         executions_per_pipeline: 10,
         events_since: at(400),
+        effects_since: at(0),
         occurrences_since: at(0),
         logs_hot_since: at(0),
         logs_since: at(0),
@@ -1020,6 +1022,7 @@ fn keep(logs_hot_since: Timestamp, logs_since: Timestamp) -> Retention {
         runs_per_agent_max: 1_000,
         executions_per_pipeline: 10,
         events_since: at(0),
+        effects_since: at(0),
         occurrences_since: at(0),
         logs_hot_since,
         logs_since,

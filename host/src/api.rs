@@ -9,6 +9,7 @@ mod badges;
 mod commands;
 mod dead_letters;
 mod docs;
+mod effects;
 mod envelope;
 pub mod error;
 mod events;
@@ -40,9 +41,10 @@ pub use views::{
 
 use crate::commands::Template;
 use crate::config::WebhookConfig;
+use crate::effects::{DecideError, Difference};
 use crate::holds::HoldError;
 use crate::metrics::Metrics;
-use crate::model::{Event, Execution, LogLine, Principal, Run, Trigger};
+use crate::model::{Effect, Event, Execution, LogLine, Principal, Run, Thread, Trigger, Verdict};
 use crate::runtime::ServeError;
 use crate::sandbox::serve::ServedBody;
 use crate::store::{Store, StoreError};
@@ -254,6 +256,34 @@ pub trait ControlPlane: Send + Sync + 'static {
         label: Option<String>,
     ) -> Result<Badge, BadgeError>;
 
+    /// What an effect would do, as a patch or a text.
+    async fn preview(&self, effect: &Effect) -> Result<Option<String>, DecideError>;
+
+    /// A person's word on an effect. `digest` is that of what they looked at.
+    async fn decide(
+        &self,
+        id: Uuid,
+        principal: Principal,
+        decision: Verdict,
+        comment: Option<String>,
+        digest: Option<String>,
+    ) -> Result<Effect, DecideError>;
+
+    /// A person's word on a pull request.
+    async fn review(
+        &self,
+        thread: &Thread,
+        principal: Principal,
+        decision: Verdict,
+        comment: Option<String>,
+    ) -> Result<Thread, DecideError>;
+
+    /// Undoes an effect.
+    async fn revert(&self, id: Uuid, principal: Principal) -> Result<Effect, DecideError>;
+
+    /// What a pull request would change.
+    async fn difference(&self, thread: &Thread) -> Result<Difference, DecideError>;
+
     /// Looks at every component.
     async fn health(&self) -> Vec<HealthCheck>;
 
@@ -278,6 +308,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
         (name = "plugins", description = "Components that can run"),
         (name = "agents", description = "Plugins with settings, grants and limits"),
         (name = "runs", description = "Executions of agents"),
+        (name = "effects", description = "What runs propose to change, and what people say to it"),
         (name = "schedule", description = "When agents were due, and what came of it"),
         (name = "workflows", description = "Pipelines: agents one after the other"),
         (name = "commands", description = "What people and programs ask for in words"),
@@ -346,6 +377,12 @@ fn routes() -> (
         .routes(routes!(dead_letters::retry_dead_letter))
         .routes(routes!(dead_letters::drop_dead_letter))
         .routes(routes!(events::list_events, events::publish_events))
+        .routes(routes!(effects::list_effects))
+        .routes(routes!(effects::get_effect))
+        .routes(routes!(effects::revert_effect))
+        .routes(routes!(effects::decide))
+        .routes(routes!(effects::list_pull_requests))
+        .routes(routes!(effects::get_pull_request))
         .routes(routes!(badges::get_agent_badge))
         .routes(routes!(badges::get_system_svg))
         .routes(routes!(badges::get_system_json))

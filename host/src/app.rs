@@ -4,12 +4,14 @@
 mod control;
 mod ways;
 
-use self::ways::{Keys, Posted, Scheduled, Steps};
+use self::ways::{Keys, Policies, Posted, Scheduled, Steering, Steps};
 use crate::api::{self, Badge, ControlPlane, HealthCheck};
 use crate::config::Config;
 use crate::delivery;
+use crate::effects::Effects;
 use crate::forge::Forge as _;
 use crate::forge::local::LocalForge;
+use crate::forge::signing::SigningKey;
 use crate::holds::Holds;
 use crate::metrics::Metrics;
 use crate::model::{AgentState, BadgeStyle, Event, now};
@@ -52,6 +54,9 @@ const KEEP_EXECUTIONS: u32 = 1_000;
 
 /// How long events stay.
 const KEEP_EVENTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How long effects stay that came to their end: who changed what is asked about for a year.
+const KEEP_EFFECTS: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// How long moments of the ledger stay: it is small and answers questions about last month.
 const KEEP_OCCURRENCES: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -96,6 +101,7 @@ pub struct App {
     registry: Arc<ArcSwap<Registry>>,
     runtime: Arc<Runtime>,
     pipelines: Arc<Pipelines>,
+    effects: Arc<Effects>,
     holds: Arc<Holds>,
     metrics: Arc<Metrics>,
     wake: Notify,
@@ -152,6 +158,11 @@ impl App {
     ) -> anyhow::Result<Arc<Self>> {
         let config = Arc::new(config);
         let store = Arc::new(open_store(config.host.state.clone()).await?);
+        for repository in config.repositories.values().filter(|one| one.create) {
+            LocalForge::create(&repository.path, &config.host.state)
+                .await
+                .with_context(|| format!("the repository `{}` cannot be made", repository.name))?;
+        }
         let proxy = config
             .host
             .proxy
@@ -204,6 +215,25 @@ impl App {
                 queue: config.host.queue as usize,
             },
         ));
+        let state = config.host.state.clone();
+        let key = tokio::task::spawn_blocking(move || SigningKey::open(&state))
+            .await?
+            .context("the key that signs commits cannot be used")?;
+        let effects = Arc::new(Effects::new(
+            Arc::clone(&config),
+            Arc::clone(&registry),
+            Arc::clone(&dynamic),
+            Arc::new(Policies {
+                registry: Arc::clone(&registry),
+                sandbox: Arc::clone(&sandbox),
+            }),
+            Arc::new(Steering {
+                runtime: Arc::clone(&runtime),
+                holds: Arc::clone(&holds),
+            }),
+            key,
+            runtime.announced(),
+        ));
         let pipelines = Arc::new(Pipelines::new(
             dynamic,
             Arc::new(Steps(Arc::clone(&runtime))),
@@ -218,6 +248,7 @@ impl App {
             registry,
             runtime,
             pipelines,
+            effects,
             holds,
             metrics,
             wake: Notify::new(),
@@ -340,6 +371,11 @@ impl App {
         until_stopped(Box::pin(async move {
             let announced = app.runtime.announced();
             delivery::run(&Posted(&app), &announced).await;
+        }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move {
+            let proposed = app.runtime.proposed();
+            app.effects.run(&proposed).await;
         }));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.watch_plugins().await }));
@@ -549,6 +585,7 @@ fn retention(now: Timestamp) -> Retention {
         runs_per_agent_max: KEEP_RUNS_MAX,
         executions_per_pipeline: KEEP_EXECUTIONS,
         events_since: since(KEEP_EVENTS),
+        effects_since: since(KEEP_EFFECTS),
         occurrences_since: since(KEEP_OCCURRENCES),
         logs_hot_since: since(KEEP_LOGS_HOT),
         logs_since: since(KEEP_LOGS),

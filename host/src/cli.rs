@@ -7,6 +7,7 @@
 mod ask;
 mod client;
 mod config;
+mod effects;
 mod output;
 mod plugin;
 mod policy;
@@ -117,6 +118,11 @@ pub enum Command {
     /// List runs that were given up on, start them again or drop them
     #[command(subcommand)]
     DeadLetters(schedule::DeadLettersCommand),
+    /// What runs propose to change: list, show, approve, reject, revert
+    Effects {
+        #[command(subcommand)]
+        command: Option<effects::EffectsCommand>,
+    },
     /// Start a new plugin, or look into one
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -432,6 +438,9 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         }
         Command::Events(options) => {
             show::events(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Effects { command } => {
+            effects::execute(command.as_ref(), &launcher.connect(global).await?, output).await
         }
         Command::DeadLetters(command) => {
             schedule::dead_letters(command, &launcher.connect(global).await?, output).await

@@ -93,8 +93,53 @@ impl Config {
 pub struct RepositoryConfig {
     /// Its name: a small letter, then small letters, digits, `.`, `_` and `-`; at most 63 characters.
     pub name: String,
-    /// A directory when it was checked; whether it is a repository is for the forge to say.
+    /// A directory when it was checked, unless it is to be made; whether it is a repository is for the forge to say.
     pub path: PathBuf,
+    /// Whether an empty bare repository is made where there is nothing; default `false`. Source: `create`.
+    pub create: bool,
+    /// What it is for; default [`Environment::Development`]. Source: `environment`.
+    pub environment: Environment,
+}
+
+/// What a repository is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Environment {
+    /// People try things.
+    #[default]
+    Development,
+    /// What is about to be used.
+    Staging,
+    /// What is used.
+    Production,
+    /// What a whole company uses.
+    Enterprise,
+}
+
+impl Environment {
+    /// In the order of [`keys::ENVIRONMENT`].
+    const ALL: [Self; 4] = [
+        Self::Development,
+        Self::Staging,
+        Self::Production,
+        Self::Enterprise,
+    ];
+
+    /// The word in `plugins.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Staging => "staging",
+            Self::Production => "production",
+            Self::Enterprise => "enterprise",
+        }
+    }
+
+    /// Whether nothing changes there without a person.
+    #[must_use]
+    pub fn is_guarded(self) -> bool {
+        matches!(self, Self::Production | Self::Enterprise)
+    }
 }
 
 /// An agent that cannot run because of what the file says of it.
@@ -462,16 +507,29 @@ fn read_repositories(
             continue;
         };
         let path = resolve(root_path, written.get_ref());
-        if !path.is_dir() {
+        let create = table.boolean("create", errors).unwrap_or(false);
+        let environment = table
+            .choice("environment", errors)
+            .and_then(|index| Environment::ALL.get(index).copied())
+            .unwrap_or_default();
+        if !path.is_dir() && !create {
             errors
                 .at(
                     written.span(),
                     format!("{what} is not a directory that can be read"),
                 )
-                .help("clone it there, or correct `path`; relative paths start at the directory of this file");
+                .help("clone it there, correct `path`, or let `create = true` make an empty one; relative paths start at the directory of this file");
         }
         let name = name.to_owned();
-        repositories.insert(name.clone(), RepositoryConfig { name, path });
+        repositories.insert(
+            name.clone(),
+            RepositoryConfig {
+                name,
+                path,
+                create,
+                environment,
+            },
+        );
     }
     (names, repositories)
 }

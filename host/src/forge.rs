@@ -8,6 +8,7 @@
 //! agent may read a repository is decided before a [`Forge`] is called.
 
 pub mod local;
+pub mod signing;
 
 use std::any::Any;
 use std::path::{Path, PathBuf};

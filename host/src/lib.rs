@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod delivery;
 pub mod diagnostics;
+pub mod effects;
 pub mod forge;
 pub mod health;
 pub mod holds;

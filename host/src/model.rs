@@ -1,5 +1,9 @@
 //! The words that every stage shares: runs, outcomes, reports, findings, denials, usage. Plain records; no stage's logic lives here.
 
+mod effect;
+
+pub use effect::*;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -661,6 +665,8 @@ pub struct RunEnd {
     pub artifacts: Vec<Artifact>,
     /// What to announce.
     pub events: Vec<Event>,
+    /// What it proposes to change.
+    pub effects: Vec<Effect>,
     /// The next attempt, recorded with the end of this one.
     pub retry: Option<Box<Run>>,
     /// Whether it is given up on, and kept for a person to look at.

@@ -4,6 +4,7 @@
 //! What a run proposes is in its report and nothing of it is carried out here. The runtime knows no routes, no tables and no schedule.
 
 mod places;
+mod proposals;
 mod serve;
 mod settle;
 mod state;
@@ -193,6 +194,7 @@ pub struct Runtime {
     agent_places: Mutex<HashMap<String, Arc<Semaphore>>>,
     ended: Arc<Notify>,
     announced: Arc<Notify>,
+    proposed: Arc<Notify>,
     holds: Arc<Holds>,
     pasts: Mutex<BTreeMap<String, Past>>,
     metrics: Arc<Metrics>,
@@ -225,6 +227,7 @@ impl Runtime {
             agent_places: Mutex::default(),
             ended: Arc::default(),
             announced: Arc::default(),
+            proposed: Arc::default(),
             holds,
             pasts: Mutex::default(),
             metrics,
@@ -313,6 +316,7 @@ impl Runtime {
         let end = match agent {
             Some(agent) => self.end(run, Report::default(), Left::default(), agent, false),
             None => RunEnd {
+                effects: Vec::new(),
                 events: events(&run, &Report::default(), Vec::new(), false),
                 run,
                 report: Report::default(),
@@ -340,6 +344,7 @@ impl Runtime {
             _ => None,
         };
         RunEnd {
+            effects: proposals::propose(&run, &report, agent.config.dry_run),
             events: events(&run, &report, left.events, judges),
             dead: next == Next::Dead,
             run,
@@ -646,7 +651,9 @@ impl Runtime {
             end = &mut work => match end {
                 Some(end) if !begun.load(Ordering::Relaxed) => {
                     let ended = end.run.clone();
+                    let proposed = end.effects.len();
                     let written = self.store.record_run(end).await;
+                    self.told_of(proposed);
                     let written = tell(written.map(|()| ended.clone()));
                     if written {
                         self.watch(&ended).await;
@@ -761,12 +768,22 @@ impl Runtime {
         Some((own, shared))
     }
 
+    /// Says that there are new effects, once they are recorded.
+    fn told_of(&self, effects: usize) {
+        if effects > 0 {
+            self.proposed.notify_one();
+        }
+    }
+
     /// Writes the terminal record. While there is no room on the disk it tries again: the record is what a trigger was promised.
     async fn record(&self, end: &RunEnd) -> bool {
         let began = Instant::now();
         loop {
             match self.store.end_run(end.clone()).await {
-                Ok(_) => return true,
+                Ok(_) => {
+                    self.told_of(end.effects.len());
+                    return true;
+                }
                 Err(StoreError::Full { .. }) if began.elapsed() < RECORD_PATIENCE => {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
@@ -1072,6 +1089,12 @@ impl Runtime {
     #[must_use]
     pub fn ended(&self) -> Arc<Notify> {
         Arc::clone(&self.ended)
+    }
+
+    /// Is notified whenever a run that proposes effects was recorded.
+    #[must_use]
+    pub fn proposed(&self) -> Arc<Notify> {
+        Arc::clone(&self.proposed)
     }
 
     /// Is notified whenever there may be new events.

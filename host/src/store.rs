@@ -8,6 +8,7 @@
 
 mod artifacts;
 mod cursor;
+mod effects;
 mod events;
 mod executions;
 pub mod keep;
@@ -31,8 +32,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::model::{
-    Artifact, Event, Execution, Finding, Level, LogLine, Occurrence, OccurrenceResult, Outcome,
-    Report, Run, RunEnd, RunState, Trigger,
+    Approval, Artifact, Comment, CommitStatus, Effect, EffectState, Event, Execution, Finding,
+    ForgeRecord, Level, LogLine, Occurrence, OccurrenceResult, Outcome, Report, Run, RunEnd,
+    RunState, Thread, ThreadKind, ThreadState, Trigger,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -421,6 +423,47 @@ pub struct ExecutionTotals {
     pub longest_us: u64,
 }
 
+/// Which effects are wanted; what is `None` is not looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EffectFilter {
+    /// In this state.
+    pub state: Option<EffectState>,
+    /// Of this agent.
+    pub agent: Option<String>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Proposed by this run.
+    pub run: Option<Uuid>,
+    /// That change this repository.
+    pub repository: Option<String>,
+}
+
+/// Which threads are wanted; what is `None` is not looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadFilter {
+    /// Pull requests or issues.
+    pub kind: ThreadKind,
+    /// Of this repository.
+    pub repository: Option<String>,
+    /// In this state.
+    pub state: Option<ThreadState>,
+}
+
+/// How an effect changes, with all that comes of it.
+#[derive(Clone, Debug)]
+pub struct EffectChange {
+    /// The state it has to be in; in another nothing is done.
+    pub from: EffectState,
+    /// The effect as it is to be. Its action stays as proposed.
+    pub effect: Effect,
+    /// A further effect that comes of it.
+    pub further: Option<Effect>,
+    /// What to announce.
+    pub events: Vec<Event>,
+    /// What the host's own record of a repository keeps. The number of a thread that is opened becomes the effect's result.
+    pub records: Vec<ForgeRecord>,
+}
+
 /// What [`Store::prune`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -434,6 +477,8 @@ pub struct Retention {
     pub executions_per_pipeline: u32,
     /// Events since this moment.
     pub events_since: Timestamp,
+    /// Effects that came to their end, proposed since this moment.
+    pub effects_since: Timestamp,
     /// Moments of the ledger since this one.
     pub occurrences_since: Timestamp,
     /// Logs of runs created before this moment are compressed; search does not see them any more.
@@ -508,6 +553,8 @@ pub struct Pruned {
     pub runs: u64,
     /// Events.
     pub events: u64,
+    /// Effects.
+    pub effects: u64,
     /// Moments of the ledger.
     pub occurrences: u64,
     /// Executions of pipelines.
@@ -872,6 +919,98 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// As every writing method; what was removed before stays removed.
     async fn forget(&self, agent: &str) -> Result<u64, StoreError>;
+
+    /// An effect, whole.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn effect(&self, id: Uuid) -> Result<Option<Effect>, StoreError>;
+
+    /// Effects, by the time of their proposal, newest first; of long actions without the texts of their files.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] when the cursor is not from the same filter; [`StoreError::PageLimit`].
+    async fn effects(
+        &self,
+        filter: EffectFilter,
+        page: PageRequest,
+    ) -> Result<Page<Effect>, StoreError>;
+
+    /// The ids of effects that are due by a moment, at most `limit`, the first proposed first; and when the next one is due after that.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn due_effects(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<(Vec<Uuid>, Option<Timestamp>), StoreError>;
+
+    /// How many effects of an agent were applied since a moment, and when the first of them was.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn applied_since(
+        &self,
+        agent: &str,
+        since: Timestamp,
+    ) -> Result<(u64, Option<Timestamp>), StoreError>;
+
+    /// Changes an effect, with all that comes of it, all or nothing. Answers the effect as it is then; none, and nothing done, when it was in another state.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn change_effect(&self, change: EffectChange) -> Result<Option<Effect>, StoreError>;
+
+    /// An issue or a pull request of a local repository.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn thread(&self, repository: &str, number: u64) -> Result<Option<Thread>, StoreError>;
+
+    /// The issue or pull request that an effect opened.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn thread_of(&self, effect: Uuid) -> Result<Option<Thread>, StoreError>;
+
+    /// Issues or pull requests of local repositories, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] when the cursor is not from the same filter; [`StoreError::PageLimit`].
+    async fn threads(
+        &self,
+        filter: ThreadFilter,
+        page: PageRequest,
+    ) -> Result<Page<Thread>, StoreError>;
+
+    /// The comments on a thread, oldest first, at most 500.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn comments(&self, repository: &str, number: u64) -> Result<Vec<Comment>, StoreError>;
+
+    /// What was said of a commit, the latest first, at most 500.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn statuses(
+        &self,
+        repository: &str,
+        commit: &str,
+    ) -> Result<Vec<CommitStatus>, StoreError>;
+
+    /// Notes what a person said of a pull request, in place of what they said of the same commit before. None, and nothing done, when it is not open.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn review(
+        &self,
+        repository: &str,
+        number: u64,
+        review: Approval,
+        event: Event,
+    ) -> Result<Option<Thread>, StoreError>;
 
     /// Gives up what the oldest ended runs left until the rows and files take `bytes` at most: first files, then whole runs. Answers how many bytes are left.
     ///

@@ -4,6 +4,7 @@ mod commands;
 mod compatibility;
 mod document;
 mod drop_in;
+mod effects;
 mod events;
 mod examples;
 mod foreign;

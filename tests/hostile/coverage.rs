@@ -1,7 +1,8 @@
 //! Whether every guest is used: what nobody runs proves nothing.
 
 /// The tests' own text.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
+    include_str!("../api/effects.rs"),
     include_str!("../api/records.rs"),
     include_str!("components.rs"),
     include_str!("cpu.rs"),

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-wasip2";
 
 /// The plugins that are shipped: package and file name.
-const PLUGINS: [&str; 3] = ["badge", "policy", "validation"];
+const PLUGINS: [&str; 4] = ["badge", "mirror-sync", "policy", "validation"];
 
 /// The component that the tests drive.
 const TEST_GUESTS: [&str; 2] = ["test-guests", "test-program"];
@@ -105,7 +105,7 @@ pub(crate) fn components(root: &Path, tests: bool) -> anyhow::Result<()> {
     fs::create_dir_all(&dist)?;
     for package in PLUGINS {
         place(
-            &built.join(format!("{package}.wasm")),
+            &built.join(format!("{}.wasm", package.replace('-', "_"))),
             &dist.join(format!("{package}.wasm")),
         )?;
     }

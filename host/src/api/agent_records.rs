@@ -512,6 +512,7 @@ fn records(body: Value, agent: &str) -> Answer<Records> {
                     log,
                     artifacts: Vec::new(),
                     events: Vec::new(),
+                    effects: Vec::new(),
                     retry: None,
                     dead: false,
                 });

@@ -1,14 +1,16 @@
 //! Drives the router without a socket, over a control plane in memory: each route, each problem, and the document against the routes.
 
 use super::*;
+use crate::effects::{DecideError, Difference};
 use crate::model::{
-    Artifact, ArtifactInfo, Event, Execution, Finding, Level, Occurrence, Outcome, Report, RunEnd,
-    RunState, Usage,
+    Approval, Artifact, ArtifactInfo, Comment, CommitStatus, Effect, Event, Execution, Finding,
+    Level, Occurrence, Outcome, Report, RunEnd, RunState, Thread, Usage, Verdict,
 };
 use crate::sandbox::budget::RunBudget;
 use crate::store::{
-    AgentRecord, EventCount, ExecutionTotals, FoundFinding, FoundLine, KvQuota, KvUsage,
-    OccurrenceFilter, Page, PageRequest, Pruned, Retention, RunFilter, Search, UsageBucket,
+    AgentRecord, EffectChange, EffectFilter, EventCount, ExecutionTotals, FoundFinding, FoundLine,
+    KvQuota, KvUsage, OccurrenceFilter, Page, PageRequest, Pruned, Retention, RunFilter, Search,
+    ThreadFilter, UsageBucket,
 };
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
@@ -346,6 +348,70 @@ impl Store for Fake {
         Err(StoreError::Closed)
     }
 
+    async fn effect(&self, _: Uuid) -> Result<Option<Effect>, StoreError> {
+        Ok(None)
+    }
+
+    async fn effects(&self, _: EffectFilter, _: PageRequest) -> Result<Page<Effect>, StoreError> {
+        Ok(Page {
+            items: Vec::new(),
+            next: None,
+        })
+    }
+
+    async fn due_effects(
+        &self,
+        _: Timestamp,
+        _: u32,
+    ) -> Result<(Vec<Uuid>, Option<Timestamp>), StoreError> {
+        Ok((Vec::new(), None))
+    }
+
+    async fn applied_since(
+        &self,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<(u64, Option<Timestamp>), StoreError> {
+        Ok((0, None))
+    }
+
+    async fn change_effect(&self, _: EffectChange) -> Result<Option<Effect>, StoreError> {
+        Ok(None)
+    }
+
+    async fn thread(&self, _: &str, _: u64) -> Result<Option<Thread>, StoreError> {
+        Ok(None)
+    }
+
+    async fn thread_of(&self, _: Uuid) -> Result<Option<Thread>, StoreError> {
+        Ok(None)
+    }
+
+    async fn threads(&self, _: ThreadFilter, _: PageRequest) -> Result<Page<Thread>, StoreError> {
+        Ok(Page {
+            items: Vec::new(),
+            next: None,
+        })
+    }
+
+    async fn comments(&self, _: &str, _: u64) -> Result<Vec<Comment>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn statuses(&self, _: &str, _: &str) -> Result<Vec<CommitStatus>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn review(
+        &self,
+        _: &str,
+        _: u64,
+        _: Approval,
+        _: Event,
+    ) -> Result<Option<Thread>, StoreError> {
+        Ok(None)
+    }
+
     async fn prune(&self, _: Retention) -> Result<Pruned, StoreError> {
         Err(StoreError::Closed)
     }
@@ -572,6 +638,39 @@ impl ControlPlane for Fake {
                 "brightgreen".into(),
             )),
         }
+    }
+
+    async fn preview(&self, _: &Effect) -> Result<Option<String>, DecideError> {
+        Ok(None)
+    }
+
+    async fn decide(
+        &self,
+        _: Uuid,
+        _: Principal,
+        _: Verdict,
+        _: Option<String>,
+        _: Option<String>,
+    ) -> Result<Effect, DecideError> {
+        Err(DecideError::Unknown)
+    }
+
+    async fn review(
+        &self,
+        _: &Thread,
+        _: Principal,
+        _: Verdict,
+        _: Option<String>,
+    ) -> Result<Thread, DecideError> {
+        Err(DecideError::Unknown)
+    }
+
+    async fn revert(&self, _: Uuid, _: Principal) -> Result<Effect, DecideError> {
+        Err(DecideError::Unknown)
+    }
+
+    async fn difference(&self, _: &Thread) -> Result<Difference, DecideError> {
+        Ok(Difference::default())
     }
 
     async fn health(&self) -> Vec<HealthCheck> {

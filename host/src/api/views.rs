@@ -4,7 +4,7 @@
 
 use crate::commands::Template;
 use crate::logging::LogLevel;
-pub use crate::model::{AgentState, BadgeStyle};
+pub use crate::model::{AgentState, BadgeStyle, Comment, CommitStatus, Effect, Thread};
 use crate::model::{
     ArtifactInfo, Event, Execution, Finding, LogLine, Occurrence, Outcome, Run, Trigger,
 };
@@ -196,6 +196,50 @@ pub struct RunList {
     pub items: Vec<RunView>,
     /// What to send as `cursor` for the next part; `null` at the end.
     pub next: Option<String>,
+}
+
+/// A part of the list of effects, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct EffectList {
+    /// Newest first.
+    pub items: Vec<Effect>,
+    /// What to send as `cursor` for the next part; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// An effect and what it would do.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct EffectView {
+    /// The effect.
+    #[serde(flatten)]
+    pub effect: Effect,
+    /// A patch or a text; `null` where there is nothing to see.
+    pub preview: Option<String>,
+}
+
+/// A part of the list of pull requests, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PullRequestList {
+    /// Newest first.
+    pub items: Vec<Thread>,
+    /// What to send as `cursor` for the next part; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// A pull request with what belongs to it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PullRequestView {
+    /// The pull request.
+    #[serde(flatten)]
+    pub pull_request: Thread,
+    /// The commit that its branch is at; `null` when the branch is gone.
+    pub head_commit: Option<String>,
+    /// What it would change; `null` when a branch is gone or there is too much of it.
+    pub diff: Option<String>,
+    /// Oldest first.
+    pub comments: Vec<Comment>,
+    /// What is thought of its head commit, the latest first.
+    pub statuses: Vec<CommitStatus>,
 }
 
 /// A part of a run's findings.

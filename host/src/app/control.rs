@@ -1,5 +1,6 @@
 //! What the API asks of the host.
 
+use super::ways::exporting;
 use super::{App, BADGES_MAX, SILENCE_MAX};
 use crate::api::{
     self, AgentHealth, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ControlPlane,
@@ -8,10 +9,12 @@ use crate::api::{
 };
 use crate::commands::{self, Template};
 use crate::config::AgentConfig;
+use crate::effects::{DecideError, Difference};
 use crate::holds::HoldError;
 use crate::metrics::{Levels, Metrics};
 use crate::model::{
-    AgentState, BadgeStyle, Event, Execution, LogLine, Principal, Run, RunState, Trigger, now,
+    AgentState, BadgeStyle, Effect, Event, Execution, LogLine, Principal, Run, RunState, Thread,
+    Trigger, Verdict, now,
 };
 use crate::pipelines::BeginError;
 use crate::registry::Agent;
@@ -20,7 +23,7 @@ use crate::sandbox::call::{Answer, BadgeRequest, Call};
 use crate::sandbox::inspect::World;
 use crate::sandbox::meter::Meter;
 use crate::sandbox::serve::ServedBody;
-use crate::sandbox::{Job, Loaded, Sandbox};
+use crate::sandbox::{Job, Sandbox};
 use crate::store::{Store, StoreError};
 use crate::timetable::Rhythm;
 use async_trait::async_trait;
@@ -40,19 +43,6 @@ const SCORE_MIN: f64 = 0.5;
 const HEARTBEAT_MAX: usize = 500;
 
 impl App {
-    /// The component that draws badges: of the first agent whose plugin can.
-    fn badge_renderer(&self) -> Option<(Arc<Agent>, Arc<Loaded>)> {
-        self.registry.load().agents.values().find_map(|agent| {
-            let loaded = agent.loaded.as_ref().ok()?;
-            loaded
-                .inspection
-                .exports
-                .iter()
-                .any(|export| export.starts_with("infinity:agent/badge@"))
-                .then(|| (Arc::clone(agent), Arc::clone(loaded)))
-        })
-    }
-
     fn agent_view(&self, agent: &Agent) -> AgentView {
         let config = &agent.config;
         let schedule = config.schedule.as_ref();
@@ -547,7 +537,8 @@ impl ControlPlane for App {
             }
         };
         let label = label.unwrap_or(name);
-        let Some((agent, loaded)) = self.badge_renderer() else {
+        let Some((agent, loaded)) = exporting(&self.registry.load(), "infinity:agent/badge@")
+        else {
             return Err(BadgeError::Unavailable(
                 "no agent has a plugin that draws badges".into(),
             ));
@@ -589,6 +580,43 @@ impl ControlPlane for App {
         }
         badges.insert(key, badge.clone());
         Ok(badge)
+    }
+
+    async fn preview(&self, effect: &Effect) -> Result<Option<String>, DecideError> {
+        self.effects.preview(effect).await
+    }
+
+    async fn decide(
+        &self,
+        id: Uuid,
+        principal: Principal,
+        decision: Verdict,
+        comment: Option<String>,
+        digest: Option<String>,
+    ) -> Result<Effect, DecideError> {
+        self.effects
+            .decide(id, principal, decision, comment, digest.as_deref())
+            .await
+    }
+
+    async fn review(
+        &self,
+        thread: &Thread,
+        principal: Principal,
+        decision: Verdict,
+        comment: Option<String>,
+    ) -> Result<Thread, DecideError> {
+        self.effects
+            .review(thread, principal, decision, comment)
+            .await
+    }
+
+    async fn revert(&self, id: Uuid, principal: Principal) -> Result<Effect, DecideError> {
+        self.effects.revert(id, principal).await
+    }
+
+    async fn difference(&self, thread: &Thread) -> Result<Difference, DecideError> {
+        self.effects.difference(thread).await
     }
 
     async fn health(&self) -> Vec<HealthCheck> {

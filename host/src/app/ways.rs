@@ -1,20 +1,29 @@
-//! The ways of stages to what stands below them: the schedule's and delivery's to the runtime, the guests' keys to the store, pipelines' steps to runs.
+//! The ways of stages to what stands below them: the schedule's and delivery's to the runtime, the guests' keys to the store, pipelines' steps to runs, effects to policy and to agents.
 
 use super::App;
 use crate::delivery::{Post, Subscription};
-use crate::holds::Hold;
-use crate::model::{Event, Occurrence, Principal, Run, Trigger, now};
+use crate::effects::{Judge, Steer};
+use crate::holds::{Hold, Holds};
+use crate::model::{
+    AgentControlAction, Control, Effect, Event, Occurrence, Principal, Run, Trigger, now,
+};
 use crate::pipelines::{self, BeginError, NotStarted, Runner, StepRun};
+use crate::registry::{Agent, Registry};
 use crate::runtime::{self, Runtime, Start};
+use crate::sandbox::call::{Answer, Call, Decision};
 use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
+use crate::sandbox::meter::Meter;
+use crate::sandbox::{Job, Loaded, LocalSandbox, Sandbox as _};
 use crate::schedule::{Entry, Started, Starter};
 use crate::store::{KvQuota, Page, Store, StoreError};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// A pipeline's way to runs.
@@ -397,5 +406,142 @@ impl KeyValue for Keys {
             .kv_increment(agent, key, delta, quota(limit))
             .await
             .map_err(told)
+    }
+}
+
+/// The first agent whose component has an export that begins so.
+pub(super) fn exporting(registry: &Registry, export: &str) -> Option<(Arc<Agent>, Arc<Loaded>)> {
+    registry.agents.values().find_map(|agent| {
+        let loaded = agent.loaded.as_ref().ok()?;
+        loaded
+            .inspection
+            .exports
+            .iter()
+            .any(|name| name.starts_with(export))
+            .then(|| (Arc::clone(agent), Arc::clone(loaded)))
+    })
+}
+
+/// The way of effects to policy: the first agent that has some and whose component decides.
+pub(super) struct Policies {
+    pub(super) registry: Arc<ArcSwap<Registry>>,
+    pub(super) sandbox: Arc<LocalSandbox>,
+}
+
+impl Policies {
+    async fn call(&self, call: Call) -> Result<Answer, String> {
+        let registry = self.registry.load_full();
+        let judging = registry
+            .agents
+            .values()
+            .filter(|agent| agent.config.policies.is_some());
+        let found = judging
+            .filter_map(|agent| {
+                let loaded = agent.loaded.as_ref().ok()?;
+                let decides = loaded
+                    .inspection
+                    .exports
+                    .iter()
+                    .any(|export| export.starts_with("infinity:agent/policy@"));
+                decides.then(|| (Arc::clone(agent), Arc::clone(loaded)))
+            })
+            .next();
+        let (agent, loaded) = found
+            .ok_or_else(|| "no agent that runs has policies and decides by them".to_owned())?;
+        let job = Job {
+            meter: Arc::new(Meter::new(agent.config.limits.clone())),
+            capabilities: Arc::clone(&agent.capabilities),
+            cancel: CancellationToken::new(),
+        };
+        match self.sandbox.call(&loaded, call, job).await.result {
+            Ok(Answer::Error(message)) => Err(message),
+            Ok(answer) => Ok(answer),
+            Err(stop) => Err(stop.message),
+        }
+    }
+}
+
+#[async_trait]
+impl Judge for Policies {
+    async fn evaluate(&self, package: &str, input: &Value) -> Result<Decision, String> {
+        let call = Call::Evaluate {
+            package: package.to_owned(),
+            input: input.to_string(),
+        };
+        match self.call(call).await? {
+            Answer::Decision(decision) => Ok(decision),
+            _ => Err("the policy answered another question".into()),
+        }
+    }
+
+    async fn query(&self, query: &str, input: &Value) -> Result<Option<Value>, String> {
+        let call = Call::Query {
+            query: query.to_owned(),
+            input: input.to_string(),
+        };
+        match self.call(call).await? {
+            Answer::Result(text) => {
+                let result: Value =
+                    serde_json::from_str(&text).map_err(|error| error.to_string())?;
+                Ok(result.pointer("/result/0/expressions/0/value").cloned())
+            }
+            _ => Err("the policy answered another question".into()),
+        }
+    }
+}
+
+/// The way of effects to other agents.
+pub(super) struct Steering {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) holds: Arc<Holds>,
+}
+
+#[async_trait]
+impl Steer for Steering {
+    async fn steer(&self, effect: &Effect, action: &AgentControlAction) -> Result<Value, String> {
+        let agent = action.agent.as_str();
+        let held = |error: crate::holds::HoldError| error.to_string();
+        match action.control {
+            Control::Start => {
+                let key = format!("effect/{}", effect.id);
+                let start = Start {
+                    agent: agent.to_owned(),
+                    input: Value::Null,
+                    principal: Principal {
+                        kind: "agent".into(),
+                        name: effect.agent.clone(),
+                    },
+                    trigger: Trigger::Event,
+                    idempotency_key: Some(key),
+                    scheduled_at: now(),
+                    occurrence: None,
+                };
+                match self.runtime.start(start).await {
+                    Ok(run) => return Ok(json!({ "run": run.id })),
+                    Err(runtime::StartError::Store(StoreError::Duplicate { run })) => {
+                        return Ok(json!({ "run": run }));
+                    }
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+            Control::Pause => {
+                self.holds.set_agent(agent, true).await.map_err(held)?;
+            }
+            Control::Resume => {
+                self.runtime.forgive(agent);
+                self.holds.set_agent(agent, false).await.map_err(held)?;
+                self.holds
+                    .set_quarantined(agent, false)
+                    .await
+                    .map_err(held)?;
+            }
+            Control::Quarantine => {
+                self.holds
+                    .set_quarantined(agent, true)
+                    .await
+                    .map_err(held)?;
+            }
+        }
+        Ok(json!({ "agent": agent }))
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use toml::Spanned;
 
 use super::error::{Errors, literal};
@@ -68,6 +69,12 @@ impl Borrow<str> for AgentName {
         &self.0
     }
 }
+
+/// Default of [`AgentConfig::veto`].
+pub(crate) const DEFAULT_VETO: SignedDuration = SignedDuration::from_mins(5);
+
+/// Default of [`AgentConfig::effects_per_hour`].
+pub(crate) const DEFAULT_EFFECTS_PER_HOUR: u32 = 60;
 
 /// What happens to an effect that grants and policies allow. Source: `autonomy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,6 +189,10 @@ pub struct AgentConfig {
     pub autonomy: Autonomy,
     /// Whether effects are judged but never applied; default `false`.
     pub dry_run: bool,
+    /// How long people may object to an effect under `auto_after`: 10 seconds to 7 days, default 5 minutes. Source: `veto`.
+    pub veto: SignedDuration,
+    /// Effects applied in an hour that nobody approved: 1 to 10,000, default 60. Source: `effects_per_hour`.
+    pub effects_per_hour: u32,
     /// Directory whose policies and data go to the component's `init`.
     pub policies: Option<PathBuf>,
     /// Whether runs start from a snapshot; default `true`.
@@ -210,6 +221,8 @@ impl AgentConfig {
             limits: host.limits.clone(),
             autonomy: Autonomy::default(),
             dry_run: false,
+            veto: DEFAULT_VETO,
+            effects_per_hour: DEFAULT_EFFECTS_PER_HOUR,
             policies: None,
             snapshot: true,
             line: 0,
@@ -308,6 +321,14 @@ pub(super) fn read(
         .and_then(|index| Autonomy::ALL.get(index).copied())
         .unwrap_or_default();
     let dry_run = table.boolean("dry_run", errors).unwrap_or(false);
+    let veto = table
+        .number("veto", errors)
+        .and_then(|milliseconds| i64::try_from(milliseconds).ok())
+        .map_or(DEFAULT_VETO, SignedDuration::from_millis);
+    let effects_per_hour = table
+        .number("effects_per_hour", errors)
+        .and_then(|count| u32::try_from(count).ok())
+        .unwrap_or(DEFAULT_EFFECTS_PER_HOUR);
     let snapshot = table.boolean("snapshot", errors).unwrap_or(true);
     let policies = table.path("policies", errors).map(|written| {
         let path = resolve(&context.paths.root, written.get_ref());
@@ -344,6 +365,8 @@ pub(super) fn read(
         limits,
         autonomy,
         dry_run,
+        veto,
+        effects_per_hour,
         policies,
         snapshot,
         line,

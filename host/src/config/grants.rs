@@ -32,6 +32,8 @@ pub struct Grants {
     pub environment: BTreeMap<String, Secret>,
     /// Types of events, or beginnings of types with `*` behind them, that it may emit. Source: `events`.
     pub events: Vec<String>,
+    /// Agents that it may propose to steer. Source: `agents`.
+    pub agents: Vec<String>,
 }
 
 /// What an agent may do with one repository.
@@ -177,6 +179,12 @@ pub(super) fn read(
             .collect(),
         environment: environment(grants, agent, enabled, context, errors),
         events: events(grants, agent, errors),
+        agents: grants
+            .texts("agents", errors)
+            .unwrap_or_default()
+            .into_iter()
+            .map(Spanned::into_inner)
+            .collect(),
     }
 }
 

@@ -305,11 +305,25 @@ pub(super) static MAINTENANCE: Table = Table {
 pub(super) static REPOSITORY: Table = Table {
     name: "repository",
     doc: "A git repository that agents can be granted.",
-    keys: &[required(
-        "path",
-        Kind::Text(""),
-        "Directory of a local git repository, with or without a working tree, relative to this file.",
-    )],
+    keys: &[
+        required(
+            "path",
+            Kind::Text(""),
+            "Directory of a local git repository, with or without a working tree, relative to this file.",
+        ),
+        key(
+            "create",
+            Kind::Boolean,
+            "false",
+            "Make an empty bare repository there if there is nothing.",
+        ),
+        key(
+            "environment",
+            Kind::Choice(ENVIRONMENT),
+            "\"development\"",
+            "What it is for. Changes to production and enterprise repositories wait for a person, whatever an agent's autonomy.",
+        ),
+    ],
     instead: &[("dir", "path"), ("directory", "path")],
     later: &[
         ("github", "name a local clone with `path`"),
@@ -319,6 +333,9 @@ pub(super) static REPOSITORY: Table = Table {
 
 /// The values of `priority`, in the order of [`super::Priority`].
 pub(super) const PRIORITY: &[&str] = &["high", "normal", "low"];
+
+/// The values of a repository's `environment`, in the order of [`super::Environment`].
+pub(super) const ENVIRONMENT: &[&str] = &["development", "staging", "production", "enterprise"];
 
 /// The values of `autonomy`, in the order of [`super::Autonomy`].
 pub(super) const AUTONOMY: &[&str] = &["observe", "alert", "approve", "auto_after", "auto"];
@@ -487,6 +504,24 @@ pub(super) static AGENT: Table = Table {
             "Judge effects and record what would happen, but apply none.",
         ),
         key(
+            "veto",
+            Kind::Duration {
+                min: 10 * SECOND,
+                max: 7 * 24 * 3600 * SECOND,
+            },
+            "\"5m\"",
+            "How long people may object to an effect under `auto_after` before it is applied.",
+        ),
+        key(
+            "effects_per_hour",
+            Kind::Integer {
+                min: 1,
+                max: 10_000,
+            },
+            "60",
+            "Effects applied in an hour that nobody approved; further ones wait.",
+        ),
+        key(
             "policies",
             Kind::Text(""),
             "",
@@ -617,6 +652,12 @@ pub(super) static GRANTS: Table = Table {
             Kind::Texts,
             "[]",
             "Types of events that the agent may emit, for instance `build.*`; never those of the host itself.",
+        ),
+        key(
+            "agents",
+            Kind::Texts,
+            "[]",
+            "Agents that it may propose to start, pause, resume or put into quarantine.",
         ),
     ],
     instead: &[

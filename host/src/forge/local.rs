@@ -11,6 +11,8 @@
 //! only. Each process has a deadline, a bounded answer and a place among
 //! `GIT_PROCESSES_MAX`. This module does not know who asks.
 
+pub mod write;
+
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -27,7 +29,7 @@ use tokio::sync::Semaphore;
 use super::{
     AddedLine, Change, Checkout, Commit, DIFF_BYTES_MAX, DIFF_FILES_MAX, Entry, EntryKind,
     FILE_BYTES_MAX, FileDiff, Forge, ForgeError, LOG_COMMITS_MAX, Person, TREE_ENTRIES_MAX,
-    check_path, check_reference, shown,
+    check_path, check_reference, shown, signing,
 };
 
 /// How long one git process may take, its wait for a place included. A read of a warm repository takes milliseconds;
@@ -270,7 +272,8 @@ impl LocalForge {
             .env("GIT_WORK_TREE", &self.home)
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            // Written by the host, in its own folder: that it trusts its own key, unless the repository says otherwise.
+            .env("GIT_CONFIG_GLOBAL", self.home.join(signing::GIT_CONFIG))
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_LITERAL_PATHSPECS", "1")

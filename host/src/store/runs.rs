@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::artifacts::ArtifactRow;
 use super::cursor::Position;
+use super::effects::{EffectRow, INSERT_EFFECT};
 use super::events::{EventRow, INSERT_EVENT, insert_event};
 use super::rows::{self, run_columns};
 use super::writer::{Failure, Operation};
@@ -170,6 +171,7 @@ pub(super) struct EndRun {
     chunks: Vec<Chunk>,
     artifacts: Vec<ArtifactRow>,
     events: Vec<EventRow>,
+    effects: Vec<EffectRow>,
     retry: Option<CreateRun>,
     dead: bool,
     /// Keeps the artifacts' files from being pruned until rows name them.
@@ -179,7 +181,7 @@ pub(super) struct EndRun {
 impl EndRun {
     /// `artifacts` are the rows for those of `end`, whose files are on the disk and held by `files`.
     pub(super) fn new(
-        end: RunEnd,
+        mut end: RunEnd,
         outcome: Outcome,
         artifacts: Vec<ArtifactRow>,
         files: Option<OwnedRwLockReadGuard<()>>,
@@ -190,7 +192,12 @@ impl EndRun {
         for event in end.events {
             events.push(EventRow::new(event)?);
         }
+        let effects = std::mem::take(&mut end.effects)
+            .into_iter()
+            .map(EffectRow::new)
+            .collect::<Result<_, _>>()?;
         Ok(Self {
+            effects,
             outcome,
             ended_at: end.run.ended_at.unwrap_or_else(Timestamp::now),
             denials: rows::to_json(&end.run.denials)?,
@@ -272,6 +279,9 @@ impl Operation for EndRun {
         for event in &self.events {
             insert_event(connection, event).await?;
         }
+        for effect in &self.effects {
+            effect.insert(connection).await?;
+        }
         if let Some(retry) = &self.retry {
             match retry.apply(connection).await {
                 // Recovery may have made it already.
@@ -319,10 +329,14 @@ impl RecordRun {
             &"INSERT OR REPLACE INTO artifacts (run, name, media_type, size, digest) VALUES (last_insert_rowid(), ?, ?, ?, ?); "
                 .repeat(end.artifacts.len()),
             &[INSERT_EVENT, "; "].concat().repeat(end.events.len()),
+            &[INSERT_EFFECT, "; "].concat().repeat(end.effects.len()),
             after,
         ]
         .concat();
-        let usual = end.chunks.len() <= 1 && end.artifacts.is_empty() && end.events.len() <= 1;
+        let usual = end.chunks.len() <= 1
+            && end.artifacts.is_empty()
+            && end.events.len() <= 1
+            && end.effects.is_empty();
         let mut query = self
             .create
             .bind(sqlx::query(AssertSqlSafe(sql)))
@@ -341,6 +355,9 @@ impl RecordRun {
         }
         for event in &end.events {
             query = event.bind(query);
+        }
+        for effect in &end.effects {
+            query = effect.bind(query);
         }
         match query.execute(connection).await {
             Ok(_) => Ok(()),

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
 use super::cursor::{Cursors, Position};
+use super::effects::{self, ChangeEffect, EffectRow, PruneEffects, Review};
 use super::events::{self, EventRow, PruneEvents, SetFlag};
 use super::executions::{self, Begin, PruneExecutions, Update};
 use super::key_value::{self, Delete, Increment, Set};
@@ -33,12 +34,13 @@ use super::runs::{self, AppendLog, Bury, CreateRun, EndRun, MarkRunning, PruneRu
 use super::search;
 use super::writer::{Failure, Operation, Writer};
 use super::{
-    AgentRecord, EventCount, ExecutionTotals, FoundFinding, FoundLine, KvQuota, KvUsage,
-    OccurrenceFilter, PAGE_MAX, Page, PageRequest, Pruned, Retention, RunFilter, Search, Store,
-    StoreError, UsageBucket,
+    AgentRecord, EffectChange, EffectFilter, EventCount, ExecutionTotals, FoundFinding, FoundLine,
+    KvQuota, KvUsage, OccurrenceFilter, PAGE_MAX, Page, PageRequest, Pruned, Retention, RunFilter,
+    Search, Store, StoreError, ThreadFilter, UsageBucket,
 };
 use crate::model::{
-    Artifact, Event, Execution, Finding, Level, LogLine, Occurrence, Report, Run, RunEnd,
+    Approval, Artifact, Comment, CommitStatus, Effect, Event, Execution, Finding, Level, LogLine,
+    Occurrence, Report, Run, RunEnd, Thread,
 };
 
 /// The schema, step by step. A step that was released is never changed.
@@ -67,6 +69,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         5,
         "executions",
         include_str!("../../migrations/sqlite/0005_executions.sql"),
+    ),
+    (
+        6,
+        "effects",
+        include_str!("../../migrations/sqlite/0006_effects.sql"),
     ),
 ];
 
@@ -412,6 +419,14 @@ impl SqliteStore {
                 some => sum += some,
             }
         }
+    }
+
+    fn event_rows(&self, events: Vec<Event>) -> Result<Vec<EventRow>, StoreError> {
+        events
+            .into_iter()
+            .map(EventRow::new)
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.fail(error))
     }
 
     /// Removes all files that no row names.
@@ -959,6 +974,129 @@ impl Store for SqliteStore {
         Ok(removed)
     }
 
+    async fn effect(&self, id: Uuid) -> Result<Option<Effect>, StoreError> {
+        effects::one(&self.readers, id)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn effects(
+        &self,
+        filter: EffectFilter,
+        page: PageRequest,
+    ) -> Result<Page<Effect>, StoreError> {
+        let query = format!("effects {filter:?}");
+        let limit = page_limit(page.limit)?;
+        let position = self.position(&query, page.cursor)?;
+        let found = effects::page(&self.readers, &filter, position, i64::from(limit) + 1)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(self.page_of(&query, found, limit))
+    }
+
+    async fn due_effects(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<(Vec<Uuid>, Option<Timestamp>), StoreError> {
+        let (ids, next) = effects::due(&self.readers, now.as_microsecond(), limit)
+            .await
+            .map_err(|error| self.fail(error))?;
+        let next = next
+            .map(rows::time)
+            .transpose()
+            .map_err(|error| self.fail(error))?;
+        Ok((ids, next))
+    }
+
+    async fn applied_since(
+        &self,
+        agent: &str,
+        since: Timestamp,
+    ) -> Result<(u64, Option<Timestamp>), StoreError> {
+        let (count, first) = effects::applied_since(&self.readers, agent, since.as_microsecond())
+            .await
+            .map_err(|error| self.fail(error))?;
+        let first = first
+            .map(rows::time)
+            .transpose()
+            .map_err(|error| self.fail(error))?;
+        Ok((count, first))
+    }
+
+    async fn change_effect(&self, change: EffectChange) -> Result<Option<Effect>, StoreError> {
+        let operation = ChangeEffect {
+            from: change.from,
+            effect: change.effect,
+            further: change
+                .further
+                .map(EffectRow::new)
+                .transpose()
+                .map_err(|error| self.fail(error))?,
+            events: self.event_rows(change.events)?,
+            records: change.records,
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn thread(&self, repository: &str, number: u64) -> Result<Option<Thread>, StoreError> {
+        effects::thread(&self.readers, repository, number)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn thread_of(&self, effect: Uuid) -> Result<Option<Thread>, StoreError> {
+        effects::thread_of(&self.readers, effect)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn threads(
+        &self,
+        filter: ThreadFilter,
+        page: PageRequest,
+    ) -> Result<Page<Thread>, StoreError> {
+        let query = format!("threads {filter:?}");
+        let limit = page_limit(page.limit)?;
+        let position = self.position(&query, page.cursor)?;
+        let found = effects::threads(&self.readers, &filter, position, i64::from(limit) + 1)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(self.page_of(&query, found, limit))
+    }
+
+    async fn comments(&self, repository: &str, number: u64) -> Result<Vec<Comment>, StoreError> {
+        effects::comments(&self.readers, repository, number)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn statuses(
+        &self,
+        repository: &str,
+        commit: &str,
+    ) -> Result<Vec<CommitStatus>, StoreError> {
+        effects::statuses(&self.readers, repository, commit)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn review(
+        &self,
+        repository: &str,
+        number: u64,
+        review: Approval,
+        event: Event,
+    ) -> Result<Option<Thread>, StoreError> {
+        let operation = Review {
+            repository: repository.to_owned(),
+            number,
+            review,
+            events: self.event_rows(vec![event])?,
+        };
+        self.writer.write(operation).await
+    }
+
     async fn shrink(&self, bytes: u64) -> Result<u64, StoreError> {
         let mut part = Part::Artifacts;
         let mut used = self.used().await?;
@@ -1009,6 +1147,8 @@ impl Store for SqliteStore {
             .await
             .map_err(|error| self.fail(error))?;
         pruned.events = self.until_none(|| PruneEvents { before }).await?;
+        let before = keep.effects_since.as_microsecond();
+        pruned.effects = self.until_none(|| PruneEffects { before }).await?;
         let before = keep.occurrences_since.as_microsecond();
         pruned.occurrences = self.until_none(|| PruneOccurrences { before }).await?;
         let executions = keep.executions_per_pipeline;

@@ -38,6 +38,7 @@ cases! {
     "emit" => output::emit,
     "artifacts" => output::artifacts,
     "effects" => output::effects,
+    "propose" => effects::propose,
     "trap" => cpu::trap,
     "unreachable" => cpu::unreachable,
     "spin" => cpu::spin,
@@ -91,6 +92,8 @@ cases! {
 
 #[cfg(target_arch = "wasm32")]
 mod cpu;
+#[cfg(target_arch = "wasm32")]
+mod effects;
 #[cfg(target_arch = "wasm32")]
 mod files;
 #[cfg(target_arch = "wasm32")]

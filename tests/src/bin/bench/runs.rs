@@ -106,6 +106,7 @@ impl Subject {
                 log: Vec::new(),
                 artifacts: Vec::new(),
                 events: vec![event],
+                effects: Vec::new(),
                 retry: None,
                 dead: false,
             })

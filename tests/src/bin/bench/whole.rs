@@ -442,6 +442,7 @@ async fn alone(store: &Arc<SqliteStore>, template: &Run) -> anyhow::Result<(Samp
                     log: Vec::new(),
                     artifacts: Vec::new(),
                     events: vec![event],
+                    effects: Vec::new(),
                     retry: None,
                     dead: false,
                 };

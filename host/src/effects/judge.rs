@@ -1,0 +1,702 @@
+//! Whether an effect may be applied, and by whom it has to be approved: the agent's grants, the shape of the change, policy.
+
+use super::Effects;
+use crate::config::{AgentConfig, EffectKind, EffectScope};
+use crate::forge::local::write::{File, WriteError};
+use crate::forge::{Change, FileDiff, Forge, shown};
+use crate::model::{Action, Content, Effect, Thread, ThreadKind, ThreadState, Verdict};
+use crate::store::StoreError;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Bytes of all files of an effect: a site, or a large change, in memory at once.
+pub(super) const EFFECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Lines of a title or of a status, as forges have them.
+const LINE_MAX: usize = 256;
+
+/// Bytes of a body or a message, as forges have them.
+const BODY_MAX: usize = 64 * 1024;
+
+/// Labels and reviewers.
+const NAMES_MAX: usize = 100;
+
+/// Commits of a pull request that policy looks at one by one; more are no change but an import.
+const COMMITS_MAX: u32 = 250;
+
+/// Bytes of added lines that policy sees of one effect: it reads some megabytes in a second.
+const LINES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The people that policy may ask for at most.
+const APPROVALS_MAX: u64 = 100;
+
+/// Why an effect goes no further.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    /// What it was made for is gone.
+    pub(super) moved: bool,
+}
+
+impl Refusal {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+            moved: false,
+        }
+    }
+
+    fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..Self::new(message)
+        }
+    }
+}
+
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        Self {
+            moved: matches!(error, WriteError::Moved(_)),
+            ..Self::new(error.to_string())
+        }
+    }
+}
+
+impl From<crate::forge::ForgeError> for Refusal {
+    fn from(error: crate::forge::ForgeError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// An effect that may be applied.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// People who have to approve; none where autonomy alone decides.
+    pub(super) approvals: u32,
+    /// Why people have to.
+    pub(super) why: Option<String>,
+}
+
+/// A changed file, as policy sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct FileFact {
+    path: String,
+    change: &'static str,
+    binary: bool,
+    added: Vec<Value>,
+    /// Whether there is more in it than policy sees.
+    truncated: bool,
+}
+
+/// Lines up to a number of bytes, and whether that was all.
+fn lines<'l>(lines: impl Iterator<Item = (u64, &'l str)>, room: &mut usize) -> (Vec<Value>, bool) {
+    let mut seen = Vec::new();
+    for (number, text) in lines {
+        if text.len() > *room {
+            return (seen, true);
+        }
+        *room -= text.len();
+        seen.push(json!({ "line": number, "text": text }));
+    }
+    (seen, false)
+}
+
+/// A difference, as policy sees it.
+#[must_use]
+pub fn facts_of(files: Vec<FileDiff>) -> Vec<FileFact> {
+    let mut room = LINES_BYTES_MAX;
+    files
+        .into_iter()
+        .map(|file| {
+            let given = file
+                .added
+                .iter()
+                .map(|added| (u64::from(added.line), added.text.as_str()));
+            let (added, truncated) = lines(given, &mut room);
+            FileFact {
+                change: match file.change {
+                    Change::Added => "added",
+                    Change::Modified => "modified",
+                    Change::Deleted => "deleted",
+                    Change::Renamed => "renamed",
+                },
+                binary: file.binary,
+                added,
+                truncated,
+                path: file.path,
+            }
+        })
+        .collect()
+}
+
+impl Effects {
+    /// Grants, shape, policy; the outer error is the store's.
+    pub(super) async fn judged(
+        &self,
+        effect: &Effect,
+        agent: &AgentConfig,
+    ) -> Result<Result<Judged, Refusal>, StoreError> {
+        let thread = match &effect.action {
+            Action::Merge(action) => self.store.thread(&action.repository, action.number).await?,
+            Action::Comment(action) => self.store.thread(&action.repository, action.number).await?,
+            _ => None,
+        };
+        let reports = self.files_of(effect).await?;
+        let looked = async {
+            granted(effect, agent, thread.as_ref())?;
+            shape(&effect.action)?;
+            let files = reports?;
+            self.facts(effect, agent, thread.as_ref(), &files).await
+        };
+        let (input, mut judged) = match looked.await {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(self
+            .asked(effect, thread.as_ref(), &input, &mut judged)
+            .await
+            .map(|()| judged))
+    }
+
+    /// What policy is asked about, and what holds whatever it says.
+    async fn facts(
+        &self,
+        effect: &Effect,
+        agent: &AgentConfig,
+        thread: Option<&Thread>,
+        files: &[File],
+    ) -> Result<(Value, Judged), Refusal> {
+        let mut judged = Judged::default();
+        let mut input = json!({
+            "effect": { "id": effect.id, "kind": effect.action.kind(), "reason": effect.reason },
+            "agent": { "name": effect.agent, "plugin": agent.plugin, "plugin_digest": effect.plugin_digest, "autonomy": agent.autonomy.as_str() },
+        });
+        if let Some(name) = effect.action.repository() {
+            let configured =
+                self.config.repositories.get(name).ok_or_else(|| {
+                    Refusal::new(format!("there is no repository {}", shown(name)))
+                })?;
+            input["repository"] =
+                json!({ "name": name, "environment": configured.environment.as_str() });
+            if configured.environment.is_guarded() {
+                judged.approvals = 1;
+                judged.why = Some(format!(
+                    "{} is a {} repository: a person has to approve",
+                    shown(name),
+                    configured.environment.as_str()
+                ));
+            }
+        }
+        match &effect.action {
+            Action::Commit(action) => {
+                let forge = self.repository(&action.repository)?;
+                let head = forge.branch(&action.branch).await?;
+                if head != action.base {
+                    return Err(Refusal {
+                        moved: true,
+                        ..Refusal::new(format!(
+                            "the branch {} moved on since the change was made",
+                            shown(&action.branch)
+                        ))
+                    });
+                }
+                input["branch"] = json!(action.branch);
+                input["commit"] = json!({ "message": action.message, "author": { "name": effect.agent, "email": "" }, "verification": { "verified": true } });
+                input["files"] = json!(added(files));
+            }
+            Action::Publication(action) => {
+                input["branch"] = json!(action.branch);
+                input["files"] = json!(added(files));
+            }
+            Action::PullRequest(action) => {
+                let forge = self.repository(&action.repository)?;
+                input["branch"] = json!(action.base);
+                // The branch may be made by an effect that this one depends on.
+                if let (Some(head), Some(base)) = (
+                    forge.branch(&action.head).await?,
+                    forge.branch(&action.base).await?,
+                ) {
+                    let meet = forge.merge_base(&base, &head).await?;
+                    input["files"] = json!(facts_of(forge.diff(Some(&meet), &head).await?));
+                }
+                input["pull_request"] = json!({ "title": action.title, "head": { "ref": action.head }, "base": { "ref": action.base } });
+            }
+            Action::Merge(action) => {
+                let thread = thread
+                    .filter(|thread| thread.kind == ThreadKind::PullRequest)
+                    .ok_or_else(|| {
+                        Refusal::new(format!(
+                            "{} has no pull request {}",
+                            shown(&action.repository),
+                            action.number
+                        ))
+                    })?;
+                if thread.state != ThreadState::Open {
+                    return Err(Refusal::new(format!(
+                        "the pull request {} is not open",
+                        action.number
+                    )));
+                }
+                self.merge_facts(&mut input, action, thread).await?;
+                // A merge is never a machine's decision alone.
+                judged.approvals = judged.approvals.max(1);
+                judged
+                    .why
+                    .get_or_insert_with(|| "a merge is approved by a person".into());
+            }
+            Action::AgentControl(action) => {
+                input["target"] = json!({ "agent": action.agent, "control": action.control });
+            }
+            Action::Notification(action) => {
+                return Err(Refusal::new(format!(
+                    "there is no channel {}",
+                    shown(&action.channel)
+                )));
+            }
+            Action::Issue(_) | Action::Comment(_) | Action::Status(_) => {}
+        }
+        Ok((input, judged))
+    }
+
+    async fn merge_facts(
+        &self,
+        input: &mut Value,
+        action: &crate::model::MergeAction,
+        thread: &Thread,
+    ) -> Result<(), Refusal> {
+        let forge = self.repository(&action.repository)?;
+        let branch = |name: &Option<String>| name.clone().unwrap_or_default();
+        let (head, base) = (branch(&thread.head), branch(&thread.base));
+        let at = forge.branch(&head).await?;
+        if at.as_deref() != Some(action.head.as_str()) {
+            return Err(Refusal {
+                moved: true,
+                ..Refusal::new(format!(
+                    "the branch {} is not at the commit that was judged",
+                    shown(&head)
+                ))
+            });
+        }
+        let approvals = thread
+            .reviews
+            .iter()
+            .filter(|review| review.decision == Verdict::Approve && review.digest == action.head)
+            .count();
+        let statuses = self
+            .store
+            .statuses(&action.repository, &action.head)
+            .await
+            .map_err(|error| Refusal::new(error.to_string()))?;
+        let checks: Vec<Value> = statuses
+            .iter()
+            .map(|status| json!({ "name": status.name, "conclusion": status.state }))
+            .collect();
+        input["branch"] = json!(base);
+        input["pull_request"] = json!({
+            "number": action.number, "title": thread.title, "author": thread.author,
+            "head": { "ref": head, "sha": action.head }, "base": { "ref": base }, "approvals": approvals,
+        });
+        input["check_runs"] = json!(checks);
+        Ok(())
+    }
+
+    /// Asks policy.
+    async fn asked(
+        &self,
+        effect: &Effect,
+        thread: Option<&Thread>,
+        input: &Value,
+        judged: &mut Judged,
+    ) -> Result<(), Refusal> {
+        self.evaluated("effects", input).await?;
+        if let (Action::Merge(action), Some(thread)) = (&effect.action, thread) {
+            self.evaluated("github.merge", input).await?;
+            let forge = self.repository(&action.repository)?;
+            let base = forge
+                .branch(thread.base.as_deref().unwrap_or_default())
+                .await?;
+            let commits = forge
+                .log(&action.head, base.as_deref(), COMMITS_MAX)
+                .await?;
+            for commit in commits {
+                let files = facts_of(forge.diff(None, &commit.id).await?);
+                let facts = json!({
+                    "repository": input["repository"],
+                    "commit": {
+                        "id": commit.id, "message": commit.message,
+                        "author": { "name": commit.author.name, "email": commit.author.email },
+                        "verification": { "verified": commit.verified },
+                    },
+                    "files": files,
+                });
+                self.evaluated("github.commit", &facts).await?;
+            }
+        }
+        let asked = self
+            .judge
+            .query("data.effects.approvals", input)
+            .await
+            .map_err(no_decision)?;
+        if let Some(asked) = asked {
+            let asked = asked.as_u64().filter(|count| *count <= APPROVALS_MAX).ok_or_else(|| {
+                Refusal::new(format!("policy's `effects.approvals` is {asked}, not a number from 0 to {APPROVALS_MAX}"))
+            })?;
+            let asked = u32::try_from(asked).unwrap_or(u32::MAX);
+            if asked > judged.approvals {
+                judged.approvals = asked;
+                judged.why = Some(format!("policy asks for {asked} approvals"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn evaluated(&self, package: &str, input: &Value) -> Result<(), Refusal> {
+        let decision = self
+            .judge
+            .evaluate(package, input)
+            .await
+            .map_err(no_decision)?;
+        if decision.allowed {
+            return Ok(());
+        }
+        let said: Vec<String> =
+            decision
+                .denials
+                .iter()
+                .map(|violation| {
+                    let place = violation.path.as_ref().map_or_else(String::new, |path| {
+                        match violation.line {
+                            Some(line) => format!(" ({path}:{line})"),
+                            None => format!(" ({path})"),
+                        }
+                    });
+                    format!("{}{place} [{}]", violation.message, violation.rule)
+                })
+                .collect();
+        let help = decision
+            .denials
+            .iter()
+            .find_map(|violation| violation.help.clone());
+        Err(Refusal {
+            hint: help,
+            ..Refusal::new(format!("policy says no: {}", said.join("; ")))
+        })
+    }
+
+    /// The files that an effect writes, with their bytes.
+    pub(super) async fn files_of(
+        &self,
+        effect: &Effect,
+    ) -> Result<Result<Vec<File>, Refusal>, StoreError> {
+        let mut files = Vec::new();
+        let mut bytes = 0;
+        let listed = if effect
+            .action
+            .files()
+            .iter()
+            .any(|file| matches!(file.content, Content::Artifact { .. }))
+        {
+            self.store
+                .report(effect.run)
+                .await?
+                .map(|report| report.artifacts)
+                .unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        for file in effect.action.files() {
+            let content = match &file.content {
+                Content::Text { text } => Some(text.clone().into_bytes()),
+                Content::Deleted { .. } => None,
+                Content::Elided { .. } => return Ok(Err(Refusal::new("the effect is not whole"))),
+                Content::Artifact { artifact } => {
+                    let named = listed.iter().find(|one| one.digest == *artifact);
+                    let found = match named {
+                        Some(named) => self.store.artifact(effect.run, &named.name).await?,
+                        None => None,
+                    };
+                    let Some(found) = found else {
+                        return Ok(Err(Refusal::new(format!(
+                            "the run has no artifact {}",
+                            shown(artifact)
+                        ))));
+                    };
+                    Some(found.content.to_vec())
+                }
+                Content::RepositoryFile {
+                    repository,
+                    commit,
+                    path,
+                } => {
+                    let read = async { self.repository(repository)?.read(commit, path).await };
+                    match read.await {
+                        Ok(read) => Some(read),
+                        Err(error) => return Ok(Err(error.into())),
+                    }
+                }
+            };
+            bytes += content.as_ref().map_or(0, |content| content.len() as u64);
+            if bytes > EFFECT_BYTES_MAX {
+                return Ok(Err(Refusal::new(
+                    "the files have more than 64 MiB together",
+                )));
+            }
+            files.push((file.path.clone(), content));
+        }
+        Ok(Ok(files))
+    }
+}
+
+fn no_decision(error: String) -> Refusal {
+    Refusal::with_hint(
+        format!("there is no decision by policy, and no decision means no: {error}"),
+        "an agent with the plugin `policy` and `policies = \"policies\"` decides; `policies/effects/` holds what it goes by",
+    )
+}
+
+/// New files, as policy sees them: every line counts as added.
+fn added(files: &[File]) -> Vec<FileFact> {
+    let mut room = LINES_BYTES_MAX;
+    files
+        .iter()
+        .map(|(path, content)| {
+            let text = content.as_deref().map(std::str::from_utf8);
+            let (added, truncated) = match text {
+                Some(Ok(text)) => lines((1..).zip(text.lines()), &mut room),
+                _ => (Vec::new(), false),
+            };
+            FileFact {
+                path: path.clone(),
+                change: if content.is_some() {
+                    "modified"
+                } else {
+                    "deleted"
+                },
+                binary: matches!(text, Some(Err(_))),
+                added,
+                truncated,
+            }
+        })
+        .collect()
+}
+
+/// Checks the agent's grants.
+fn granted(effect: &Effect, agent: &AgentConfig, thread: Option<&Thread>) -> Result<(), Refusal> {
+    let (kind, branch) = match &effect.action {
+        Action::Commit(action) => (EffectKind::Commit, Some(action.branch.as_str())),
+        Action::Publication(action) => (EffectKind::Publication, Some(action.branch.as_str())),
+        Action::PullRequest(action) => (EffectKind::PullRequest, Some(action.base.as_str())),
+        Action::Merge(_) => (
+            EffectKind::Merge,
+            thread.and_then(|thread| thread.base.as_deref()),
+        ),
+        Action::Issue(_) => (EffectKind::Issue, None),
+        Action::Comment(_) => (EffectKind::Comment, None),
+        Action::Status(_) => (EffectKind::Status, None),
+        Action::Notification(_) => return Ok(()),
+        Action::AgentControl(action) => {
+            if agent.grants.agents.iter().any(|name| *name == action.agent) {
+                return Ok(());
+            }
+            return Err(Refusal::with_hint(
+                format!("the agent may not steer {}", shown(&action.agent)),
+                format!(
+                    "`grants.agents = [\"{}\"]` in `[agents.{}]` would allow it",
+                    action.agent, effect.agent
+                ),
+            ));
+        }
+    };
+    let name = effect.action.repository().unwrap_or_default();
+    let allow = branch.map_or_else(|| "true".to_owned(), |branch| format!("[\"{branch}\"]"));
+    let line = format!(
+        "`repos = [{{ name = \"{name}\", {} = {allow} }}]` in `[agents.{}.grants]` would allow it",
+        kind.as_str(),
+        effect.agent
+    );
+    let scope = agent
+        .grants
+        .repositories
+        .iter()
+        .find(|grant| grant.name == name)
+        .and_then(|grant| grant.effects.get(&kind));
+    match (scope, branch) {
+        (Some(EffectScope::AnyBranch), _) | (Some(_), None) => {}
+        (Some(EffectScope::Branches(patterns)), Some(branch)) => {
+            if !patterns
+                .iter()
+                .any(|pattern| matches_branch(pattern, branch))
+            {
+                return Err(Refusal::with_hint(
+                    format!(
+                        "the agent may not propose a {} to the branch {} of {}",
+                        word(kind),
+                        shown(branch),
+                        shown(name)
+                    ),
+                    line,
+                ));
+            }
+        }
+        (None, _) => {
+            return Err(Refusal::with_hint(
+                format!(
+                    "the agent may not propose a {} to {}",
+                    word(kind),
+                    shown(name)
+                ),
+                line,
+            ));
+        }
+    }
+    for file in effect.action.files() {
+        if let Content::RepositoryFile { repository, .. } = &file.content {
+            let reads = agent
+                .grants
+                .repositories
+                .iter()
+                .any(|grant| grant.name == *repository && grant.read);
+            if !reads {
+                return Err(Refusal::with_hint(
+                    format!(
+                        "the agent may not read {}, from which {} comes",
+                        shown(repository),
+                        shown(&file.path)
+                    ),
+                    format!(
+                        "`repos = [{{ name = \"{repository}\", read = true }}]` in `[agents.{}.grants]` would allow it",
+                        effect.agent
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn word(kind: EffectKind) -> String {
+    kind.as_str().replace('_', " ")
+}
+
+/// Whether a pattern, in which `*` stands for any characters, is this branch.
+fn matches_branch(pattern: &str, branch: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = branch.strip_prefix(first) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// Checks what no grant and no policy can allow.
+fn shape(action: &Action) -> Result<(), Refusal> {
+    let line = |what: &str, text: &str| {
+        if text.trim().is_empty()
+            || text.chars().count() > LINE_MAX
+            || text.chars().any(char::is_control)
+        {
+            return Err(Refusal::new(format!(
+                "the {what} is not one line of 1 to {LINE_MAX} characters"
+            )));
+        }
+        Ok(())
+    };
+    let body = |what: &str, text: &str| {
+        if text.len() > BODY_MAX {
+            return Err(Refusal::new(format!(
+                "the {what} has more than {BODY_MAX} bytes"
+            )));
+        }
+        if text.contains("Infinity-Effect:") {
+            return Err(Refusal::new(format!(
+                "the {what} has the line `Infinity-Effect:`, which is the host's own"
+            )));
+        }
+        Ok(())
+    };
+    let names = |what: &str, names: &[String]| {
+        if names.len() > NAMES_MAX {
+            return Err(Refusal::new(format!(
+                "there are more than {NAMES_MAX} {what}"
+            )));
+        }
+        names.iter().try_for_each(|name| line(what, name))
+    };
+    match action {
+        Action::Commit(action) => {
+            if action.files.is_empty() {
+                return Err(Refusal::new("the commit changes no file"));
+            }
+            if action.message.trim().is_empty() {
+                return Err(Refusal::new("the commit has no message"));
+            }
+            body("message", &action.message)
+        }
+        Action::PullRequest(action) => {
+            line("title", &action.title)?;
+            body("body", &action.body)?;
+            names("labels", &action.labels)?;
+            names("reviewers", &action.reviewers)
+        }
+        Action::Issue(action) => {
+            line("title", &action.title)?;
+            body("body", &action.body)?;
+            names("labels", &action.labels)
+        }
+        Action::Comment(action) => {
+            if action.body.trim().is_empty() {
+                return Err(Refusal::new("the comment is empty"));
+            }
+            body("body", &action.body)
+        }
+        Action::Status(action) => {
+            line("name", &action.name)?;
+            line("summary", &action.summary)
+        }
+        Action::Notification(action) => {
+            line("title", &action.title)?;
+            body("body", &action.body)
+        }
+        Action::Merge(_) | Action::Publication(_) | Action::AgentControl(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, branch) in [
+            ("main", "main"),
+            ("*", "anything/at/all"),
+            ("automation/*", "automation/sync-ops-1"),
+            ("*-mirror", "founder-mirror"),
+            ("a*b*c", "a-b-b-c"),
+        ] {
+            assert!(matches_branch(pattern, branch), "{pattern} {branch}");
+        }
+        for (pattern, branch) in [
+            ("main", "main2"),
+            ("main", "amain"),
+            ("automation/*", "automation"),
+            ("a*b*c", "acb"),
+            ("a*a", "a"),
+        ] {
+            assert!(!matches_branch(pattern, branch), "{pattern} {branch}");
+        }
+    }
+}

@@ -1,0 +1,710 @@
+//! What runs propose to change: who has to agree, what is applied, what is undone, and what a kill leaves.
+
+use crate::problem;
+use anyhow::{Context as _, ensure};
+use infinity_tests::host::{Folder, Host, PATIENCE, poll, root};
+use infinity_tests::soak::{count, figure};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Everything that can be proposed to the repository `ops`.
+const ALL: &str = "commit = true, publication = true, pull_request = true, merge = true, issue = true, comment = true, status = true";
+
+/// A host with an empty repository `ops`, policies, and the agent `writer` with this autonomy; `keys` are more of its keys.
+fn desk(autonomy: &str, keys: &str) -> anyhow::Result<Host> {
+    written(autonomy, keys, "", ALL)?.serve()
+}
+
+fn written(autonomy: &str, keys: &str, repository: &str, grant: &str) -> anyhow::Result<Folder> {
+    let folder = Folder::new()?;
+    folder.component("test_guests", "guests")?;
+    folder.component("policy", "policy")?;
+    policies(&folder)?;
+    folder.config(
+        "",
+        &format!(
+            "[repositories.ops]\npath = \"ops.git\"\ncreate = true\n{repository}\n\
+             [agents.judge]\nplugin = \"policy\"\npolicies = \"policies\"\n\
+             [agents.other]\nplugin = \"guests\"\n\
+             [agents.writer]\nplugin = \"guests\"\nautonomy = \"{autonomy}\"\n{keys}\n\
+             [agents.writer.grants]\nrepos = [{{ name = \"ops\", {grant} }}]\nagents = [\"other\"]\n"
+        ),
+    )?;
+    Ok(folder)
+}
+
+/// The shipped policies, but for the branches `automation/*` and `gh-pages`: they belong to the guest.
+fn policies(folder: &Folder) -> anyhow::Result<()> {
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(root().join("policies"))
+        .arg(folder.path().join("policies"))
+        .status()?;
+    ensure!(copied.success(), "cp: {copied}");
+    let file = folder.path().join("policies/effects/data.json");
+    let mut data: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+    data["machine_owned"] = json!([
+        { "branch": "automation/*", "plugins": ["guests"] },
+        { "branch": "gh-pages", "plugins": ["guests"] },
+    ]);
+    fs::write(file, data.to_string())?;
+    Ok(())
+}
+
+/// Proposes effects and gives them as recorded, in the order proposed.
+fn propose(host: &Host, effects: &Value) -> anyhow::Result<Vec<Value>> {
+    by(host, "writer", effects)
+}
+
+fn by(host: &Host, agent: &str, effects: &Value) -> anyhow::Result<Vec<Value>> {
+    let run = host.run(agent, &json!({ "case": "propose", "effects": effects }))?;
+    ensure!(run["outcome"] == "succeeded", "{run}");
+    let run = run["id"].as_str().context("an id")?;
+    let list = host.json(&format!("/v1/effects?run={run}&limit=500"))?;
+    let mut found = list["items"].as_array().context("items")?.clone();
+    found.reverse();
+    Ok(found)
+}
+
+fn one(host: &Host, effect: Value) -> anyhow::Result<Value> {
+    propose(host, &json!([effect]))?.pop().context("an effect")
+}
+
+fn look(host: &Host, effect: &Value) -> anyhow::Result<Value> {
+    host.json(&format!("/v1/effects/{}", crate::id(effect)?))
+}
+
+/// The effect once it is in this state.
+fn until(host: &Host, effect: &Value, state: &str) -> anyhow::Result<Value> {
+    let mut last = Value::Null;
+    let found = poll(PATIENCE, || {
+        last = look(host, effect).ok()?;
+        let now = last["state"].as_str()?;
+        let goes_on = ["proposed", "waiting", "approved", "applying"].contains(&now)
+            || (now == "applied" && state == "reverted");
+        (now == state || !goes_on).then(|| last.clone())
+    });
+    found
+        .filter(|found| found["state"] == state)
+        .with_context(|| format!("it is not `{state}`: {last}"))
+}
+
+fn decide(host: &Host, body: &Value) -> anyhow::Result<reqwest::blocking::Response> {
+    Ok(host
+        .client()
+        .post(host.url("/v1/approvals"))
+        .json(body)
+        .send()?)
+}
+
+fn approve(host: &Host, effect: &Value) -> anyhow::Result<Value> {
+    let body =
+        json!({ "effect_id": effect["id"], "decision": "approve", "digest": effect["digest"] });
+    let answer = decide(host, &body)?;
+    ensure!(answer.status() == 200, "{}", answer.text()?);
+    until(host, effect, "applied")
+}
+
+fn revert(host: &Host, effect: &Value) -> anyhow::Result<reqwest::blocking::Response> {
+    let path = format!("/v1/effects/{}/revert", crate::id(effect)?);
+    Ok(host.client().post(host.url(&path)).send()?)
+}
+
+fn repository(host: &Host) -> PathBuf {
+    host.path().join("ops.git")
+}
+
+/// What git says in the repository.
+fn git(host: &Host, arguments: &[&str]) -> anyhow::Result<String> {
+    let signers = host.path().join("var/allowed_signers");
+    let said = Command::new("git")
+        .args([
+            "-c",
+            &format!("gpg.ssh.allowedSignersFile={}", signers.display()),
+        ])
+        .arg("-C")
+        .arg(repository(host))
+        .args(arguments)
+        .output()?;
+    ensure!(
+        said.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+}
+
+fn commit(branch: &str, base: Option<&str>, files: &Value) -> Value {
+    json!({ "id": "commit", "kind": "commit", "action": {
+        "repository": "ops", "branch": branch, "base": base, "message": "Change files", "files": files,
+    } })
+}
+
+fn file(path: &str, text: &str) -> Value {
+    json!({ "path": path, "content": { "text": text } })
+}
+
+/// Commits a file to a branch that agents own, and gives the commit.
+fn seed(
+    host: &Host,
+    branch: &str,
+    base: Option<&str>,
+    path: &str,
+    text: &str,
+) -> anyhow::Result<String> {
+    let proposed = one(host, commit(branch, base, &json!([file(path, text)])))?;
+    let applied = match look(host, &proposed)?["state"].as_str() {
+        Some("waiting") => approve(host, &proposed)?,
+        _ => match until(host, &proposed, "waiting") {
+            Ok(_) => approve(host, &proposed)?,
+            Err(_) => until(host, &proposed, "applied")?,
+        },
+    };
+    Ok(applied["result"]["commit"]
+        .as_str()
+        .context("a commit")?
+        .to_owned())
+}
+
+#[test]
+fn a_commit_waits_for_a_person_and_is_applied_as_it_was_shown() -> anyhow::Result<()> {
+    let host = desk("approve", "")?;
+    let proposed = one(
+        &host,
+        commit(
+            "main",
+            None,
+            &json!([file("docs/a.md", "hello\n"), { "path": "b.txt", "content": { "artifact": { "text": "staged\n" } } }]),
+        ),
+    )?;
+    let waiting = until(&host, &proposed, "waiting")?;
+    assert_eq!(waiting["autonomy"], "approve");
+    assert_eq!(waiting["approvals_needed"], 1);
+    let preview = waiting["preview"].as_str().context("a preview")?;
+    assert!(
+        preview.contains("+hello") && preview.contains("+staged"),
+        "{preview}"
+    );
+    // Nothing of the preview stays, and nothing is there before somebody agrees.
+    assert_eq!(git(&host, &["count-objects"])?, "0 objects, 0 kilobytes");
+
+    let other = json!({ "effect_id": waiting["id"], "decision": "approve", "digest": "sha256:00" });
+    problem(decide(&host, &other)?, 409, "digest_mismatch")?;
+    let applied = approve(&host, &waiting)?;
+    let commit = applied["result"]["commit"].as_str().context("a commit")?;
+    assert_eq!(git(&host, &["rev-parse", "refs/heads/main"])?, commit);
+    assert_eq!(git(&host, &["show", "main:docs/a.md"])?, "hello");
+    assert_eq!(git(&host, &["show", "main:b.txt"])?, "staged");
+    git(&host, &["verify-commit", commit])?;
+    let message = git(&host, &["log", "-1", "--format=%B", "main"])?;
+    for line in [
+        "Change files",
+        &format!("Infinity-Effect: {}", crate::id(&applied)?),
+        "Infinity-Agent: writer",
+        "Infinity-Approved-By: local",
+    ] {
+        assert!(message.contains(line), "{message}");
+    }
+    assert_eq!(git(&host, &["fsck", "--full", "--strict"])?, "");
+    // What is decided is decided.
+    let again = json!({ "effect_id": applied["id"], "decision": "reject" });
+    problem(decide(&host, &again)?, 409, "effect_not_waiting")?;
+    // The host trusts its own signature.
+    let events = host.json("/v1/events?type=effect.applied")?;
+    assert_eq!(events["items"][0]["subject"], applied["id"]);
+    Ok(())
+}
+
+#[test]
+fn what_grants_or_policy_forbid_is_refused_with_the_line_that_would_allow_it() -> anyhow::Result<()>
+{
+    let host = written("auto", "", "", "commit = [\"automation/*\"]")?.serve()?;
+    let refused = |effect: Value, message: &str, hint: &str| -> anyhow::Result<()> {
+        let proposed = one(&host, effect)?;
+        let refused = until(&host, &proposed, "refused")?;
+        let text = |name: &str| refused[name].as_str().unwrap_or_default().to_owned();
+        ensure!(text("message").contains(message), "{refused}");
+        ensure!(text("hint").contains(hint), "{refused}");
+        Ok(())
+    };
+    let files = json!([file("a", "x")]);
+    refused(
+        commit("main", None, &files),
+        "branch `main`",
+        "commit = [\"main\"]",
+    )?;
+    refused(
+        json!({ "id": "i", "kind": "issue", "action": { "repository": "ops", "title": "t", "body": "" } }),
+        "may not propose a issue",
+        "issue = true",
+    )?;
+    refused(
+        json!({ "id": "c", "kind": "agent_control", "action": { "agent": "judge", "control": "pause" } }),
+        "may not steer `judge`",
+        "grants.agents",
+    )?;
+    let write = |path: &str, text: &str| commit("automation/x", None, &json!([file(path, text)]));
+    refused(
+        write(".github/workflows/ci.yml", "on: push\n"),
+        "not for agents",
+        "policies/effects/data.json",
+    )?;
+    // Put together here, so that a search for secrets does not find this file.
+    let token = ["ghp", "_", "x9Qm2Lr7Vt4Bw8Kz1Nc5", "Hd3Jf6Gp0Ys2Aa4E"].concat();
+    refused(write("a.txt", &format!("{token}\n")), "policy says no", "")?;
+    // Paths that are none.
+    for path in [
+        "../a",
+        "/etc/passwd",
+        "a/../b",
+        ".git/config",
+        "a/.GIT/config",
+        "a//b",
+    ] {
+        let proposed = one(&host, write(path, "x"))?;
+        let state = poll(PATIENCE, || {
+            let effect = look(&host, &proposed).ok()?;
+            matches!(effect["state"].as_str(), Some("refused" | "failed")).then_some(effect)
+        });
+        ensure!(state.is_some(), "{path}: {}", look(&host, &proposed)?);
+    }
+    // Names that are one on many file systems; a file below a file.
+    for files in [
+        json!([file("Read.me", "x"), file("read.me", "y")]),
+        json!([file("a", "x"), file("a/b", "y")]),
+        json!([file("a", "x"), file("a", "y")]),
+        json!([{ "path": "gone", "content": { "deleted": true } }]),
+    ] {
+        let proposed = one(&host, commit("automation/x", None, &files))?;
+        until(&host, &proposed, "failed")?;
+    }
+    assert!(git(&host, &["for-each-ref"])?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn without_policy_nothing_is_applied() -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    folder.component("test_guests", "guests")?;
+    folder.config("", "[repositories.ops]\npath = \"ops.git\"\ncreate = true\n[agents.writer]\nplugin = \"guests\"\nautonomy = \"auto\"\ngrants = { repos = [{ name = \"ops\", commit = true }] }\n")?;
+    let host = folder.serve()?;
+    let proposed = one(
+        &host,
+        commit("automation/x", None, &json!([file("a", "x")])),
+    )?;
+    let refused = until(&host, &proposed, "refused")?;
+    assert!(
+        refused["message"]
+            .as_str()
+            .context("why")?
+            .contains("no decision"),
+        "{refused}"
+    );
+    Ok(())
+}
+
+#[test]
+fn autonomy_decides_who_has_to_agree() -> anyhow::Result<()> {
+    let issue = json!({ "id": "i", "kind": "issue", "action": { "repository": "ops", "title": "A matter", "body": "b" } });
+    let mut agents = String::from(
+        "environment = \"staging\"\n[repositories.shop]\npath = \"shop.git\"\ncreate = true\nenvironment = \"production\"\n",
+    );
+    let cases = [
+        ("observe", "observed", "effect.observed"),
+        ("alert", "observed", "effect.alert"),
+        ("approve", "waiting", "effect.waiting"),
+        ("auto", "applied", "effect.applied"),
+    ];
+    for (autonomy, _, _) in cases {
+        agents.push_str(&format!(
+            "[agents.{autonomy}]\nplugin = \"guests\"\nautonomy = \"{autonomy}\"\ngrants.repos = [{{ name = \"ops\", issue = true }}]\n"
+        ));
+    }
+    agents.push_str(
+        "[agents.dry]\nplugin = \"guests\"\nautonomy = \"auto\"\ndry_run = true\ngrants.repos = [{ name = \"ops\", issue = true }]\n\
+         [agents.guarded]\nplugin = \"guests\"\nautonomy = \"auto\"\ngrants.repos = [{ name = \"shop\", issue = true }]\n",
+    );
+    let host = written("auto", "", &agents, ALL)?.serve()?;
+    for (autonomy, state, event) in cases {
+        let proposed = by(&host, autonomy, &json!([issue]))?
+            .pop()
+            .context("an effect")?;
+        let effect = until(&host, &proposed, state)?;
+        assert_eq!(effect["autonomy"], autonomy);
+        let events = host.json(&format!("/v1/events?type={event}"))?;
+        assert_eq!(events["items"][0]["subject"], effect["id"], "{autonomy}");
+    }
+    // A dry run, whatever the autonomy.
+    let dry = by(&host, "dry", &json!([issue]))?
+        .pop()
+        .context("an effect")?;
+    assert_eq!(
+        until(&host, &dry, "observed")?["message"],
+        "a dry run applies nothing"
+    );
+    // Production is nobody's to change alone.
+    let mut shop = issue;
+    shop["action"]["repository"] = json!("shop");
+    let guarded = by(&host, "guarded", &json!([shop]))?
+        .pop()
+        .context("an effect")?;
+    let guarded = until(&host, &guarded, "waiting")?;
+    assert!(
+        guarded["message"]
+            .as_str()
+            .context("why")?
+            .contains("production"),
+        "{guarded}"
+    );
+    // A branch on which people work is not left to a machine; one of its own is.
+    let files = json!([file("a", "x\n")]);
+    let main = one(&host, commit("main", None, &files))?;
+    let main = until(&host, &main, "waiting")?;
+    assert_eq!(main["message"], "policy asks for 1 approvals");
+    let own = one(&host, commit("automation/x", None, &files))?;
+    until(&host, &own, "applied")?;
+    let no =
+        json!({ "effect_id": main["id"], "decision": "reject", "comment": "not now", "by": "ada" });
+    assert_eq!(decide(&host, &no)?.status(), 200);
+    let rejected = until(&host, &main, "rejected")?;
+    assert_eq!(rejected["approvals"][0]["principal"]["name"], "ada");
+    assert_eq!(rejected["approvals"][0]["comment"], "not now");
+    Ok(())
+}
+
+#[test]
+fn silence_applies_after_a_while_unless_somebody_objects_also_over_a_restart() -> anyhow::Result<()>
+{
+    let host = desk("auto_after", "veto = \"10s\"")?;
+    let issue = |title: &str| json!({ "id": "i", "kind": "issue", "action": { "repository": "ops", "title": title, "body": "b" } });
+    let first = one(&host, issue("first"))?;
+    let second = one(&host, issue("second"))?;
+    let waiting = until(&host, &second, "waiting")?;
+    assert_eq!(waiting["approvals_needed"], 0);
+    let no = json!({ "effect_id": second["id"], "decision": "reject" });
+    assert_eq!(decide(&host, &no)?.status(), 200);
+    until(&host, &second, "vetoed")?;
+    let host = host.kill_and_restart()?;
+    let applied = until(&host, &first, "applied")?;
+    assert_eq!(applied["result"]["number"], 1);
+    assert_eq!(look(&host, &second)?["state"], "vetoed");
+    Ok(())
+}
+
+#[test]
+fn a_change_its_pull_request_and_its_merge() -> anyhow::Result<()> {
+    let host = desk("auto", "")?;
+    let base = seed(&host, "automation/base", None, "README.md", "# Ops\n")?;
+    git(&host, &["branch", "main", &base])?;
+    let proposed = propose(
+        &host,
+        &json!([
+            { "id": "say", "depends_on": ["ask"], "kind": "comment", "action": { "repository": "ops", "number": 1, "body": "Please look." } },
+            { "id": "ask", "depends_on": ["change"], "kind": "pull_request", "action": {
+                "repository": "ops", "head": "automation/links", "base": "main", "title": "Mend links", "body": "They were broken." } },
+            { "id": "change", "kind": "commit", "action": {
+                "repository": "ops", "branch": "automation/links", "base": null, "message": "Mend links",
+                "files": [file("README.md", "# Ops\n\nSee [a](a.md).\n"), file("a.md", "# A\n")] } },
+        ]),
+    )?;
+    for effect in &proposed {
+        until(&host, effect, "applied")?;
+    }
+    let list = host.json("/v1/prs?repository=ops&state=open")?;
+    let request = &list["items"][0];
+    assert_eq!(
+        (&request["number"], &request["title"]),
+        (&json!(1), &json!("Mend links"))
+    );
+    let request = host.json(&format!("/v1/prs/{}", crate::id(request)?))?;
+    assert_eq!(request["comments"][0]["body"], "Please look.");
+    // The branches have no history in common, as the change was made for an empty branch.
+    let head = request["head_commit"]
+        .as_str()
+        .context("a head")?
+        .to_owned();
+
+    let merge = |head: &str| json!({ "id": "m", "kind": "merge", "action": { "repository": "ops", "number": 2, "head": head } });
+    // One that can be merged: made for the branch as it is.
+    let branch = "automation/more";
+    git(&host, &["branch", branch, &base])?;
+    let change = one(
+        &host,
+        commit(branch, Some(&base), &json!([file("b.md", "# B\n")])),
+    )?;
+    let change = until(&host, &change, "applied")?;
+    let head_of = change["result"]["commit"]
+        .as_str()
+        .context("a commit")?
+        .to_owned();
+    let ask = json!({ "id": "ask", "kind": "pull_request", "action": { "repository": "ops", "head": branch, "base": "main", "title": "More", "body": "" } });
+    let asked = one(&host, ask.clone())?;
+    assert_eq!(until(&host, &asked, "applied")?["result"]["number"], 2);
+    // The same branches have one pull request.
+    let again = one(&host, ask)?;
+    assert_eq!(until(&host, &again, "applied")?["result"]["number"], 2);
+    // A merge is judged by the rules for merges: the scan has not passed.
+    let early = one(&host, merge(&head_of))?;
+    let refused = until(&host, &early, "refused")?;
+    assert!(
+        refused["message"]
+            .as_str()
+            .context("why")?
+            .contains("CodeQL"),
+        "{refused}"
+    );
+    let status = json!({ "id": "s", "kind": "status", "action": { "repository": "ops", "commit": head_of, "name": "CodeQL", "state": "success", "summary": "clean" } });
+    let status = one(&host, status)?;
+    until(&host, &status, "applied")?;
+    // Whatever the autonomy, a person has to agree.
+    let stale = one(&host, merge(&head))?;
+    until(&host, &stale, "expired")?;
+    let due = one(&host, merge(&head_of))?;
+    let due = until(&host, &due, "waiting")?;
+    let merged = approve(&host, &due)?;
+    let commit = merged["result"]["commit"].as_str().context("a commit")?;
+    assert_eq!(git(&host, &["rev-parse", "main"])?, commit);
+    assert_eq!(
+        git(&host, &["rev-parse", "main^1", "main^2"])?,
+        format!("{base}\n{head_of}")
+    );
+    git(&host, &["verify-commit", commit])?;
+    assert_eq!(host.json("/v1/prs?state=merged")?["items"][0]["number"], 2);
+    // And undone.
+    let undoing = revert(&host, &merged)?;
+    assert_eq!(undoing.status(), 200);
+    let undoing: Value = undoing.json()?;
+    until(&host, &undoing, "applied")?;
+    until(&host, &merged, "reverted")?;
+    assert_eq!(
+        git(&host, &["ls-tree", "--name-only", "main"])?,
+        "README.md"
+    );
+    Ok(())
+}
+
+#[test]
+fn people_review_pull_requests_and_some_changes_need_two_of_them() -> anyhow::Result<()> {
+    let host = desk("auto", "")?;
+    let base = seed(&host, "automation/base", None, "a", "1\n")?;
+    git(&host, &["branch", "main", &base])?;
+    git(&host, &["branch", "automation/x", &base])?;
+    let change = one(
+        &host,
+        commit("automation/x", Some(&base), &json!([file("a", "2\n")])),
+    )?;
+    until(&host, &change, "applied")?;
+    let ask = json!({ "id": "ask", "kind": "pull_request", "action": { "repository": "ops", "head": "automation/x", "base": "main", "title": "t", "body": "" } });
+    let asked = one(&host, ask)?;
+    until(&host, &asked, "applied")?;
+    let request = host.json("/v1/prs")?["items"][0].clone();
+    let review = |by: &str, decision: &str| -> anyhow::Result<Value> {
+        let answer = decide(
+            &host,
+            &json!({ "pr_id": request["id"], "decision": decision, "by": by }),
+        )?;
+        ensure!(answer.status() == 200, "{}", answer.text()?);
+        let answer: Value = answer.json()?;
+        Ok(answer["pull_request"]["reviews"].clone())
+    };
+    review("ada", "reject")?;
+    review("ada", "approve")?;
+    let reviews = review("grace", "approve")?;
+    assert_eq!(reviews.as_array().context("reviews")?.len(), 2, "{reviews}");
+    assert_eq!(
+        host.json(&format!("/v1/prs/{}", crate::id(&request)?))?["diff"]
+            .as_str()
+            .map(|diff| diff.contains("+2")),
+        Some(true)
+    );
+    // Closed by undoing what opened it; then nobody reviews it.
+    assert_eq!(revert(&host, &asked)?.status(), 200);
+    until(&host, &asked, "reverted")?;
+    let late = decide(
+        &host,
+        &json!({ "pr_id": request["id"], "decision": "approve" }),
+    )?;
+    problem(late, 409, "not_revertible")?;
+    Ok(())
+}
+
+#[test]
+fn what_was_applied_is_undone_unless_others_changed_it_since() -> anyhow::Result<()> {
+    let host = desk("auto", "")?;
+    let first = seed(&host, "automation/x", None, "a", "1\n")?;
+    let change = one(
+        &host,
+        commit(
+            "automation/x",
+            Some(&first),
+            &json!([file("a", "2\n"), file("new", "n\n")]),
+        ),
+    )?;
+    let change = until(&host, &change, "applied")?;
+    let undoing: Value = revert(&host, &change)?.json()?;
+    assert_eq!(undoing["reverts"], change["id"]);
+    let undone = until(&host, &undoing, "applied")?;
+    until(&host, &change, "reverted")?;
+    assert_eq!(git(&host, &["show", "automation/x:a"])?, "1");
+    assert_eq!(
+        git(&host, &["ls-tree", "--name-only", "automation/x"])?,
+        "a"
+    );
+    problem(revert(&host, &change)?, 409, "effect_not_waiting")?;
+
+    let head = undone["result"]["commit"]
+        .as_str()
+        .context("a commit")?
+        .to_owned();
+    let second = one(
+        &host,
+        commit("automation/x", Some(&head), &json!([file("a", "3\n")])),
+    )?;
+    let second = until(&host, &second, "applied")?;
+    let at = second["result"]["commit"]
+        .as_str()
+        .context("a commit")?
+        .to_owned();
+    let third = one(
+        &host,
+        commit("automation/x", Some(&at), &json!([file("a", "4\n")])),
+    )?;
+    until(&host, &third, "applied")?;
+    let body = problem(revert(&host, &second)?, 409, "not_revertible")?;
+    assert!(
+        body["detail"].as_str().context("why")?.contains("`a`"),
+        "{body}"
+    );
+    // A change for a branch that moved on is not made.
+    let stale = one(
+        &host,
+        commit("automation/x", Some(&at), &json!([file("b", "x")])),
+    )?;
+    until(&host, &stale, "expired")?;
+
+    // Steering has an opposite; a status has none.
+    let pause = one(
+        &host,
+        json!({ "id": "p", "kind": "agent_control", "action": { "agent": "other", "control": "pause" } }),
+    )?;
+    let pause = until(&host, &pause, "applied")?;
+    assert_eq!(host.json("/v1/agents/other")?["paused"], true);
+    let undoing: Value = revert(&host, &pause)?.json()?;
+    until(&host, &undoing, "applied")?;
+    assert_eq!(host.json("/v1/agents/other")?["paused"], false);
+    let status = json!({ "id": "s", "kind": "status", "action": { "repository": "ops", "commit": head, "name": "check", "state": "success", "summary": "fine" } });
+    let status = one(&host, status)?;
+    let status = until(&host, &status, "applied")?;
+    problem(revert(&host, &status)?, 409, "not_revertible")?;
+    Ok(())
+}
+
+#[test]
+fn a_site_is_published_whole_and_only_when_it_differs() -> anyhow::Result<()> {
+    let host = desk("auto", "")?;
+    let publish = |files: Value| json!({ "id": "p", "kind": "publication", "action": { "repository": "ops", "branch": "gh-pages", "files": files } });
+    let first = one(
+        &host,
+        publish(json!([
+            file("index.html", "<h1>1</h1>"),
+            file("old.html", "old")
+        ])),
+    )?;
+    until(&host, &first, "applied")?;
+    let second = one(&host, publish(json!([file("index.html", "<h1>2</h1>")])))?;
+    let second = until(&host, &second, "applied")?;
+    assert_eq!(
+        git(&host, &["ls-tree", "--name-only", "gh-pages"])?,
+        "index.html"
+    );
+    let third = one(&host, publish(json!([file("index.html", "<h1>2</h1>")])))?;
+    let third = until(&host, &third, "applied")?;
+    assert_eq!(third["message"], "there was nothing to change");
+    assert_eq!(git(&host, &["rev-list", "--count", "gh-pages"])?, "2");
+    let undoing: Value = revert(&host, &second)?.json()?;
+    until(&host, &undoing, "applied")?;
+    assert_eq!(git(&host, &["show", "gh-pages:old.html"])?, "old");
+    Ok(())
+}
+
+#[test]
+fn a_host_that_is_killed_applies_each_change_once() -> anyhow::Result<()> {
+    let kills = count(20, 200);
+    let mut host = desk("auto", "effects_per_hour = 10000")?;
+    let mut expected = Vec::new();
+    let mut head: Option<String> = None;
+    for number in 0..kills {
+        let branch = format!("automation/b-{number}");
+        let run = json!({ "case": "propose", "effects": [
+            { "id": "change", "kind": "commit", "action": { "repository": "ops", "branch": branch, "base": null, "message": format!("Change {number}"),
+                "files": [file("a", &format!("{number}\n"))] } },
+            { "id": "issue", "depends_on": ["change"], "kind": "issue", "action": { "repository": "ops", "title": format!("Issue {number}"), "body": "b" } },
+            { "id": "say", "depends_on": ["issue"], "kind": "comment", "action": { "repository": "ops", "number": 1, "body": format!("Comment {number}") } },
+        ] });
+        let ended = host.run("writer", &run)?;
+        ensure!(ended["outcome"] == "succeeded", "{ended}");
+        expected.push(ended["id"].as_str().context("an id")?.to_owned());
+        // At every stage, and in between: judging takes some milliseconds, so does each commit.
+        std::thread::sleep(std::time::Duration::from_micros(
+            u64::try_from(number)? * 7_919 % 40_000,
+        ));
+        host = host.kill_and_restart()?;
+        head = Some(branch);
+    }
+    ensure!(head.is_some(), "nothing was killed");
+    for run in &expected {
+        let path = format!("/v1/effects?run={run}");
+        let ended = poll(PATIENCE, || {
+            let list = host.json(&path).ok()?;
+            let items = list["items"].as_array()?.clone();
+            (items.len() == 3 && items.iter().all(|effect| effect["state"] == "applied"))
+                .then_some(items)
+        });
+        ensure!(ended.is_some(), "{}", host.json(&path)?);
+    }
+    // Each branch has its one commit, and each issue and comment is there once.
+    for number in 0..kills {
+        let branch = format!("refs/heads/automation/b-{number}");
+        ensure!(
+            git(&host, &["rev-list", "--count", &branch])? == "1",
+            "{branch}"
+        );
+    }
+    let issues = issues(&host)?;
+    ensure!(issues == usize::try_from(kills)?, "{issues} issues");
+    ensure!(
+        git(&host, &["fsck", "--full", "--strict"])?
+            .lines()
+            .all(|line| line.starts_with("dangling")),
+        "the repository is damaged"
+    );
+    figure(
+        "kills of the host while effects are judged and applied",
+        kills,
+        "each commit, issue and comment there once, each record true",
+    );
+    Ok(())
+}
+
+/// How many issues there are: each has a number, and comments on them succeed up to the last.
+fn issues(host: &Host) -> anyhow::Result<usize> {
+    let mut numbers = std::collections::BTreeSet::new();
+    let mut cursor = String::new();
+    loop {
+        let list = host.json(&format!(
+            "/v1/effects?kind=issue&state=applied&limit=500{cursor}"
+        ))?;
+        for effect in list["items"].as_array().context("items")? {
+            ensure!(
+                numbers.insert(effect["result"]["number"].as_u64()),
+                "{effect} has another's number"
+            );
+        }
+        match list["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(numbers.len()),
+        }
+    }
+}
