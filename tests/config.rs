@@ -283,7 +283,13 @@ fn the_full_file_is_read_as_it_is_meant() {
     assert_eq!(agent.autonomy, config::Autonomy::AutoAfter);
     assert_eq!(agent.settings["since"], "2026-01-01");
     assert_eq!(agent.settings["template"], "${KEPT}");
-    assert_eq!(agent.line, 32);
+    assert_eq!(agent.veto, jiff::SignedDuration::from_mins(2));
+    assert_eq!(agent.effects_per_hour, 10);
+    assert_eq!(agent.grants.agents, ["badge"]);
+    let repository = &config.repositories["ops"];
+    assert!(repository.create);
+    assert!(repository.environment.is_guarded());
+    assert_eq!(agent.line, 34);
     let repository = &agent.grants.repositories[0];
     assert_eq!(repository.checkout.as_deref(), Some("/src"));
     assert_eq!(

@@ -503,15 +503,15 @@ fn read_repositories(
         else {
             continue;
         };
-        let Some(written) = table.path("path", errors) else {
-            continue;
-        };
-        let path = resolve(root_path, written.get_ref());
         let create = table.boolean("create", errors).unwrap_or(false);
         let environment = table
             .choice("environment", errors)
             .and_then(|index| Environment::ALL.get(index).copied())
             .unwrap_or_default();
+        let Some(written) = table.path("path", errors) else {
+            continue;
+        };
+        let path = resolve(root_path, written.get_ref());
         if !path.is_dir() && !create {
             errors
                 .at(

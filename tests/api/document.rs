@@ -1,6 +1,6 @@
 //! The OpenAPI document and what is true of every documented route.
 
-use crate::{folder, id, ok};
+use crate::{effects, folder, id, ok};
 use anyhow::Context as _;
 use infinity_tests::host::root;
 use serde_json::json;
@@ -52,9 +52,14 @@ fn the_document_lists_every_operation() -> anyhow::Result<()> {
 
 #[test]
 fn every_documented_get_route_answers_as_documented() -> anyhow::Result<()> {
-    let rest = "commands = true\n[agents.badge]\nplugin = \"badge\"\n[pipelines.guests]\nsteps = [\"badge\"]\n";
-    let folder = folder("", rest)?;
+    let rest = format!(
+        "{}{}",
+        "commands = true\n[agents.badge]\nplugin = \"badge\"\n[pipelines.guests]\nsteps = [\"badge\"]\n",
+        effects::everything()
+    );
+    let folder = folder("", &rest)?;
     folder.component("badge", "badge")?;
+    effects::with_policy(&folder)?;
     let host = folder.serve()?;
     let begun = host
         .client()
@@ -64,6 +69,7 @@ fn every_documented_get_route_answers_as_documented() -> anyhow::Result<()> {
     let execution: serde_json::Value = begun.json()?;
     let run = host.run("guests", &json!({ "case": "artifact", "name": "a.txt" }))?;
     host.run("guests", &ok())?;
+    let made = effects::some(&host)?;
     let document = host.json("/openapi.json")?;
     let mut requests = BTreeSet::new();
     let mut answered = 0;
@@ -76,10 +82,11 @@ fn every_documented_get_route_answers_as_documented() -> anyhow::Result<()> {
             "/v1/runs/{id}/artifacts/{name}" => "a.txt",
             _ => "guests",
         };
-        let named = if path.starts_with("/v1/workflows/") {
-            id(&execution)?
-        } else {
-            id(&run)?
+        let named = match path.split('/').nth(2) {
+            Some("workflows") => id(&execution)?,
+            Some("effects") => &made.applied,
+            Some("prs") => &made.request,
+            _ => id(&run)?,
         };
         let concrete = path
             .replace("{id}", named)

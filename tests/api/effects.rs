@@ -20,19 +20,65 @@ fn desk(autonomy: &str, keys: &str) -> anyhow::Result<Host> {
 fn written(autonomy: &str, keys: &str, repository: &str, grant: &str) -> anyhow::Result<Folder> {
     let folder = Folder::new()?;
     folder.component("test_guests", "guests")?;
-    folder.component("policy", "policy")?;
-    policies(&folder)?;
-    folder.config(
-        "",
-        &format!(
-            "[repositories.ops]\npath = \"ops.git\"\ncreate = true\n{repository}\n\
-             [agents.judge]\nplugin = \"policy\"\npolicies = \"policies\"\n\
-             [agents.other]\nplugin = \"guests\"\n\
-             [agents.writer]\nplugin = \"guests\"\nautonomy = \"{autonomy}\"\n{keys}\n\
-             [agents.writer.grants]\nrepos = [{{ name = \"ops\", {grant} }}]\nagents = [\"other\"]\n"
-        ),
-    )?;
+    with_policy(&folder)?;
+    folder.config("", &tables(autonomy, keys, repository, grant))?;
     Ok(folder)
+}
+
+/// Tables of a repository `ops`, of who judges, and of who writes.
+fn tables(autonomy: &str, keys: &str, repository: &str, grant: &str) -> String {
+    format!(
+        "[repositories.ops]\npath = \"ops.git\"\ncreate = true\n{repository}\n\
+         [agents.judge]\nplugin = \"policy\"\npolicies = \"policies\"\n\
+         [agents.other]\nplugin = \"guests\"\n\
+         [agents.writer]\nplugin = \"guests\"\nautonomy = \"{autonomy}\"\n{keys}\n\
+         [agents.writer.grants]\nrepos = [{{ name = \"ops\", {grant} }}]\nagents = [\"other\"]\n"
+    )
+}
+
+/// Tables for hosts of other tests: [`some`] makes effects with them.
+pub(crate) fn everything() -> String {
+    tables("auto", "", "", ALL)
+}
+
+/// What there is to look at after [`some`].
+pub(crate) struct Some {
+    /// The id of an effect that waits for a person.
+    pub(crate) waiting: String,
+    /// The id of an applied effect that can be undone.
+    pub(crate) applied: String,
+    /// The id of a pull request.
+    pub(crate) request: String,
+}
+
+/// Makes one of each.
+pub(crate) fn some(host: &Host) -> anyhow::Result<Some> {
+    let proposed = propose(
+        host,
+        &json!([
+            { "id": "base", "kind": "commit", "action": { "repository": "ops", "branch": "automation/base", "base": null, "message": "Begin", "files": [file("a.md", "# A\n")] } },
+            { "id": "head", "kind": "commit", "action": { "repository": "ops", "branch": "automation/head", "base": null, "message": "Begin", "files": [file("b.md", "# B\n")] } },
+            { "id": "ask", "depends_on": ["base", "head"], "kind": "pull_request", "action": {
+                "repository": "ops", "head": "automation/head", "base": "automation/base", "title": "Add b", "body": "It was missing." } },
+            { "id": "issue", "kind": "issue", "action": { "repository": "ops", "title": "A matter", "body": "Look at it." } },
+            { "id": "wait", "kind": "commit", "action": { "repository": "ops", "branch": "main", "base": null, "message": "Begin", "files": [file("a.md", "# A\n")] } },
+        ]),
+    )?;
+    let text = |effect: &Value| crate::id(effect).map(str::to_owned);
+    let request = until(host, &proposed[2], "applied")?;
+    let issue = until(host, &proposed[3], "applied")?;
+    let waiting = until(host, &proposed[4], "waiting")?;
+    Ok(Some {
+        waiting: text(&waiting)?,
+        applied: text(&issue)?,
+        request: text(&request)?,
+    })
+}
+
+/// Puts the plugin in that decides, and its policies.
+pub(crate) fn with_policy(folder: &Folder) -> anyhow::Result<()> {
+    folder.component("policy", "policy")?;
+    policies(folder)
 }
 
 /// The shipped policies, but for the branches `automation/*` and `gh-pages`: they belong to the guest.
@@ -626,6 +672,124 @@ fn a_site_is_published_whole_and_only_when_it_differs() -> anyhow::Result<()> {
     let undoing: Value = revert(&host, &second)?.json()?;
     until(&host, &undoing, "applied")?;
     assert_eq!(git(&host, &["show", "gh-pages:old.html"])?, "old");
+    Ok(())
+}
+
+#[test]
+fn files_are_mirrored_by_one_commit_with_what_changed() -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    for plugin in ["mirror-sync", "policy"] {
+        folder.component(&plugin.replace('-', "_"), plugin)?;
+    }
+    policies(&folder)?;
+    fs::create_dir(folder.path().join("local"))?;
+    fs::write(folder.path().join("local/scheduler.log"), "one\n")?;
+    let source = folder.path().join("source");
+    let shell = |script: &str| -> anyhow::Result<()> {
+        let done = Command::new("sh")
+            .args(["-ec", script])
+            .current_dir(&source)
+            .status()?;
+        ensure!(done.success(), "{script}: {done}");
+        Ok(())
+    };
+    fs::create_dir(&source)?;
+    let commit_all = "git add -A && git -c user.name=t -c user.email=t@example.com commit -qm c";
+    shell(&format!(
+        "git init -q && mkdir -p docs/deep && echo a > docs/a.md && echo b > docs/deep/b.md && echo no > other.txt && {commit_all}"
+    ))?;
+    folder.config(
+        "",
+        "[repositories.source]\npath = \"source\"\n[repositories.ops]\npath = \"ops.git\"\ncreate = true\n\
+         [agents.judge]\nplugin = \"policy\"\npolicies = \"policies\"\n\
+         [agents.writer]\nplugin = \"mirror-sync\"\nautonomy = \"auto\"\n[agents.writer.settings]\n\
+         sources = [{ repository = \"source\", paths = [\"docs/*.md\", \"docs/deep/**\"] }, { directory = \"/local\", to = \"state\" }]\n\
+         target = { repository = \"ops\", branch = \"founder_mirror\" }\n\
+         [agents.writer.grants]\nrepos = [{ name = \"source\" }, { name = \"ops\", commit = [\"founder_mirror\"] }]\n\
+         directories = [{ host = \"local\", guest = \"/local\" }]\n",
+    )?;
+    let file = folder.path().join("policies/effects/data.json");
+    fs::copy(root().join("policies/effects/data.json"), file)?;
+    let host = folder.serve()?;
+    let mirror = || -> anyhow::Result<Option<Value>> {
+        let run = host.run("writer", &Value::Null)?;
+        ensure!(run["outcome"] == "succeeded", "{run}");
+        let list = host.json(&format!("/v1/effects?run={}", crate::id(&run)?))?;
+        match list["items"].get(0) {
+            Some(effect) => until(&host, effect, "applied").map(Some),
+            None => Ok(None),
+        }
+    };
+    let listed = || git(&host, &["ls-tree", "-r", "--name-only", "founder_mirror"]);
+    mirror()?.context("nothing is mirrored")?;
+    assert_eq!(listed()?, "docs/a.md\ndocs/deep/b.md\nstate/scheduler.log");
+    // Nothing to do is no commit.
+    assert_eq!(mirror()?, None);
+    // What changed goes over, what is gone goes, and what others put there stays.
+    let head = git(&host, &["rev-parse", "founder_mirror"])?;
+    shell(&format!(
+        "echo aa > docs/a.md && rm docs/deep/b.md && {commit_all}"
+    ))?;
+    fs::write(host.path().join("local/scheduler.log"), "one\ntwo\n")?;
+    let second = mirror()?.context("nothing is mirrored")?;
+    assert_eq!(
+        second["action"]["files"].as_array().context("files")?.len(),
+        3,
+        "{second}"
+    );
+    assert_eq!(listed()?, "docs/a.md\nstate/scheduler.log");
+    assert_eq!(
+        git(&host, &["show", "founder_mirror:state/scheduler.log"])?,
+        "one\ntwo"
+    );
+    assert_eq!(git(&host, &["rev-parse", "founder_mirror^"])?, head);
+    git(&host, &["verify-commit", "founder_mirror"])?;
+    Ok(())
+}
+
+#[test]
+fn a_person_decides_at_a_terminal() -> anyhow::Result<()> {
+    let host = desk("approve", "")?;
+    let proposed = one(
+        &host,
+        commit("main", None, &json!([file("a.txt", "hello\n")])),
+    )?;
+    until(&host, &proposed, "waiting")?;
+    let id = crate::id(&proposed)?;
+    let infinity = |arguments: &[&str]| -> anyhow::Result<(Option<i32>, String)> {
+        let said = host.folder().infinity(arguments)?;
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&said.stdout),
+            String::from_utf8_lossy(&said.stderr)
+        );
+        Ok((said.status.code(), text))
+    };
+    let (code, text) = infinity(&["effects"])?;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains(id) && text.contains("ops:main") && text.contains("waiting"),
+        "{text}"
+    );
+    let (_, text) = infinity(&["--color", "always", "effects", "show", id])?;
+    assert!(text.contains("\u{1b}[32m+hello\u{1b}[0m"), "{text}");
+    let (_, text) = infinity(&["effects", "show", id])?;
+    assert!(
+        text.contains("\n+hello\n") && text.contains("reason     the test asks for it"),
+        "{text}"
+    );
+    let (code, text) = infinity(&["effects", "approve", id, "-m", "fine"])?;
+    assert_eq!(code, Some(0), "{text}");
+    let applied = until(&host, &proposed, "applied")?;
+    assert_eq!(applied["approvals"][0]["comment"], "fine");
+    let (code, text) = infinity(&["effects", "reject", id])?;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("the effect is applied"), "{text}");
+    let (code, text) = infinity(&["effects", "show", "nonsense"])?;
+    assert_eq!(code, Some(2), "{text}");
+    let (_, text) = infinity(&["--json", "effects", "list", "--state", "applied"])?;
+    let list: Value = serde_json::from_str(&text)?;
+    assert_eq!(list["items"][0]["id"], *id);
     Ok(())
 }
 

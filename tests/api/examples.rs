@@ -2,7 +2,7 @@
 
 use crate::commands::SYNC;
 use crate::webhooks::{SECRET, sign};
-use crate::{GONE, folder, serve_without_repository};
+use crate::{GONE, effects, folder, serve_without_repository};
 use anyhow::{Context as _, ensure};
 use infinity_tests::host::{Host, PATIENCE, poll, root};
 use serde_json::{Map, Value, json};
@@ -17,10 +17,12 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
             "commands = true\n\
              [agents.deploy]\nplugin = \"guests\"\nwebhook = {{ secret = \"{SECRET}\" }}\nretries = 0\n{GONE}\
              [agents.badge]\nplugin = \"badge\"\n[agents.nightly]\nplugin = \"guests\"\nevery = \"1s\"\n\
-             [pipelines.full]\nsteps = [\"guests\", \"nightly\"]\n"
+             [pipelines.full]\nsteps = [\"guests\", \"nightly\"]\n{}",
+            effects::everything()
         ),
     )?;
     folder.component("badge", "badge")?;
+    effects::with_policy(&folder)?;
     fs::create_dir(folder.path().join("commands"))?;
     fs::write(folder.path().join("commands/sync.toml"), SYNC)?;
     let host = serve_without_repository(folder)?;
@@ -97,6 +99,7 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
     )?;
     keep("post", "/v1/events", Some(&event), "/v1/events")?;
     fired(&host)?;
+    let made = effects::some(&host)?;
 
     let paths = document["paths"].as_object().context("paths")?;
     for (path, item) in paths {
@@ -109,6 +112,8 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
             .replace("/v1/workflows/{name}", "/v1/workflows/full")
             .replace("/executions/{id}", &format!("/executions/{execution}"))
             .replace("/runs/{id}/artifacts", &format!("/runs/{stored}/artifacts"))
+            .replace("/effects/{id}", &format!("/effects/{}", made.waiting))
+            .replace("/prs/{id}", &format!("/prs/{}", made.request))
             .replace("{id}", &run)
             .replace("{job_id}", &run)
             .replace("{name}", "guests");
@@ -123,6 +128,20 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         keep("get", path, None, &concrete)?;
     }
 
+    keep(
+        "post",
+        "/v1/approvals",
+        Some(
+            &json!({ "effect_id": made.waiting, "decision": "approve", "comment": "Looks right." }),
+        ),
+        "/v1/approvals",
+    )?;
+    keep(
+        "post",
+        "/v1/effects/{id}/revert",
+        None,
+        &format!("/v1/effects/{}/revert", made.applied),
+    )?;
     keep(
         "post",
         "/v1/dead-letters/{id}/retry",

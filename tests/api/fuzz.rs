@@ -1,7 +1,7 @@
 //! The API against its own document: schemathesis makes requests from it, valid and invalid, follows its links, and checks every answer.
 
 use crate::commands::SYNC;
-use crate::{folder, id, ok, start};
+use crate::{effects, folder, id, ok, start};
 use anyhow::{Context as _, ensure};
 use infinity_tests::host::{PATIENCE, language, poll};
 use infinity_tests::soak::count;
@@ -19,12 +19,17 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         return Ok(());
     };
     // Of each kind of thing there is one: a dead letter, a run that goes on, an execution that waits, a file.
-    let table = "commands = true\nwebhook = { secret = \"0123456789abcdef\" }\n\
+    let table = format!(
+        "{}{}",
+        "commands = true\nwebhook = { secret = \"0123456789abcdef\" }\n\
         [agents.badge]\nplugin = \"badge\"\n[agents.slow]\nplugin = \"guests\"\nconcurrency = 1\nlimits = { time = \"600s\" }\n\
         [agents.reader]\nplugin = \"guests\"\nevery = \"1s\"\nretries = 0\ngrants = { repos = [{ name = \"gone\", files = true }] }\n\
         [repositories.gone]\npath = \"gone\"\n\
-        [pipelines.full]\nsteps = [\"badge\"]\n[pipelines.stuck]\nsteps = [\"slow\"]\n";
-    let folder = folder("queue = 100000", table)?;
+        [pipelines.full]\nsteps = [\"badge\"]\n[pipelines.stuck]\nsteps = [\"slow\"]\n",
+        effects::everything()
+    );
+    let folder = folder("queue = 100000", &table)?;
+    effects::with_policy(&folder)?;
     folder.component("badge", "badge")?;
     fs::create_dir(folder.path().join("commands"))?;
     fs::write(folder.path().join("commands/sync.toml"), SYNC)?;
@@ -51,6 +56,8 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
     })
     .context("nothing is given up on")?;
 
+    let made = effects::some(&host)?;
+
     let mut config = String::new();
     for (operation, parameters) in [
         ("GET /badges/{name}", vec![("path.name", "guests.svg")]),
@@ -71,6 +78,15 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
             "POST /v1/dead-letters/{id}/retry",
             vec![("path.id", id(&letters[0])?)],
         ),
+        (
+            "GET /v1/effects/{id}",
+            vec![("path.id", made.waiting.as_str())],
+        ),
+        (
+            "POST /v1/effects/{id}/revert",
+            vec![("path.id", made.applied.as_str())],
+        ),
+        ("GET /v1/prs/{id}", vec![("path.id", made.request.as_str())]),
         (
             "DELETE /v1/dead-letters/{id}",
             vec![("path.id", id(&letters[1])?)],

@@ -498,7 +498,7 @@ fn granted(effect: &Effect, agent: &AgentConfig, thread: Option<&Thread>) -> Res
         Action::Status(_) => (EffectKind::Status, None),
         Action::Notification(_) => return Ok(()),
         Action::AgentControl(action) => {
-            if agent.grants.agents.iter().any(|name| *name == action.agent) {
+            if agent.grants.agents.contains(&action.agent) {
                 return Ok(());
             }
             return Err(Refusal::with_hint(
