@@ -82,6 +82,9 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// Drawn badges that are kept: labels are a client's to choose, so their number is bounded.
 const BADGES_MAX: usize = 1_000;
 
+/// How long effects wait for snapshots at start: those that were made before are loaded within it.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The file in the state folder that says where a running host listens.
 pub const ADDRESS_FILE: &str = "address";
 
@@ -105,6 +108,8 @@ pub struct App {
     holds: Arc<Holds>,
     metrics: Arc<Metrics>,
     wake: Notify,
+    /// Told when the snapshots of all agents are made.
+    prepared: Notify,
     /// Told whenever there may be new events.
     news: broadcast::Sender<()>,
     /// What was seen of the repositories at the last look, which is too slow for each question.
@@ -252,6 +257,7 @@ impl App {
             holds,
             metrics,
             wake: Notify::new(),
+            prepared: Notify::new(),
             news: broadcast::Sender::new(NEWS),
             repositories: Mutex::default(),
             beats: Beats {
@@ -327,7 +333,10 @@ impl App {
         let tasks = TaskTracker::new();
         self.spawn_stages(&tasks);
         let prepared = Arc::clone(&self);
-        let snapshots = tokio::spawn(async move { prepared.runtime.prepare_snapshots().await });
+        let snapshots = tokio::spawn(async move {
+            prepared.runtime.prepare_snapshots().await;
+            prepared.prepared.notify_one();
+        });
         listening(address);
         let stopping = self.stopping.clone();
         let router = self.router();
@@ -375,6 +384,8 @@ impl App {
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move {
             let proposed = app.runtime.proposed();
+            // What waits from before is judged by policy, which is much faster from its snapshot.
+            let _ = tokio::time::timeout(SNAPSHOT_PATIENCE, app.prepared.notified()).await;
             app.effects.run(&proposed).await;
         }));
         let app = Arc::clone(self);

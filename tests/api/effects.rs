@@ -6,8 +6,9 @@ use infinity_tests::host::{Folder, Host, PATIENCE, poll, root};
 use infinity_tests::soak::{count, figure};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// Everything that can be proposed to the repository `ops`.
 const ALL: &str = "commit = true, publication = true, pull_request = true, merge = true, issue = true, comment = true, status = true";
@@ -75,20 +76,60 @@ pub(crate) fn some(host: &Host) -> anyhow::Result<Some> {
     })
 }
 
+/// A folder with the policies compiled and snapshotted, as a state folder has them: made once for all tests of this program, as it takes some seconds.
+fn warm() -> anyhow::Result<&'static Path> {
+    static WARM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let made = WARM.get_or_init(|| {
+        let warm = || {
+            let folder = Folder::new()?;
+            folder.component("policy", "policy")?;
+            policies(&folder)?;
+            folder.config("", &tables("auto", "", "", ALL))?;
+            let host = folder.serve()?;
+            poll(PATIENCE, || {
+                let run = host.run("judge", &Value::Null).ok()?;
+                (run["usage"]["snapshot"] == true).then_some(())
+            })
+            .context("there is no snapshot")?;
+            let (_, folder) = host.stop_and_keep()?;
+            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("warm-policies");
+            let _ = fs::remove_dir_all(&kept);
+            fs::create_dir_all(&kept)?;
+            for part in ["cache", "cache.key"] {
+                copy(&folder.path().join("var").join(part), &kept)?;
+            }
+            anyhow::Ok(kept)
+        };
+        warm().map_err(|error| format!("{error:#}"))
+    });
+    match made {
+        Ok(kept) => Ok(kept),
+        Err(error) => Err(anyhow::anyhow!("{error}")),
+    }
+}
+
 /// Puts the plugin in that decides, and its policies.
 pub(crate) fn with_policy(folder: &Folder) -> anyhow::Result<()> {
     folder.component("policy", "policy")?;
-    policies(folder)
+    policies(folder)?;
+    let state = folder.path().join("var");
+    fs::create_dir(&state)?;
+    for part in ["cache", "cache.key"] {
+        copy(&warm()?.join(part), &state)?;
+    }
+    Ok(())
+}
+
+/// Copies a file or folder into a folder.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status()?;
+    ensure!(copied.success(), "cp: {copied}");
+    Ok(())
 }
 
 /// The shipped policies, but for the branches `automation/*` and `gh-pages`: they belong to the guest.
 fn policies(folder: &Folder) -> anyhow::Result<()> {
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(root().join("policies"))
-        .arg(folder.path().join("policies"))
-        .status()?;
-    ensure!(copied.success(), "cp: {copied}");
+    copy(&root().join("policies"), folder.path())?;
     let file = folder.path().join("policies/effects/data.json");
     let mut data: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
     data["machine_owned"] = json!([
@@ -408,7 +449,7 @@ fn autonomy_decides_who_has_to_agree() -> anyhow::Result<()> {
     let files = json!([file("a", "x\n")]);
     let main = one(&host, commit("main", None, &files))?;
     let main = until(&host, &main, "waiting")?;
-    assert_eq!(main["message"], "policy asks for 1 approvals");
+    assert_eq!(main["message"], "policy asks for a person's approval");
     let own = one(&host, commit("automation/x", None, &files))?;
     until(&host, &own, "applied")?;
     let no =

@@ -347,7 +347,10 @@ impl Effects {
             let asked = u32::try_from(asked).unwrap_or(u32::MAX);
             if asked > judged.approvals {
                 judged.approvals = asked;
-                judged.why = Some(format!("policy asks for {asked} approvals"));
+                judged.why = Some(match asked {
+                    1 => "policy asks for a person's approval".to_owned(),
+                    _ => format!("policy asks for the approval of {asked} people"),
+                });
             }
         }
         Ok(())
