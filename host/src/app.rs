@@ -9,9 +9,9 @@ use crate::api::{self, Badge, ControlPlane, HealthCheck};
 use crate::config::Config;
 use crate::delivery;
 use crate::effects::Effects;
-use crate::forge::Forge as _;
 use crate::forge::local::LocalForge;
 use crate::forge::signing::SigningKey;
+use crate::forge::{Forge as _, ForgeError};
 use crate::holds::Holds;
 use crate::metrics::Metrics;
 use crate::model::{AgentState, BadgeStyle, Event, now};
@@ -567,14 +567,21 @@ impl App {
         for (name, repository) in &self.config.repositories {
             let look = async {
                 let forge = LocalForge::open(name, &repository.path, &self.config.host.state)?;
-                forge.resolve("HEAD").await
+                match forge.resolve("HEAD").await {
+                    Ok(commit) => Ok(format!("at {commit}")),
+                    // One that was just made, for instance.
+                    Err(ForgeError::NotFound(_)) => {
+                        Ok("its default branch has no commits".to_owned())
+                    }
+                    Err(error) => Err(error),
+                }
             };
             let found = tokio::time::timeout(HEALTH_EVERY / 3, look).await;
             checks.push(HealthCheck {
                 component: format!("repository/{name}"),
                 ok: matches!(found, Ok(Ok(_))),
                 detail: match found {
-                    Ok(Ok(commit)) => format!("at {commit}"),
+                    Ok(Ok(detail)) => detail,
                     Ok(Err(error)) => error.to_string(),
                     Err(_) => "did not answer in time".into(),
                 },
