@@ -286,8 +286,21 @@ fn the_full_file_is_read_as_it_is_meant() {
     assert_eq!(agent.veto, jiff::SignedDuration::from_mins(2));
     assert_eq!(agent.effects_per_hour, 10);
     assert_eq!(agent.grants.agents, ["badge"]);
+    assert_eq!(agent.grants.channels, ["chat"]);
+    assert_eq!(config.github.webhook_secrets.len(), 2);
+    let chat = &config.channels["chat"];
+    assert_eq!(chat.service.as_str(), "discord");
+    assert_eq!((chat.per_minute, chat.at_least_once), (5, false));
+    assert_eq!(chat.digest, Some(std::time::Duration::from_secs(600)));
+    assert_eq!(chat.on, ["security.*", "run.failed"]);
+    // Secrets print as stars.
+    assert!(!format!("{:?}", config.channels).contains("example.com/"));
+    assert!(config.channels["page"].at_least_once);
     let repository = &config.repositories["ops"];
-    assert!(repository.create);
+    assert!(matches!(
+        &repository.place,
+        config::Place::Local { create: true, .. }
+    ));
     assert!(repository.environment.is_guarded());
     assert_eq!(agent.line, 34);
     let repository = &agent.grants.repositories[0];
@@ -414,7 +427,9 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 15] = [
+const PLACES: [(&str, &str); 17] = [
+    ("channel", "[channels.x]\n"),
+    ("github", "[github]\n"),
     ("plugins", ""),
     ("host", "[host]\n"),
     ("maintenance", "[[host.maintenance]]\n"),
@@ -513,6 +528,13 @@ fn the_full_file_has_every_key_and_fits_the_schema() {
     assert!(mistakes.is_empty(), "{mistakes:?}");
     let mut used = BTreeSet::new();
     collect_keys(&instance, &mut used);
+    // Who the host is on GitHub is said in one of three ways.
+    let further = ["github_token.toml", "github_file.toml"]
+        .map(|name| toml_to_json(&fs::read_to_string(cases().join(name)).expect("a case")));
+    for instance in &further {
+        assert!(validator.is_valid(instance));
+        collect_keys(instance, &mut used);
+    }
     for (name, _, properties) in tables(&schema) {
         for key in properties.keys() {
             assert!(

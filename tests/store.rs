@@ -58,6 +58,7 @@ fn queued(agent: &str) -> Run {
         trigger: Trigger::Manual,
         attempt: 1,
         idempotency_key: id.to_string(),
+        dry_run: false,
         state: RunState::Queued,
         outcome: None,
         reason: None,

@@ -5,7 +5,9 @@
 
 mod agent_records;
 mod agents;
+mod autodeploy;
 mod badges;
+mod billing;
 mod commands;
 mod dead_letters;
 mod docs;
@@ -15,12 +17,15 @@ pub mod error;
 mod events;
 mod followers;
 mod framing;
+mod github;
 mod health;
+mod integrations;
 mod json;
 mod logs;
 mod observe;
 pub mod params;
 mod plugins;
+mod repositories;
 mod runs;
 mod schedule;
 mod search;
@@ -35,21 +40,26 @@ mod workflows;
 pub use error::{ApiError, InputError, Problem};
 pub use server::{Connection, DRAIN_MAX, serve};
 pub use views::{
-    AgentHealth, AgentState, AgentView, Badge, BadgeStyle, BadgeSubject, HealthCheck, LiveRun,
-    PluginStatus, PluginView, Progress, RunSummary, RunView, Status, WorkflowStep, WorkflowView,
+    AgentHealth, AgentState, AgentView, Badge, BadgeStyle, BadgeSubject, HealthCheck,
+    IntegrationView, LiveRun, PluginStatus, PluginView, Progress, RunSummary, RunView, Status,
+    WorkflowStep, WorkflowView,
 };
 
 use crate::commands::Template;
-use crate::config::WebhookConfig;
-use crate::effects::{DecideError, Difference};
+use crate::config::{Secret, WebhookConfig};
+use crate::effects::{Comparison, DecideError, Difference};
+use crate::forge::ForgeError;
 use crate::holds::HoldError;
 use crate::metrics::Metrics;
-use crate::model::{Effect, Event, Execution, LogLine, Principal, Run, Thread, Trigger, Verdict};
+use crate::model::{
+    BillingAction, Effect, Event, Execution, LogLine, Principal, Run, Thread, Trigger, Verdict,
+};
 use crate::runtime::ServeError;
 use crate::sandbox::serve::ServedBody;
 use crate::store::{Store, StoreError};
 use async_trait::async_trait;
 use axum::extract::State;
+use axum::response::IntoResponse as _;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use serde_json::Value;
@@ -73,6 +83,8 @@ pub struct StartRun {
     pub trigger: Trigger,
     /// The same key starts one run only; 1 to 255 visible ASCII characters.
     pub idempotency_key: Option<String>,
+    /// Whether what it proposes is only looked at.
+    pub dry_run: bool,
 }
 
 /// Why a run was not started.
@@ -201,6 +213,9 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// What an agent asks of signed deliveries; `None` when it takes none, or there is no such agent.
     fn webhook(&self, agent: &str) -> Option<Webhook>;
 
+    /// What GitHub signs its deliveries with.
+    fn github_secrets(&self) -> Vec<Secret>;
+
     /// The pipelines in force, by name, without totals.
     fn workflows(&self) -> Vec<WorkflowView>;
 
@@ -284,6 +299,25 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// What a pull request would change.
     async fn difference(&self, thread: &Thread) -> Result<Difference, DecideError>;
 
+    /// What changed between two commits of a repository, or since the first parent of one.
+    async fn compare(
+        &self,
+        repository: &str,
+        base: Option<&str>,
+        head: &str,
+    ) -> Result<Comparison, ForgeError>;
+
+    /// Records a change of what is paid for, which waits for people.
+    async fn propose_billing(
+        &self,
+        action: BillingAction,
+        reason: String,
+        principal: Principal,
+    ) -> Result<Effect, StoreError>;
+
+    /// What the host works with outside of itself, by name.
+    fn integrations(&self) -> Vec<IntegrationView>;
+
     /// Looks at every component.
     async fn health(&self) -> Vec<HealthCheck>;
 
@@ -350,6 +384,7 @@ fn routes() -> (
         ))
         .routes(routes!(workflows::get_execution))
         .routes(routes!(workflows::cancel_execution))
+        .routes(routes!(autodeploy::start_deployment))
         .routes(routes!(commands::list_commands, commands::give_command))
         .routes(routes!(commands::list_templates))
         .routes(routes!(commands::get_job_status))
@@ -377,12 +412,22 @@ fn routes() -> (
         .routes(routes!(dead_letters::retry_dead_letter))
         .routes(routes!(dead_letters::drop_dead_letter))
         .routes(routes!(events::list_events, events::publish_events))
+        .routes(routes!(
+            billing::list_billing_proposals,
+            billing::propose_billing
+        ))
+        .routes(routes!(billing::approve_billing))
+        .routes(routes!(billing::reject_billing))
+        .routes(routes!(github::receive_github))
         .routes(routes!(effects::list_effects))
         .routes(routes!(effects::get_effect))
         .routes(routes!(effects::revert_effect))
         .routes(routes!(effects::decide))
         .routes(routes!(effects::list_pull_requests))
         .routes(routes!(effects::get_pull_request))
+        .routes(routes!(repositories::get_difference))
+        .routes(routes!(integrations::list_integrations))
+        .routes(routes!(integrations::get_integration))
         .routes(routes!(badges::get_agent_badge))
         .routes(routes!(badges::get_system_svg))
         .routes(routes!(badges::get_system_json))
@@ -431,6 +476,23 @@ pub fn openapi() -> Value {
         }
     }
     document
+}
+
+/// The part of the routes whose paths begin so, and `/health`: for a listener of its own.
+pub fn part(router: axum::Router, prefixes: &'static [&'static str]) -> axum::Router {
+    let only = move |request: axum::extract::Request, next: axum::middleware::Next| async move {
+        let path = request.uri().path();
+        let begins = |prefix: &&str| {
+            path.strip_prefix(*prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+        };
+        if path == "/health" || prefixes.iter().any(begins) {
+            return next.run(request).await;
+        }
+        ApiError::not_found("this listener serves a part of the paths; the main one serves all")
+            .into_response()
+    };
+    router.layer(axum::middleware::from_fn(only))
 }
 
 /// All routes, with everything around them: request ids, problems, limits, the check of `Host` and `Origin`.

@@ -2,19 +2,22 @@
 //! stage to another.
 
 mod control;
+mod github;
 mod ways;
 
-use self::ways::{Keys, Policies, Posted, Scheduled, Steering, Steps};
-use crate::api::{self, Badge, ControlPlane, HealthCheck};
-use crate::config::Config;
+use self::ways::{Boards, Keys, Panels, Policies, Posted, Scheduled, Steering, Steps, Telling};
+use crate::api::{self, Badge, ControlPlane};
+use crate::config::{Config, Place};
 use crate::delivery;
 use crate::effects::Effects;
+use crate::forge::github::Standing;
 use crate::forge::local::LocalForge;
 use crate::forge::signing::SigningKey;
-use crate::forge::{Forge as _, ForgeError};
+use crate::forge::{Forge as _, ForgeError, Forges, Repository};
 use crate::holds::Holds;
 use crate::metrics::Metrics;
 use crate::model::{AgentState, BadgeStyle, Event, now};
+use crate::notify::Channels;
 use crate::observers;
 use crate::pipelines::{self, Pipelines, SchedulerLog};
 use crate::registry::{self, Registry, Surroundings};
@@ -27,7 +30,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,6 +88,12 @@ const BADGES_MAX: usize = 1_000;
 /// How long effects wait for snapshots at start: those that were made before are loaded within it.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(2);
 
+/// What the listener on `badge_port` serves.
+const BADGE_PATHS: &[&str] = &["/badge", "/badges"];
+
+/// What the listener on `autodeploy_port` serves.
+const AUTODEPLOY_PATHS: &[&str] = &["/autodeploy"];
+
 /// The file in the state folder that says where a running host listens.
 pub const ADDRESS_FILE: &str = "address";
 
@@ -98,6 +107,7 @@ pub struct Options {
 /// The host, joined.
 pub struct App {
     config: Arc<Config>,
+    forges: Forges,
     store: Arc<SqliteStore>,
     sandbox: Arc<LocalSandbox>,
     gate: Arc<EgressGate>,
@@ -105,6 +115,7 @@ pub struct App {
     runtime: Arc<Runtime>,
     pipelines: Arc<Pipelines>,
     effects: Arc<Effects>,
+    channels: Arc<Channels>,
     holds: Arc<Holds>,
     metrics: Arc<Metrics>,
     wake: Notify,
@@ -113,13 +124,26 @@ pub struct App {
     /// Told whenever there may be new events.
     news: broadcast::Sender<()>,
     /// What was seen of the repositories at the last look, which is too slow for each question.
-    repositories: Mutex<Vec<HealthCheck>>,
+    repositories: Mutex<BTreeMap<String, Looked>>,
+    /// Pull requests, by `owner/name` and number, of which GitHub said that they changed.
+    changed: github::Changed,
     beats: Beats,
     /// Bytes of the store at the last look: counting them reads the folder of files.
     store_bytes: AtomicU64,
     badges: Mutex<HashMap<(String, AgentState, BadgeStyle, String), Badge>>,
     stopping: CancellationToken,
     started_at: Timestamp,
+}
+
+/// What was seen of a repository.
+#[derive(Clone, Debug, Default)]
+struct Looked {
+    ok: bool,
+    detail: String,
+    /// Of a repository elsewhere: who the host is there, and how much it may still ask.
+    standing: Option<Standing>,
+    last_success: Option<Timestamp>,
+    last_error: Option<(Timestamp, String)>,
 }
 
 /// When stages that never end last said something.
@@ -163,11 +187,20 @@ impl App {
     ) -> anyhow::Result<Arc<Self>> {
         let config = Arc::new(config);
         let store = Arc::new(open_store(config.host.state.clone()).await?);
-        for repository in config.repositories.values().filter(|one| one.create) {
-            LocalForge::create(&repository.path, &config.host.state)
-                .await
-                .with_context(|| format!("the repository `{}` cannot be made", repository.name))?;
+        let state = config.host.state.clone();
+        let key = tokio::task::spawn_blocking(move || SigningKey::open(&state))
+            .await?
+            .context("the key that signs commits cannot be used")?;
+        for repository in config.repositories.values() {
+            if let Place::Local { path, create: true } = &repository.place {
+                LocalForge::create(&repository.name, path, &config.host.state, &key)
+                    .await
+                    .with_context(|| {
+                        format!("the repository `{}` cannot be made", repository.name)
+                    })?;
+            }
         }
+        let forges = Forges::new(Arc::clone(&config)).context("GitHub cannot be reached")?;
         let proxy = config
             .host
             .proxy
@@ -197,6 +230,12 @@ impl App {
         let surroundings = Surroundings {
             sandbox: sandbox.as_ref(),
             key_value: Arc::new(Keys(Arc::clone(&dynamic))),
+            threads: Arc::new(Boards {
+                forges: forges.clone(),
+                store: Arc::clone(&dynamic),
+            }),
+            views: Arc::new(Panels(config.host.state.clone())),
+            forges: &forges,
             previous: None,
             progress,
         };
@@ -220,12 +259,11 @@ impl App {
                 queue: config.host.queue as usize,
             },
         ));
-        let state = config.host.state.clone();
-        let key = tokio::task::spawn_blocking(move || SigningKey::open(&state))
-            .await?
-            .context("the key that signs commits cannot be used")?;
+        let channels =
+            Arc::new(Channels::new(Arc::clone(&config)).context("the channels cannot be used")?);
         let effects = Arc::new(Effects::new(
             Arc::clone(&config),
+            forges.clone(),
             Arc::clone(&registry),
             Arc::clone(&dynamic),
             Arc::new(Policies {
@@ -235,9 +273,12 @@ impl App {
             Arc::new(Steering {
                 runtime: Arc::clone(&runtime),
                 holds: Arc::clone(&holds),
+                store: Arc::clone(&store) as Arc<dyn Store>,
             }),
+            Arc::new(Telling(Arc::clone(&channels))),
             key,
             runtime.announced(),
+            Arc::clone(&metrics),
         ));
         let pipelines = Arc::new(Pipelines::new(
             dynamic,
@@ -247,6 +288,7 @@ impl App {
         ));
         Ok(Arc::new(Self {
             config,
+            forges,
             store,
             sandbox,
             gate,
@@ -254,12 +296,14 @@ impl App {
             runtime,
             pipelines,
             effects,
+            channels,
             holds,
             metrics,
             wake: Notify::new(),
             prepared: Notify::new(),
             news: broadcast::Sender::new(NEWS),
             repositories: Mutex::default(),
+            changed: github::Changed::new(),
             beats: Beats {
                 began: Instant::now(),
                 schedule: AtomicU64::new(0),
@@ -324,7 +368,21 @@ impl App {
                 format!("cannot listen on {listen}; `--listen` or `PORT` choose another address")
             })?;
         let address = listener.local_addr()?;
-        self.gate.set_own_listeners(vec![address]);
+        let mut own = vec![address];
+        let mut parts = Vec::new();
+        for (port, prefixes) in [
+            (self.config.host.badge_port, BADGE_PATHS),
+            (self.config.host.autodeploy_port, AUTODEPLOY_PATHS),
+        ] {
+            let Some(port) = port else { continue };
+            let further = SocketAddr::new(listen.ip(), port);
+            let listener = tokio::net::TcpListener::bind(further)
+                .await
+                .with_context(|| format!("cannot listen on {further}; `badge_port` and `autodeploy_port` in `[host]` choose other ports"))?;
+            own.push(further);
+            parts.push((listener, prefixes));
+        }
+        self.gate.set_own_listeners(own);
         let address_file = self.config.host.state.join(ADDRESS_FILE);
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("`{}` cannot be written", address_file.display()))?;
@@ -340,6 +398,16 @@ impl App {
         listening(address);
         let stopping = self.stopping.clone();
         let router = self.router();
+        for (listener, prefixes) in parts {
+            let stopping = stopping.clone();
+            let part = api::part(router.clone(), prefixes);
+            tasks.spawn(async move {
+                let ended = async move { stopping.cancelled().await };
+                if let Err(error) = api::serve(listener, part, ended).await {
+                    tracing::error!("a further listener failed: {error}");
+                }
+            });
+        }
         let serving = tokio::spawn(api::serve(listener, router, {
             let stopping = stopping.clone();
             async move { stopping.cancelled().await }
@@ -386,10 +454,12 @@ impl App {
             let proposed = app.runtime.proposed();
             // What waits from before is judged by policy, which is much faster from its snapshot.
             let _ = tokio::time::timeout(SNAPSHOT_PATIENCE, app.prepared.notified()).await;
-            app.effects.run(&proposed).await;
+            Arc::clone(&app.effects).run(&proposed).await;
         }));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.watch_plugins().await }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.follow_github().await }));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.keep_house().await }));
         let app = Arc::clone(self);
@@ -400,6 +470,13 @@ impl App {
             Arc::clone(&self.metrics),
             self.news.subscribe(),
         )));
+        for name in self.config.channels.keys() {
+            until_stopped(Box::pin(Arc::clone(&self.channels).follow(
+                name.clone(),
+                store(),
+                self.news.subscribe(),
+            )));
+        }
         until_stopped(Box::pin(observers::count(store())));
         until_stopped(Box::pin(observers::stream(store(), self.news.subscribe())));
     }
@@ -438,6 +515,12 @@ impl App {
             let surroundings = Surroundings {
                 sandbox: self.sandbox.as_ref(),
                 key_value: Arc::new(Keys(Arc::clone(&self.store) as Arc<dyn Store>)),
+                threads: Arc::new(Boards {
+                    forges: self.forges.clone(),
+                    store: Arc::clone(&self.store) as Arc<dyn Store>,
+                }),
+                views: Arc::new(Panels(self.config.host.state.clone())),
+                forges: &self.forges,
                 previous: Some(Arc::clone(&previous)),
                 progress: &|_| {},
             };
@@ -563,11 +646,14 @@ impl App {
     }
 
     async fn look_at_repositories(&self) {
-        let mut checks = Vec::new();
-        for (name, repository) in &self.config.repositories {
+        for name in self.config.repositories.keys() {
+            let mut standing = None;
             let look = async {
-                let forge = LocalForge::open(name, &repository.path, &self.config.host.state)?;
-                match forge.resolve("HEAD").await {
+                let repository = self.forges.open(name)?;
+                if let (Repository::Github(_), Some(github)) = (&repository, self.forges.github()) {
+                    standing = Some(github.standing().await?);
+                }
+                match repository.objects().await?.resolve("HEAD").await {
                     Ok(commit) => Ok(format!("at {commit}")),
                     // One that was just made, for instance.
                     Err(ForgeError::NotFound(_)) => {
@@ -577,20 +663,30 @@ impl App {
                 }
             };
             let found = tokio::time::timeout(HEALTH_EVERY / 3, look).await;
-            checks.push(HealthCheck {
-                component: format!("repository/{name}"),
-                ok: matches!(found, Ok(Ok(_))),
-                detail: match found {
-                    Ok(Ok(detail)) => detail,
-                    Ok(Err(error)) => error.to_string(),
-                    Err(_) => "did not answer in time".into(),
-                },
-            });
+            let found = match found {
+                Ok(found) => found.map_err(|error| error.to_string()),
+                Err(_) => Err("did not answer in time".into()),
+            };
+            let mut repositories = self
+                .repositories
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let looked = repositories.entry(name.clone()).or_default();
+            looked.ok = found.is_ok();
+            if standing.is_some() {
+                looked.standing = standing;
+            }
+            match found {
+                Ok(detail) => {
+                    looked.last_success = Some(now());
+                    looked.detail = detail;
+                }
+                Err(why) => {
+                    looked.last_error = Some((now(), why.clone()));
+                    looked.detail = why;
+                }
+            }
         }
-        *self
-            .repositories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = checks;
     }
 }
 

@@ -15,6 +15,7 @@ mod run;
 mod schedule;
 mod show;
 mod store;
+mod sync;
 mod timeline;
 
 pub use client::Client;
@@ -123,6 +124,9 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<effects::EffectsCommand>,
     },
+    /// Show what a sync between repositories would change, or undo the last one
+    #[command(subcommand)]
+    Sync(sync::SyncCommand),
     /// Start a new plugin, or look into one
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -441,6 +445,9 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         }
         Command::Effects { command } => {
             effects::execute(command.as_ref(), &launcher.connect(global).await?, output).await
+        }
+        Command::Sync(command) => {
+            sync::execute(command, &launcher.connect(global).await?, output).await
         }
         Command::DeadLetters(command) => {
             schedule::dead_letters(command, &launcher.connect(global).await?, output).await

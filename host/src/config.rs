@@ -6,8 +6,10 @@
 //! It does not know components, databases or requests: whether a plugin exists, what its settings mean and whether a grant is wise is decided later.
 
 mod agent;
+mod channels;
 mod error;
 mod for_each;
+mod github;
 mod grants;
 mod host;
 mod keys;
@@ -36,8 +38,10 @@ use self::reader::{Reader, Value};
 use crate::sandbox::budget::RunBudget;
 
 pub use self::agent::{AgentConfig, AgentName, AgentNameError, Autonomy, Priority, WebhookConfig};
+pub use self::channels::{ChannelConfig, DEFAULT_ON, DISCORD_CHANNEL, Service};
 pub(crate) use self::error::is_unprintable;
 pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS};
+pub use self::github::{GithubAccess, GithubConfig, KeySource};
 pub use self::grants::{
     CredentialConfig, DirectoryGrant, EffectKind, EffectScope, Grants, HttpGrantConfig,
     RepositoryGrant,
@@ -68,6 +72,10 @@ pub struct Config {
     pub host: HostConfig,
     /// `[repositories]`, by name.
     pub repositories: BTreeMap<String, RepositoryConfig>,
+    /// `[github]`.
+    pub github: GithubConfig,
+    /// `[channels]`, by name, with that of `DISCORD_WEBHOOK`.
+    pub channels: BTreeMap<String, ChannelConfig>,
     /// `[agents]`, by name, those with `enabled = false` among them.
     pub agents: BTreeMap<AgentName, AgentConfig>,
     /// `[pipelines]`, by name.
@@ -93,12 +101,29 @@ impl Config {
 pub struct RepositoryConfig {
     /// Its name: a small letter, then small letters, digits, `.`, `_` and `-`; at most 63 characters.
     pub name: String,
-    /// A directory when it was checked, unless it is to be made; whether it is a repository is for the forge to say.
-    pub path: PathBuf,
-    /// Whether an empty bare repository is made where there is nothing; default `false`. Source: `create`.
-    pub create: bool,
+    /// Where it is.
+    pub place: Place,
     /// What it is for; default [`Environment::Development`]. Source: `environment`.
     pub environment: Environment,
+}
+
+/// Where a repository is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine.
+    Local {
+        /// A directory when it was checked, unless it is to be made; whether it is a repository is for the forge to say. Source: `path`.
+        path: PathBuf,
+        /// Whether a bare repository is made where there is nothing; default `false`. Source: `create`.
+        create: bool,
+    },
+    /// On GitHub. Source: `github = "owner/name"`.
+    Github {
+        /// Who owns it there.
+        owner: String,
+        /// Its name there.
+        name: String,
+    },
 }
 
 /// What a repository is for.
@@ -327,7 +352,10 @@ fn check(
         overrides,
         &mut errors,
     );
-    let (names, repositories) = read_repositories(&root, &root_path, &mut errors);
+    let github = github::read(&root, &root_path, environment, &mut errors);
+    let (names, repositories) = read_repositories(&root, &root_path, &github, &mut errors);
+    let discord = host.variables.discord_webhook.as_ref();
+    let channels = channels::read(&root, environment, discord, &mut errors);
     let agents = root.entries("agents", &mut errors);
     if agents.len() > keys::MAX_ENTRIES {
         errors.anywhere("there are more than 10_000 agents");
@@ -398,6 +426,8 @@ fn check(
             digest: sha256(text.as_bytes()),
             host,
             repositories,
+            github,
+            channels,
             agents: checked_agents,
             entries: entries.into_iter().map(str::to_owned).collect(),
             disabled: Vec::new(),
@@ -479,6 +509,7 @@ fn root_of(path: &Path) -> std::io::Result<PathBuf> {
 fn read_repositories(
     root: &Reader<'_, '_>,
     root_path: &Path,
+    github: &GithubConfig,
     errors: &mut Errors,
 ) -> (BTreeSet<String>, BTreeMap<String, RepositoryConfig>) {
     let mut names = BTreeSet::new();
@@ -503,35 +534,98 @@ fn read_repositories(
         else {
             continue;
         };
-        let create = table.boolean("create", errors).unwrap_or(false);
         let environment = table
             .choice("environment", errors)
             .and_then(|index| Environment::ALL.get(index).copied())
             .unwrap_or_default();
-        let Some(written) = table.path("path", errors) else {
+        let Some(place) = read_place(&table, &what, root_path, github, errors) else {
             continue;
         };
-        let path = resolve(root_path, written.get_ref());
-        if !path.is_dir() && !create {
-            errors
-                .at(
-                    written.span(),
-                    format!("{what} is not a directory that can be read"),
-                )
-                .help("clone it there, correct `path`, or let `create = true` make an empty one; relative paths start at the directory of this file");
-        }
         let name = name.to_owned();
         repositories.insert(
             name.clone(),
             RepositoryConfig {
                 name,
-                path,
-                create,
+                place,
                 environment,
             },
         );
     }
     (names, repositories)
+}
+
+/// Where a repository is: here, or on GitHub.
+fn read_place(
+    table: &Reader<'_, '_>,
+    what: &str,
+    root_path: &Path,
+    github: &GithubConfig,
+    errors: &mut Errors,
+) -> Option<Place> {
+    let create = table.boolean("create", errors).unwrap_or(false);
+    let path = table.path("path", errors);
+    let there = table.text("github", errors);
+    match (path, there) {
+        (Some(written), None) => {
+            let path = resolve(root_path, written.get_ref());
+            if !path.is_dir() && !create {
+                errors
+                    .at(
+                        written.span(),
+                        format!("{what} is not a directory that can be read"),
+                    )
+                    .help("clone it there, correct `path`, or let `create = true` make one; relative paths start at the directory of this file");
+            }
+            Some(Place::Local { path, create })
+        }
+        (None, Some(written)) => {
+            if create {
+                errors
+                    .at(
+                        table.place_of("create"),
+                        format!("{what} is on GitHub and is not made here"),
+                    )
+                    .help("make it on GitHub, and drop `create`");
+            }
+            if github.access.is_none() {
+                errors
+                    .at(
+                        written.span(),
+                        format!(
+                            "{what} is on GitHub, and `[github]` does not say who the host is there"
+                        ),
+                    )
+                    .help(
+                        "`[github]` with `app_id` and `private_key_file`, or with `token`, says it",
+                    );
+            }
+            let place = github::place(written.get_ref());
+            if place.is_none() {
+                errors
+                    .at(
+                        written.span(),
+                        format!("{} is no repository on GitHub", literal(written.get_ref())),
+                    )
+                    .help("write `owner/name`, as in the repository's address");
+            }
+            place
+        }
+        (Some(_), Some(written)) => {
+            errors
+                .at(written.span(), format!("{what} has `path` and `github`"))
+                .help("keep the one that says where it is");
+            None
+        }
+        // A mistake of a key that is there was told.
+        (None, None) => {
+            if table.span("path").is_none() && table.span("github").is_none() {
+                errors
+                    .at(table.place(), format!("{what} has no `path` and no `github`"))
+                    .help("`path = \"…\"` names a local repository, `github = \"owner/name\"` one on GitHub");
+            }
+            None
+        }
+    }
 }
 
 fn host_paths(

@@ -8,14 +8,22 @@
 //! is applied: an effect's action never changes, and its files are pinned by digest or commit.
 
 mod apply;
+mod billing;
 mod judge;
+mod place;
+mod replace;
 mod revert;
 
+use self::judge::When;
+use crate::boundary;
 use crate::config::{AgentConfig, Autonomy, Config};
-use crate::forge::local::LocalForge;
 use crate::forge::signing::SigningKey;
-use crate::forge::{ForgeError, shown};
-use crate::model::{Approval, Effect, EffectState, Event, Principal, Thread, Verdict, now};
+use crate::forge::{FileDiff, Forge as _, ForgeError, Forges, Repository, shown};
+use crate::metrics::Metrics;
+use crate::model::{
+    Approval, CommitStatus, Effect, EffectState, Event, Principal, Thread, ThreadState, Verdict,
+    now,
+};
 use crate::registry::Registry;
 use crate::sandbox::call::Decision;
 use crate::store::{EffectChange, Store, StoreError};
@@ -23,27 +31,41 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
-pub use self::judge::{FileFact, facts_of};
+pub use self::billing::BILLING;
 
 /// How long people have to decide. What was proposed longer ago was made for a world that is gone.
 const DECIDE_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Attempts at applying an effect; the pauses between them add up to some minutes.
-const ATTEMPTS_MAX: u32 = 8;
+/// For how long an effect that may be applied is tried: a forge that is away for a night is no reason to lose it.
+const TRY_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// The pause before the second attempt, doubled before each further one.
+/// The pause before the second attempt, doubled before each further one up to [`PAUSE_MAX`].
 const PAUSE: SignedDuration = SignedDuration::from_secs(1);
+
+/// The longest pause between two attempts: what is back is used within a minute.
+const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(1);
+
+/// Open pull requests of a repository among which one for the same branches is looked for.
+const OPEN_MAX: u32 = 500;
 
 /// How often an effect that waits for others looks at them again.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// Effects taken up at once.
 const PART: u32 = 50;
+
+/// Repositories that are worked on at once: each is bound by its disk or its network.
+const LANES_MAX: usize = 8;
+
+/// How long nothing is done after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the stage sleeps at most.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
@@ -67,6 +89,13 @@ pub trait Judge: Send + Sync {
 /// Who steers agents.
 #[async_trait]
 pub trait Steer: Send + Sync {
+    /// Has the agent of an effect look again, as what it saw when it proposed is not so any more. Once for all effects of a run, a few times in a row, and only where nobody asked for the run or
+    /// waits for it.
+    ///
+    /// # Errors
+    /// One sentence: why it does not.
+    async fn look_again(&self, effect: &Effect) -> Result<(), String>;
+
     /// Does to an agent what an effect says; the same effect twice does it once.
     ///
     /// # Errors
@@ -76,6 +105,26 @@ pub trait Steer: Send + Sync {
         effect: &Effect,
         action: &crate::model::AgentControlAction,
     ) -> Result<Value, String>;
+}
+
+/// What became of an agent's message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It arrived.
+    Arrived,
+    /// It will not be taken, however often it is sent.
+    Refused(String),
+    /// It did not arrive; it may later.
+    Later(String),
+    /// Nobody knows whether it arrived.
+    Unanswered(String),
+}
+
+/// Who tells people.
+#[async_trait]
+pub trait Tell: Send + Sync {
+    /// Sends an effect's message.
+    async fn tell(&self, effect: &Effect, action: &crate::model::NotificationAction) -> Told;
 }
 
 /// Why a person's word had no effect.
@@ -95,9 +144,15 @@ pub enum DecideError {
     /// What was decided on is something else than what would be applied.
     #[error("the digest is not the effect's: what you looked at is not what would be applied")]
     Digest,
+    /// Who proposed it does not decide on it.
+    #[error("who proposed it does not approve it; somebody else has to")]
+    Own,
     /// It cannot be undone.
     #[error("{0}")]
     NotRevertible(String),
+    /// The pull request is merged or closed.
+    #[error("the pull request is not open; only an open one is reviewed")]
+    NotOpen,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,25 +162,86 @@ pub enum DecideError {
 }
 
 /// What a pull request would change.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
+    /// The pull request as it is now.
+    pub thread: Thread,
     /// The commit that its branch is at; none when the branch is gone.
     pub head: Option<String>,
     /// The patch; none when a branch is gone or there is too much of it.
+    pub patch: Option<String>,
+    /// What is thought of its commit.
+    pub statuses: Vec<CommitStatus>,
+}
+
+/// Two commits of a repository beside each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// The full id of the earlier one; none where there is none.
+    pub base: Option<String>,
+    /// The full id of the later one.
+    pub head: String,
+    /// By path.
+    pub files: Vec<FileDiff>,
+    /// None when there is too much of it.
     pub patch: Option<String>,
 }
 
 /// The stage.
 pub struct Effects {
     config: Arc<Config>,
+    forges: Forges,
     registry: Arc<ArcSwap<Registry>>,
     store: Arc<dyn Store>,
     judge: Arc<dyn Judge>,
     steer: Arc<dyn Steer>,
+    tell: Arc<dyn Tell>,
     key: SigningKey,
+    /// Held while a person's word is added to those before it: two at once would each know of their own alone.
+    deciding: Mutex<()>,
+    /// By agent, what is being applied and not counted as applied yet.
+    in_hand: std::sync::Mutex<BTreeMap<String, u64>>,
     wake: Notify,
     /// Told when there are events to hand over.
     announced: Arc<Notify>,
+    metrics: Arc<Metrics>,
+}
+
+/// An effect of an agent that is on its way.
+struct InHand<'a> {
+    counts: &'a std::sync::Mutex<BTreeMap<String, u64>>,
+    agent: String,
+    /// Others of the same agent.
+    others: u64,
+}
+
+impl<'a> InHand<'a> {
+    fn take(counts: &'a std::sync::Mutex<BTreeMap<String, u64>>, agent: &str) -> Self {
+        let mut all = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(agent.to_owned()).or_default();
+        let others = *count;
+        *count += 1;
+        Self {
+            counts,
+            agent: agent.to_owned(),
+            others,
+        }
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        let mut all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(&self.agent) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(all.remove(&self.agent)),
+        }
+    }
+}
+
+/// Whether something was to be done so long ago that it is given up.
+fn too_old(since: Option<Timestamp>) -> bool {
+    since.is_some_and(|since| now().duration_since(since) > TRY_FOR)
 }
 
 /// What an effect announces.
@@ -155,32 +271,69 @@ fn event(effect: &Effect, data: Value) -> Event {
 impl Effects {
     /// The stage over these.
     #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of the host that is handed in once, by the file that joins them"
+    )]
     pub fn new(
         config: Arc<Config>,
+        forges: Forges,
         registry: Arc<ArcSwap<Registry>>,
         store: Arc<dyn Store>,
         judge: Arc<dyn Judge>,
         steer: Arc<dyn Steer>,
+        tell: Arc<dyn Tell>,
         key: SigningKey,
         announced: Arc<Notify>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             config,
+            forges,
             registry,
             store,
             judge,
             steer,
+            tell,
             key,
+            deciding: Mutex::default(),
+            in_hand: std::sync::Mutex::default(),
             wake: Notify::new(),
             announced,
+            metrics,
         }
     }
 
+    /// The fingerprint of the key that signs commits, as `ssh-keygen -l` prints it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.key.fingerprint()
+    }
+
     /// Takes effects through their states. Ends never; may be dropped at any moment.
-    pub async fn run(&self, ended: &Notify) {
+    ///
+    /// Effects of one repository are worked on one after the other, those of different ones beside each other: a forge that is slow or away holds up nobody else.
+    pub async fn run(self: Arc<Self>, ended: &Notify) {
+        // Tasks of their own, as they hold connections and places while nobody looks after them here.
+        let mut lanes = JoinSet::new();
+        let mut lane_of = HashMap::new();
         loop {
-            let next = match self.work().await {
-                Ok(next) => next,
+            let busy: Vec<String> = lane_of.values().cloned().collect();
+            let next = match self.store.due_effects(now(), &busy, PART).await {
+                Ok((due, next)) => {
+                    let mut by_lane: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+                    for (id, lane) in due {
+                        by_lane.entry(lane).or_default().push(id);
+                    }
+                    for (lane, ids) in by_lane {
+                        if lane_of.len() < LANES_MAX {
+                            let effects = Arc::clone(&self);
+                            let task = lanes.spawn(async move { effects.work(ids).await });
+                            lane_of.insert(task.id(), lane);
+                        }
+                    }
+                    next
+                }
                 Err(error) => {
                     tracing::warn!("effects cannot be worked on: {error}");
                     Some(now().saturating_add(PAUSE).unwrap_or(Timestamp::MAX))
@@ -192,6 +345,17 @@ impl Effects {
                     .min(SLEEP_MAX)
             });
             tokio::select! {
+                Some(worked) = lanes.join_next_with_id() => {
+                    let (id, worked) = match worked {
+                        Ok((id, worked)) => (id, worked.map_err(|error| error.to_string())),
+                        Err(error) => (error.id(), Err(error.to_string())),
+                    };
+                    let lane = lane_of.remove(&id).unwrap_or_default();
+                    if let Err(error) = worked {
+                        tracing::warn!("the effects of `{lane}` cannot be worked on: {error}");
+                        tokio::time::sleep(STORE_PAUSE).await;
+                    }
+                }
                 () = tokio::time::sleep(sleep) => {}
                 () = self.wake.notified() => {}
                 () = ended.notified() => {}
@@ -199,22 +363,14 @@ impl Effects {
         }
     }
 
-    /// Takes up all that is due, and says when there is more to do.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn work(&self) -> Result<Option<Timestamp>, StoreError> {
-        loop {
-            let (ids, next) = self.store.due_effects(now(), PART).await?;
-            if ids.is_empty() {
-                return Ok(next);
-            }
-            for id in ids {
-                if let Some(effect) = self.store.effect(id).await? {
-                    self.step(effect).await?;
-                }
+    /// Takes up the effects of one lane that are due.
+    async fn work(&self, ids: Vec<Uuid>) -> Result<(), StoreError> {
+        for id in ids {
+            if let Some(effect) = self.store.effect(id).await? {
+                self.step(effect).await?;
             }
         }
+        Ok(())
     }
 
     async fn step(&self, effect: Effect) -> Result<(), StoreError> {
@@ -222,7 +378,8 @@ impl Effects {
             EffectState::Proposed => self.judge(effect).await,
             EffectState::Waiting => self.time_is_up(effect).await,
             EffectState::Approved => self.begin(effect).await,
-            EffectState::Applying => self.carry_out(effect).await,
+            // A process died in the middle of it.
+            EffectState::Applying => self.carry_out(effect, true).await,
             _ => Ok(()),
         }
     }
@@ -234,11 +391,8 @@ impl Effects {
         effect: Effect,
         more: Option<apply::Done>,
     ) -> Result<Option<Effect>, StoreError> {
-        let applied_us = effect
-            .ended_at
-            .map(|end| end.duration_since(effect.created_at).as_micros());
         let data = match effect.state {
-            EffectState::Applied => json!({ "took_us": applied_us }),
+            EffectState::Applied => json!({ "latency_us": effect.latency_us }),
             _ => json!({}),
         };
         // What is on its way is nobody's news.
@@ -260,6 +414,9 @@ impl Effects {
             .await?;
         if !silent {
             self.announced.notify_one();
+            if let Some(effect) = &changed {
+                self.metrics.effect(effect);
+            }
         }
         Ok(changed)
     }
@@ -282,17 +439,47 @@ impl Effects {
         Ok(())
     }
 
+    /// Ends an effect that was made for a state that is gone.
+    async fn moved(
+        &self,
+        effect: Effect,
+        message: String,
+        hint: Option<String>,
+    ) -> Result<(), StoreError> {
+        self.end(effect.clone(), EffectState::Expired, message, hint)
+            .await?;
+        if let Err(error) = self.steer.look_again(&effect).await {
+            tracing::warn!(effect.id = %effect.id, "the agent does not look again: {error}");
+        }
+        Ok(())
+    }
+
     async fn judge(&self, effect: Effect) -> Result<(), StoreError> {
         let registry = self.registry.load_full();
         let Some(agent) = registry.agents.get(&effect.agent) else {
             let message = format!("the agent {} is gone", shown(&effect.agent));
             return self.end(effect, EffectState::Refused, message, None).await;
         };
+        boundary::at("effect.proposed");
+        if self.repeats(&effect, &agent.config).await? {
+            return Ok(());
+        }
         match self.judged(&effect, &agent.config).await? {
-            Ok(judged) => self.admit(effect, &agent.config, judged).await,
-            Err(refusal) if refusal.moved => {
-                self.end(effect, EffectState::Expired, refusal.message, refusal.hint)
-                    .await
+            Ok(judged) => {
+                boundary::at("effect.judged");
+                self.admit(effect, &agent.config, judged).await
+            }
+            Err(refusal) if refusal.when == When::Moved => {
+                self.moved(effect, refusal.message, refusal.hint).await
+            }
+            // Nothing was decided, so nothing is lost: it is looked at again.
+            Err(refusal) if refusal.when == When::Later && !too_old(Some(effect.created_at)) => {
+                let mut effect = effect;
+                let age = now().duration_since(effect.created_at);
+                effect.due_at = self.later(&effect, age.max(PAUSE));
+                effect.message = Some(refusal.message);
+                self.change(EffectState::Proposed, effect, None).await?;
+                Ok(())
             }
             Err(refusal) => {
                 self.end(effect, EffectState::Refused, refusal.message, refusal.hint)
@@ -311,6 +498,12 @@ impl Effects {
         let from = effect.state;
         effect.autonomy = Some(agent.autonomy.as_str().into());
         effect.approvals_needed = judged.approvals;
+        if judged.second_person && effect.proposed_by.is_none() {
+            let run = self.store.run(effect.run).await?;
+            effect.proposed_by = run
+                .map(|run| run.principal)
+                .filter(|principal| principal.kind == "user");
+        }
         if effect.dry_run {
             return self
                 .end(
@@ -366,7 +559,9 @@ impl Effects {
                 ));
             }
         }
+        self.replace(&effect).await?;
         self.change(from, effect, None).await?;
+        boundary::at("effect.admitted");
         self.wake.notify_one();
         Ok(())
     }
@@ -426,16 +621,22 @@ impl Effects {
             .agents
             .get(&effect.agent)
             .map(|agent| u64::from(agent.config.effects_per_hour));
+        // Counted before the look at the store: what is applied in between is counted twice, never left out.
+        let in_hand = InHand::take(&self.in_hand, &effect.agent);
         // What people approved one by one is not what the limit is for.
         if let Some(most) = most.filter(|_| effect.approvals.is_empty()) {
             let since = moment.saturating_sub(hour).unwrap_or(Timestamp::MIN);
             let (count, first) = self.store.applied_since(&effect.agent, since).await?;
-            if count >= most {
+            if count + in_hand.others >= most {
                 effect.message = Some(format!(
                     "{most} effects of the agent were applied within the hour"
                 ));
                 effect.hint = Some("`effects_per_hour` allows more".into());
-                effect.due_at = first.and_then(|first| first.saturating_add(hour).ok());
+                // Another of the agent may be on its way and fail.
+                let then = first
+                    .filter(|_| count >= most)
+                    .and_then(|first| first.saturating_add(hour).ok());
+                effect.due_at = then.or_else(|| moment.saturating_add(LOOK_AGAIN).ok());
                 self.change(EffectState::Approved, effect, None).await?;
                 return Ok(());
             }
@@ -445,25 +646,32 @@ impl Effects {
         effect.due_at = Some(moment);
         // Whoever else had it has it.
         if let Some(effect) = self.change(EffectState::Approved, effect, None).await? {
-            self.carry_out(effect).await?;
+            boundary::at("effect.applying");
+            self.carry_out(effect, false).await?;
         }
         Ok(())
     }
 
-    /// Applies an effect, or finds that it is applied.
-    async fn carry_out(&self, effect: Effect) -> Result<(), StoreError> {
+    /// Applies an effect, or finds that it is applied. `again` says that an earlier attempt may have got anywhere.
+    async fn carry_out(&self, effect: Effect, again: bool) -> Result<(), StoreError> {
         let id = effect.id;
-        match self.applied(&effect).await {
+        match self.applied(&effect, again).await {
             Ok(done) => {
+                boundary::at("effect.done");
                 let mut effect = effect;
                 effect.state = EffectState::Applied;
                 effect.message.clone_from(&done.message);
                 effect.hint = None;
                 effect.result = Some(done.result.clone());
                 effect.due_at = None;
-                effect.ended_at = Some(now());
+                let moment = now();
+                effect.ended_at = Some(moment);
+                effect.latency_us = effect.caused_at.map(|began| {
+                    u64::try_from(moment.duration_since(began).as_micros()).unwrap_or(0)
+                });
                 self.change(EffectState::Applying, effect, Some(done))
                     .await?;
+                boundary::at("effect.applied");
                 // Others may have waited for it.
                 self.wake.notify_one();
                 Ok(())
@@ -471,13 +679,20 @@ impl Effects {
             Err(apply::Stop::Store(error)) => Err(error),
             Err(apply::Stop::Moved(message)) => {
                 let hint = Some("the agent's next run proposes it anew".into());
-                self.end(effect, EffectState::Expired, message, hint).await
+                self.moved(effect, message, hint).await
             }
             Err(apply::Stop::Refused(message)) => {
                 self.end(effect, EffectState::Failed, message, None).await
             }
-            Err(apply::Stop::Later(message)) if effect.attempts >= ATTEMPTS_MAX => {
-                let message = format!("{message}, after {ATTEMPTS_MAX} attempts");
+            Err(apply::Stop::Unanswered(message)) => {
+                let hint = format!(
+                    "look whether it was done, then `infinity effects approve {id}` (it was) or `reject` (it was not)"
+                );
+                self.end(effect, EffectState::Unknown, message, Some(hint))
+                    .await
+            }
+            Err(apply::Stop::Later(message)) if too_old(effect.approved_at) => {
+                let message = format!("{message}, after {} attempts in a day", effect.attempts);
                 self.end(effect, EffectState::Failed, message, None).await
             }
             Err(apply::Stop::Later(message)) => {
@@ -486,11 +701,23 @@ impl Effects {
                 let pause = PAUSE.saturating_mul(1 << effect.attempts.min(10));
                 effect.state = EffectState::Approved;
                 effect.message = Some(message);
-                effect.due_at = now().saturating_add(pause).ok();
+                effect.due_at = self.later(&effect, pause);
                 self.change(EffectState::Applying, effect, None).await?;
                 Ok(())
             }
         }
+    }
+
+    /// When an effect is tried again: after a pause, and not before its forge wants to be asked.
+    fn later(&self, effect: &Effect, pause: SignedDuration) -> Option<Timestamp> {
+        let until = match effect.action.repository().map(|name| self.repository(name)) {
+            Some(Ok(Repository::Github(_))) => {
+                self.forges.github().and_then(|github| github.until())
+            }
+            _ => None,
+        };
+        let then = now().saturating_add(pause.min(PAUSE_MAX)).ok()?;
+        Some(until.map_or(then, |until| until.max(then)))
     }
 
     /// A person's word on an effect. `digest` is the digest of what they looked at, if they say.
@@ -505,8 +732,9 @@ impl Effects {
         comment: Option<String>,
         digest: Option<&str>,
     ) -> Result<Effect, DecideError> {
+        let _alone = self.deciding.lock().await;
         let mut effect = self.store.effect(id).await?.ok_or(DecideError::Unknown)?;
-        if effect.state != EffectState::Waiting {
+        if !matches!(effect.state, EffectState::Waiting | EffectState::Unknown) {
             return Err(DecideError::NotWaiting {
                 state: effect.state,
                 message: effect.message,
@@ -514,6 +742,9 @@ impl Effects {
         }
         if digest.is_some_and(|digest| digest != effect.digest) {
             return Err(DecideError::Digest);
+        }
+        if decision == Verdict::Approve && effect.proposed_by.as_ref() == Some(&principal) {
+            return Err(DecideError::Own);
         }
         let moment = now();
         let who = principal.name.clone();
@@ -527,7 +758,19 @@ impl Effects {
             digest: effect.digest.clone(),
             at: moment,
         });
+        let from = effect.state;
         match decision {
+            // Somebody looked whether it was done.
+            Verdict::Approve if from == EffectState::Unknown => {
+                effect.state = EffectState::Applied;
+                effect.message = Some(format!("{} says that it was done", shown(&who)));
+                effect.hint = None;
+            }
+            Verdict::Reject if from == EffectState::Unknown => {
+                effect.state = EffectState::Failed;
+                effect.message = Some(format!("{} says that it was not done", shown(&who)));
+                effect.hint = None;
+            }
             Verdict::Reject => {
                 effect.state = if effect.approvals_needed == 0 {
                     EffectState::Vetoed
@@ -559,7 +802,7 @@ impl Effects {
                 }
             }
         }
-        let changed = self.change(EffectState::Waiting, effect, None).await?;
+        let changed = self.change(from, effect, None).await?;
         self.wake.notify_one();
         match changed {
             Some(effect) => Ok(effect),
@@ -574,7 +817,7 @@ impl Effects {
         }
     }
 
-    /// A person's word on a pull request of a local repository: a review of its head commit.
+    /// A person's word on a pull request: a review of its head commit.
     ///
     /// # Errors
     /// When there is no such pull request, or it is not open.
@@ -585,20 +828,30 @@ impl Effects {
         decision: Verdict,
         comment: Option<String>,
     ) -> Result<Thread, DecideError> {
-        let (repository, number) = (thread.repository.as_str(), thread.number);
-        let head = match &thread.head {
-            Some(head) => self
-                .repository(repository)?
-                .branch(head)
-                .await?
-                .ok_or(DecideError::Unknown)?,
-            None => return Err(DecideError::Unknown),
-        };
+        let (name, number) = (thread.repository.as_str(), thread.number);
+        let repository = self.repository(name)?;
+        let head = self.head_of(&repository, thread).await?;
+        let head = head.ok_or(DecideError::Unknown)?;
+        if let Repository::Github(github) = &repository {
+            if self.look_again(thread).await?.state != ThreadState::Open {
+                return Err(DecideError::NotOpen);
+            }
+            let word = match decision {
+                Verdict::Approve => "approves of",
+                Verdict::Reject => "rejects",
+            };
+            let mut text = format!("{} {word} {head}.", principal.name);
+            if let Some(comment) = &comment {
+                text.push_str("\n\n");
+                text.push_str(comment);
+            }
+            github.note_review(number, &text).await?;
+        }
         let event = Event::new(
-            format!("/repositories/{repository}"),
+            format!("/repositories/{name}"),
             "pull_request.reviewed",
             number.to_string(),
-            json!({ "repository": repository, "number": number, "decision": decision, "by": principal.name, "head": head }),
+            json!({ "repository": name, "number": number, "decision": decision, "by": principal.name, "head": head }),
         );
         let review = Approval {
             principal,
@@ -607,36 +860,88 @@ impl Effects {
             digest: head,
             at: now(),
         };
-        let changed = self.store.review(repository, number, review, event).await?;
+        let changed = self.store.review(name, number, review, event).await?;
         self.announced.notify_one();
-        changed.ok_or(DecideError::NotRevertible(
-            "the pull request is not open".into(),
-        ))
+        changed.ok_or(DecideError::NotOpen)
     }
 
-    /// What a pull request would change.
+    /// The commit that a pull request is at; none when its branch is gone.
+    async fn head_of(
+        &self,
+        repository: &Repository,
+        thread: &Thread,
+    ) -> Result<Option<String>, ForgeError> {
+        match (repository, &thread.head) {
+            (Repository::Local(forge), Some(head)) => forge.branch(head).await,
+            (Repository::Github(github), _) => Ok(github
+                .thread(thread.number)
+                .await?
+                .and_then(|(_, head)| head)),
+            (_, None) => Ok(None),
+        }
+    }
+
+    /// What changed between two commits of a repository, or since the first parent of one.
     ///
     /// # Errors
-    /// When the repository fails.
-    pub async fn difference(&self, thread: &Thread) -> Result<Difference, DecideError> {
-        let forge = self.repository(&thread.repository)?;
-        let at = async |branch: &Option<String>| match branch {
-            Some(branch) => forge.branch(branch).await,
-            None => Ok(None),
+    /// When there is no such repository or commit, or the repository fails.
+    pub async fn compare(
+        &self,
+        repository: &str,
+        base: Option<&str>,
+        head: &str,
+    ) -> Result<Comparison, ForgeError> {
+        let repository = self.repository(repository)?;
+        let objects = repository.objects().await?;
+        let head = objects.resolve(head).await?;
+        let base = match base {
+            Some(base) => Some(objects.resolve(base).await?),
+            None => objects
+                .log(&head, None, 1)
+                .await?
+                .pop()
+                .and_then(|commit| commit.parents.into_iter().next()),
         };
-        let (head, base) = (at(&thread.head).await?, at(&thread.base).await?);
-        let patch = match (&head, &base) {
-            (Some(head), Some(base)) => forge.patch_between(base, head).await.ok(),
-            _ => None,
+        let files = objects.diff(base.as_deref(), &head).await?;
+        let patch = match objects.patch_since(base.as_deref(), &head).await {
+            Ok(patch) => Some(patch),
+            Err(ForgeError::TooLarge(_)) => None,
+            Err(error) => return Err(error),
         };
-        Ok(Difference { head, patch })
+        Ok(Comparison {
+            base,
+            head,
+            files,
+            patch,
+        })
     }
 
-    /// The repository of this name.
-    fn repository(&self, name: &str) -> Result<LocalForge, ForgeError> {
-        let repository = self.config.repositories.get(name).ok_or_else(|| {
-            ForgeError::NotFound(format!("there is no repository {}", shown(name)))
-        })?;
-        LocalForge::open(name, &repository.path, &self.config.host.state)
+    /// A pull request as it is now, and what it would change.
+    ///
+    /// # Errors
+    /// When the store or the repository fails.
+    pub async fn difference(&self, thread: &Thread) -> Result<Difference, DecideError> {
+        let thread = self.look_again(thread).await?;
+        let repository = self.repository(&thread.repository)?;
+        let objects = repository.objects_of_pull(thread.number).await?;
+        let head = self.head_of(&repository, &thread).await?;
+        let base = match &thread.base {
+            Some(branch) => objects.branch(branch).await?,
+            None => None,
+        };
+        let patch = match (&head, &base) {
+            (Some(head), Some(base)) => objects.patch_between(base, head).await.ok(),
+            _ => None,
+        };
+        let statuses = match &head {
+            Some(head) => self.statuses(&thread.repository, head).await?,
+            None => Vec::new(),
+        };
+        Ok(Difference {
+            thread,
+            head,
+            patch,
+            statuses,
+        })
     }
 }

@@ -1,12 +1,15 @@
 //! The read side of a repository: references, trees, files, history and
 //! differences, as `wit/0.1.0/forge.wit` describes them.
 //!
-//! Invariants: nothing here writes to a repository; every answer is bounded,
+//! [`Forges`] opens them by their names in `plugins.toml`, wherever they are.
+//!
+//! Invariants: what a [`Forge`] gives is for reading; every answer is bounded,
 //! and one that would be larger is [`ForgeError::TooLarge`], never cut short
 //! in silence; what a guest passes in is validated here before an adapter
 //! sees it. This module does not know of grants, runs or WIT types: whether an
 //! agent may read a repository is decided before a [`Forge`] is called.
 
+pub mod github;
 pub mod local;
 pub mod signing;
 
@@ -17,8 +20,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use self::github::{Github, GithubForge};
+use self::local::LocalForge;
+use crate::config::{Config, Place};
+use crate::model::ThreadKind;
+
 /// How many entries [`Forge::tree`] gives at most: the number in the WIT, about what a large monorepo has.
 pub const TREE_ENTRIES_MAX: usize = 100_000;
+
+/// How many paths [`Forge::versions`] looks at at once: the number in the WIT. What is more is asked for in parts.
+pub const VERSIONS_MAX: usize = 10_000;
 
 /// How many bytes [`Forge::read`] gives at most: the number in the WIT. A guest holds the file twice while it is lifted.
 pub const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -31,6 +42,9 @@ pub const DIFF_FILES_MAX: usize = 10_000;
 
 /// How many bytes of difference [`Forge::diff`] reads at most. It is kept in memory while it is parsed.
 pub const DIFF_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How many open threads [`Threads::open`] gives at most: the number in the WIT. More open at once are a backlog that no agent works through.
+pub const THREADS_MAX: u32 = 500;
 
 /// How long a reference may be, in bytes: file systems and forges stop earlier.
 const REFERENCE_BYTES_MAX: usize = 255;
@@ -80,6 +94,26 @@ pub struct Entry {
     pub size: u64,
 }
 
+/// What a path holds at a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Object id, in hexadecimal.
+    pub id: String,
+}
+
+/// A file that is not the same in two commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedFile {
+    /// Relative, with `/` between its parts. Bytes that are not UTF-8 are replaced by U+FFFD.
+    pub path: String,
+    /// As it was; none where there was none.
+    pub before: Option<Version>,
+    /// As it is; none where there is none.
+    pub after: Option<Version>,
+}
+
 /// A person as a commit names them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
@@ -105,7 +139,7 @@ pub struct Commit {
 }
 
 /// How a file changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     Added,
@@ -164,6 +198,40 @@ impl std::fmt::Debug for Checkout {
     }
 }
 
+/// An open issue or pull request, as agents read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenThread {
+    /// Unique among the issues and pull requests of its repository.
+    pub number: u64,
+    /// What it is.
+    pub kind: ThreadKind,
+    /// One line.
+    pub title: String,
+    /// Names.
+    pub labels: Vec<String>,
+    /// Who opened it.
+    pub author: String,
+    /// Of a pull request: the branch with the change.
+    pub head: Option<String>,
+    /// Of a pull request: the branch it is for.
+    pub base: Option<String>,
+    /// Of a pull request: people who approve of its latest commit.
+    pub approvals: u32,
+    /// Of a pull request: people who have to, as whoever opened it says.
+    pub approvals_needed: u32,
+}
+
+/// Who knows of a repository's issues and pull requests: of a local one that is the host itself.
+#[async_trait]
+pub trait Threads: Send + Sync {
+    /// What is open, newest first, at most [`THREADS_MAX`].
+    ///
+    /// # Errors
+    /// [`ForgeError::Unavailable`] when it cannot be looked up now.
+    async fn open(&self, repository: &str, kind: ThreadKind)
+    -> Result<Vec<OpenThread>, ForgeError>;
+}
+
 /// One repository, for reading.
 ///
 /// A reference is a branch, a tag, `HEAD`, a full or abbreviated commit id, or
@@ -188,6 +256,22 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// As [`Forge::resolve`], [`ForgeError::NotFound`] for an unknown path, [`ForgeError::TooLarge`] beyond the limit.
     async fn tree(&self, reference: &str, path: &str) -> Result<Vec<Entry>, ForgeError>;
+
+    /// What each of these paths holds, in their order; none where there is no file. At most [`VERSIONS_MAX`].
+    ///
+    /// # Errors
+    /// As [`Forge::resolve`]; [`ForgeError::TooLarge`] beyond the limit.
+    async fn versions(
+        &self,
+        reference: &str,
+        paths: &[String],
+    ) -> Result<Vec<Option<Version>>, ForgeError>;
+
+    /// The files that are not the same in two commits, sorted by path, at most [`TREE_ENTRIES_MAX`]; a renamed file is one that went and one that came.
+    ///
+    /// # Errors
+    /// As [`Forge::resolve`]; [`ForgeError::TooLarge`] beyond the limit.
+    async fn changes(&self, base: &str, head: &str) -> Result<Vec<ChangedFile>, ForgeError>;
 
     /// A file's bytes as they are stored, at most [`FILE_BYTES_MAX`]. Of a symbolic link it is the text of its target.
     ///
@@ -217,6 +301,108 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// As [`Forge::resolve`]; [`ForgeError::TooLarge`] for a tree that is too large to be laid out.
     async fn checkout(&self, commit: &str) -> Result<Checkout, ForgeError>;
+}
+
+/// A repository of `plugins.toml`, for reading and for changing.
+#[derive(Debug)]
+pub enum Repository {
+    /// On this machine.
+    Local(LocalForge),
+    /// On GitHub.
+    Github(GithubForge),
+}
+
+impl Repository {
+    /// Its objects as they are now, on this machine: of a repository elsewhere a copy that was just brought up to date.
+    ///
+    /// # Errors
+    /// [`ForgeError::Unavailable`] when the forge does not answer.
+    pub async fn objects(&self) -> Result<&LocalForge, ForgeError> {
+        match self {
+            Self::Local(local) => Ok(local),
+            Self::Github(github) => github.fresh().await,
+        }
+    }
+
+    /// The same, with the commits of a pull request, wherever they come from.
+    ///
+    /// # Errors
+    /// As [`Repository::objects`].
+    pub async fn objects_of_pull(&self, number: u64) -> Result<&LocalForge, ForgeError> {
+        match self {
+            Self::Local(local) => Ok(local),
+            Self::Github(github) => github.with_pull(number).await,
+        }
+    }
+
+    /// Its objects with a commit among them, which never changes and so is asked for only where it is missing.
+    ///
+    /// # Errors
+    /// As [`Repository::objects`].
+    pub async fn objects_with(&self, commit: &str) -> Result<&LocalForge, ForgeError> {
+        match self {
+            Self::Local(local) => Ok(local),
+            Self::Github(github) => github.knows(commit).await,
+        }
+    }
+
+    /// The repository as agents read it.
+    #[must_use]
+    pub fn reader(self) -> Arc<dyn Forge> {
+        match self {
+            Self::Local(local) => Arc::new(local),
+            Self::Github(github) => Arc::new(github),
+        }
+    }
+}
+
+/// The repositories of `plugins.toml`.
+#[derive(Clone, Debug)]
+pub struct Forges {
+    config: Arc<Config>,
+    github: Option<Arc<Github>>,
+}
+
+impl Forges {
+    /// Those of a configuration.
+    ///
+    /// # Errors
+    /// When the proxy or `ca_file` by which GitHub is reached cannot be used.
+    pub fn new(config: Arc<Config>) -> anyhow::Result<Self> {
+        let github = Github::new(&config, None)?.map(Arc::new);
+        Ok(Self { config, github })
+    }
+
+    /// The repository of this name.
+    ///
+    /// # Errors
+    /// [`ForgeError::NotFound`] when there is none, [`ForgeError::Other`] when the state folder cannot be used.
+    pub fn open(&self, name: &str) -> Result<Repository, ForgeError> {
+        let configured = self.config.repositories.get(name).ok_or_else(|| {
+            ForgeError::NotFound(format!(
+                "there is no repository {}; `[repositories]` in `plugins.toml` names them",
+                shown(name)
+            ))
+        })?;
+        match (&configured.place, &self.github) {
+            (Place::Local { path, .. }, _) => {
+                LocalForge::open(name, path, &self.config.host.state).map(Repository::Local)
+            }
+            (Place::Github { owner, name: there }, Some(github)) => Ok(Repository::Github(
+                GithubForge::open(name, owner, there, github),
+            )),
+            // The configuration was checked for it.
+            (Place::Github { .. }, None) => Err(ForgeError::Other(
+                "`[github]` does not say who the host is there".into(),
+            )),
+        }
+    }
+
+    /// GitHub, where the host is somebody there.
+    #[must_use]
+    pub fn github(&self) -> Option<&Arc<Github>> {
+        self.github.as_ref()
+    }
 }
 
 /// Refuses what cannot be a reference or could be read as something else: an

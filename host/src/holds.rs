@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The file that pauses everything while it is there.
-const PAUSE_FILE: &str = "pause.flag";
+pub(crate) const PAUSE_FILE: &str = "pause.flag";
 
 /// What the flag of a paused agent begins with; the agent's name follows.
 const AGENT_FLAG: &str = "paused/";

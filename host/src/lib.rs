@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod app;
+pub mod boundary;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod launcher;
 pub mod logging;
 pub mod metrics;
 pub mod model;
+pub mod notify;
 pub mod observers;
 pub mod pipelines;
 pub mod registry;

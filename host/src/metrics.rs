@@ -2,7 +2,7 @@
 //!
 //! Invariant: labels are bounded. Names of agents beyond the first 200 are counted together as `other`; routes are those of the router.
 
-use crate::model::{Occurrence, OccurrenceResult, Outcome, Run};
+use crate::model::{Effect, Occurrence, OccurrenceResult, Outcome, Run};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -25,6 +25,13 @@ const OTHER: &str = "other";
 struct RunLabels {
     agent: String,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EffectLabels {
+    agent: String,
+    kind: &'static str,
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -78,6 +85,8 @@ pub struct Metrics {
     queue_seconds: Histogram,
     moments: Family<MomentLabels, Counter>,
     late_seconds: Histogram,
+    effects: Family<EffectLabels, Counter>,
+    effect_seconds: Family<AgentLabel, Histogram, fn() -> Histogram>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     served: Family<RunLabels, Counter>,
@@ -97,6 +106,8 @@ impl Default for Metrics {
             queue_seconds: short(),
             moments: Family::default(),
             late_seconds: short(),
+            effects: Family::default(),
+            effect_seconds: Family::new_with_constructor(long),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(short),
             served: Family::default(),
@@ -132,6 +143,17 @@ impl Default for Metrics {
             "occurrences",
             "Moments at which agents and pipelines were due, by what came of them",
             metrics.moments.clone(),
+        );
+        registry.register(
+            "effects",
+            "States that effects came to",
+            metrics.effects.clone(),
+        );
+        registry.register_with_unit(
+            "effect_latency",
+            "From what began a run, such as an event, to its effect being applied, where nobody had to be waited for",
+            Unit::Seconds,
+            metrics.effect_seconds.clone(),
         );
         registry.register_with_unit(
             "schedule_lateness",
@@ -307,6 +329,24 @@ impl Metrics {
             self.fuel.get_or_create(&label).inc_by(fuel);
         }
         self.queue_seconds.observe(seconds(run.usage.queue_us));
+    }
+
+    /// An effect came to a state.
+    pub fn effect(&self, effect: &Effect) {
+        let agent = self.agent(&effect.agent);
+        self.effects
+            .get_or_create(&EffectLabels {
+                agent: agent.clone(),
+                kind: effect.action.kind(),
+                state: effect.state.as_str(),
+            })
+            .inc();
+        // How long people take is not the host's speed.
+        if let Some(latency) = effect.latency_us.filter(|_| effect.approvals.is_empty()) {
+            self.effect_seconds
+                .get_or_create(&AgentLabel { agent })
+                .observe(seconds(latency));
+        }
     }
 
     /// A moment of the ledger was decided on.

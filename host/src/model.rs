@@ -497,6 +497,9 @@ pub struct Run {
     pub attempt: u32,
     /// The same for all attempts of one trigger.
     pub idempotency_key: String,
+    /// Whether what it proposes is only looked at, whatever the agent's autonomy.
+    #[serde(default)]
+    pub dry_run: bool,
     /// Where it is.
     pub state: RunState,
     /// How it ended; `null` until then.

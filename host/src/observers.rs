@@ -31,11 +31,11 @@ pub const COUNTS_FLAG: &str = "observer/analytics";
 pub type News = broadcast::Receiver<()>;
 
 /// Waits for news, at most for a while. Who missed some looks anyway.
-async fn wait(news: &mut News, longest: Duration) {
+pub(crate) async fn wait(news: &mut News, longest: Duration) {
     let _ = tokio::time::timeout(longest, news.recv()).await;
 }
 
-async fn place(store: &dyn Store, flag: &str) -> Result<String, StoreError> {
+pub(crate) async fn place(store: &dyn Store, flag: &str) -> Result<String, StoreError> {
     if let Some(place) = store.flags().await?.remove(flag) {
         return Ok(place);
     }

@@ -4,13 +4,13 @@
 //! registry knows no runs and no time.
 
 use crate::config::{AgentConfig, Config};
-use crate::forge::Forge;
-use crate::forge::local::LocalForge;
+use crate::forge::{Forge, Forges, Threads};
 use crate::sandbox::files::Directory;
 use crate::sandbox::http::{Credential, HttpGrant};
 use crate::sandbox::inspect::{Inspection, inspect};
 use crate::sandbox::key_value::KeyValue;
 use crate::sandbox::state::Capabilities;
+use crate::sandbox::views::Views;
 use crate::sandbox::{InitFile, InitInput, LoadError, LoadRequest, Loaded, Sandbox, digest};
 use bytes::Bytes;
 use serde_json::Value;
@@ -127,6 +127,12 @@ pub struct Surroundings<'a> {
     pub sandbox: &'a dyn Sandbox,
     /// Where agents keep their keys.
     pub key_value: Arc<dyn KeyValue>,
+    /// Who knows what is open in repositories.
+    pub threads: Arc<dyn Threads>,
+    /// Who makes views of the host.
+    pub views: Arc<dyn Views>,
+    /// Opens repositories.
+    pub forges: &'a Forges,
     /// The registry in force, whose agents stay where nothing of theirs changed.
     pub previous: Option<Arc<Registry>>,
     /// Told what is being done, for people who wait.
@@ -322,7 +328,7 @@ async fn build_agent(
 ) -> Agent {
     let plugin = plugins.get(&agent.plugin).cloned();
     let mut checkouts = Vec::new();
-    let capabilities = capabilities(config, agent, surroundings, &mut checkouts).await;
+    let capabilities = capabilities(agent, surroundings, &mut checkouts).await;
     let (capabilities, refused) = match capabilities {
         Ok(capabilities) => (capabilities, None),
         Err(refusal) => (Capabilities::default(), Some(refusal)),
@@ -432,7 +438,6 @@ fn check_settings(schema: &Value, agent: &AgentConfig) -> Result<(), Refusal> {
 }
 
 async fn capabilities(
-    config: &Config,
     agent: &AgentConfig,
     surroundings: &Surroundings<'_>,
     checkouts: &mut Vec<Checkout>,
@@ -456,17 +461,13 @@ async fn capabilities(
     let mut repositories: BTreeMap<String, Arc<dyn Forge>> = BTreeMap::new();
     if agent.enabled {
         for grant in &agent.grants.repositories {
-            let Some(repository) = config.repositories.get(&grant.name) else {
-                continue;
-            };
-            let forge = LocalForge::open(&grant.name, &repository.path, &config.host.state)
-                .map_err(|error| {
-                    Refusal::new(
-                        "repository",
-                        format!("the repository `{}` cannot be used: {error}", grant.name),
-                    )
-                })?;
-            let forge: Arc<dyn Forge> = Arc::new(forge);
+            let repository = surroundings.forges.open(&grant.name).map_err(|error| {
+                Refusal::new(
+                    "repository",
+                    format!("the repository `{}` cannot be used: {error}", grant.name),
+                )
+            })?;
+            let forge = repository.reader();
             if grant.read {
                 repositories.insert(grant.name.clone(), Arc::clone(&forge));
             }
@@ -498,6 +499,9 @@ async fn capabilities(
             })
             .collect(),
         events: agent.grants.events.clone(),
+        views: agent.grants.views.clone(),
+        viewer: Some(Arc::clone(&surroundings.views)),
+        threads: Some(Arc::clone(&surroundings.threads)),
         repositories,
         http: http.into(),
         key_value: Some(Arc::clone(&surroundings.key_value)),

@@ -127,6 +127,7 @@ mod tests {
             trigger,
             attempt,
             idempotency_key: "k".into(),
+            dry_run: false,
             state: RunState::Ended,
             outcome: Some(outcome),
             reason: reason.map(str::to_owned),

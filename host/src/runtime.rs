@@ -79,6 +79,8 @@ pub struct Start {
     pub idempotency_key: Option<String>,
     /// When it was due.
     pub scheduled_at: Timestamp,
+    /// Whether what it proposes is only looked at.
+    pub dry_run: bool,
     /// The moment that starts it, recorded with the run.
     pub occurrence: Option<Occurrence>,
 }
@@ -344,7 +346,7 @@ impl Runtime {
             _ => None,
         };
         RunEnd {
-            effects: proposals::propose(&run, &report, agent.config.dry_run),
+            effects: proposals::propose(&run, &report, agent.config.dry_run || run.dry_run),
             events: events(&run, &report, left.events, judges),
             dead: next == Next::Dead,
             run,
@@ -485,6 +487,7 @@ impl Runtime {
             trigger: start.trigger,
             attempt: 1,
             idempotency_key: start.idempotency_key.unwrap_or_else(|| id.to_string()),
+            dry_run: start.dry_run,
             state: RunState::Queued,
             outcome: None,
             reason: None,
@@ -1010,6 +1013,16 @@ impl Runtime {
     #[must_use]
     pub fn live_of(&self, agent: &str) -> usize {
         self.live_runs().by_agent.get(agent).copied().unwrap_or(0)
+    }
+
+    /// Runs of an agent that wait for a place.
+    #[must_use]
+    pub fn queued_of(&self, agent: &str) -> usize {
+        self.live_runs()
+            .by_id
+            .values()
+            .filter(|live| live.agent == agent && live.started_at.get().is_none())
+            .count()
     }
 
     /// Runs that wait or are in progress.

@@ -27,6 +27,7 @@ mod settings;
 mod sockets;
 pub mod state;
 mod streams;
+pub mod views;
 pub mod worker;
 
 use self::command::Captured;

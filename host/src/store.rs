@@ -943,8 +943,9 @@ pub trait Store: Send + Sync + 'static {
     async fn due_effects(
         &self,
         now: Timestamp,
+        busy: &[String],
         limit: u32,
-    ) -> Result<(Vec<Uuid>, Option<Timestamp>), StoreError>;
+    ) -> Result<(Vec<(Uuid, String)>, Option<Timestamp>), StoreError>;
 
     /// How many effects of an agent were applied since a moment, and when the first of them was.
     ///
@@ -955,6 +956,12 @@ pub trait Store: Send + Sync + 'static {
         agent: &str,
         since: Timestamp,
     ) -> Result<(u64, Option<Timestamp>), StoreError>;
+
+    /// Records an effect that no run proposed, with the event that says so.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn propose(&self, effect: Effect, event: Event) -> Result<(), StoreError>;
 
     /// Changes an effect, with all that comes of it, all or nothing. Answers the effect as it is then; none, and nothing done, when it was in another state.
     ///
@@ -999,6 +1006,12 @@ pub trait Store: Send + Sync + 'static {
         repository: &str,
         commit: &str,
     ) -> Result<Vec<CommitStatus>, StoreError>;
+
+    /// Remembers a thread as its forge has it now.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn keep_thread(&self, thread: Thread) -> Result<(), StoreError>;
 
     /// Notes what a person said of a pull request, in place of what they said of the same commit before. None, and nothing done, when it is not open.
     ///

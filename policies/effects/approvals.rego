@@ -11,6 +11,11 @@ approvals := 1 if {
 	not owned
 }
 
+# Whether somebody else than who started the run has to approve: four eyes for what others depend on.
+default second_person := false
+
+second_person if input.repository.environment in {"production", "enterprise"}
+
 owned if {
 	some branch in data.effects.machine_owned
 	glob.match(branch.branch, [], input.branch)

@@ -31,6 +31,12 @@ test_another_branch_needs_a_person if {
 	effects.approvals == 1 with input as {"effect": {"kind": "publication"}, "branch": "site"}
 }
 
+test_production_takes_a_second_person if {
+	effects.second_person with input as {"effect": {"kind": "commit"}, "repository": {"environment": "production"}}
+	effects.second_person with input as {"effect": {"kind": "merge"}, "repository": {"environment": "enterprise"}}
+	not effects.second_person with input as {"effect": {"kind": "commit"}, "repository": {"environment": "staging"}}
+}
+
 test_what_writes_no_files_is_left_to_autonomy if {
 	effects.approvals == 0 with input as {"effect": {"kind": "issue"}}
 }

@@ -80,6 +80,8 @@ fn every_documented_get_route_answers_as_documented() -> anyhow::Result<()> {
         let name = match path.as_str() {
             "/badges/{name}" => "guests.svg",
             "/v1/runs/{id}/artifacts/{name}" => "a.txt",
+            "/v1/integrations/{name}" => "forge.ops",
+            "/v1/repositories/{name}/diff" => "ops",
             _ => "guests",
         };
         let named = match path.split('/').nth(2) {

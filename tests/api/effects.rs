@@ -62,7 +62,7 @@ pub(crate) fn some(host: &Host) -> anyhow::Result<Some> {
             { "id": "ask", "depends_on": ["base", "head"], "kind": "pull_request", "action": {
                 "repository": "ops", "head": "automation/head", "base": "automation/base", "title": "Add b", "body": "It was missing." } },
             { "id": "issue", "kind": "issue", "action": { "repository": "ops", "title": "A matter", "body": "Look at it." } },
-            { "id": "wait", "kind": "commit", "action": { "repository": "ops", "branch": "main", "base": null, "message": "Begin", "files": [file("a.md", "# A\n")] } },
+            { "id": "wait", "kind": "commit", "action": { "repository": "ops", "branch": "trunk", "base": null, "message": "Begin", "files": [file("a.md", "# A\n")] } },
         ]),
     )?;
     let text = |effect: &Value| crate::id(effect).map(str::to_owned);
@@ -127,21 +127,23 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The shipped policies, but for the branches `automation/*` and `gh-pages`: they belong to the guest.
+/// The shipped policies, but for the branches `automation/*` and `gh-pages`: they belong to the guest, too.
 fn policies(folder: &Folder) -> anyhow::Result<()> {
     copy(&root().join("policies"), folder.path())?;
     let file = folder.path().join("policies/effects/data.json");
     let mut data: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
-    data["machine_owned"] = json!([
-        { "branch": "automation/*", "plugins": ["guests"] },
-        { "branch": "gh-pages", "plugins": ["guests"] },
-    ]);
+    for branch in data["machine_owned"].as_array_mut().context("a list")? {
+        if branch["branch"] != "founder_mirror" {
+            let plugins = branch["plugins"].as_array_mut().context("a list")?;
+            plugins.push(json!("guests"));
+        }
+    }
     fs::write(file, data.to_string())?;
     Ok(())
 }
 
 /// Proposes effects and gives them as recorded, in the order proposed.
-fn propose(host: &Host, effects: &Value) -> anyhow::Result<Vec<Value>> {
+pub(crate) fn propose(host: &Host, effects: &Value) -> anyhow::Result<Vec<Value>> {
     by(host, "writer", effects)
 }
 
@@ -164,7 +166,7 @@ fn look(host: &Host, effect: &Value) -> anyhow::Result<Value> {
 }
 
 /// The effect once it is in this state.
-fn until(host: &Host, effect: &Value, state: &str) -> anyhow::Result<Value> {
+pub(crate) fn until(host: &Host, effect: &Value, state: &str) -> anyhow::Result<Value> {
     let mut last = Value::Null;
     let found = poll(PATIENCE, || {
         last = look(host, effect).ok()?;
@@ -178,7 +180,7 @@ fn until(host: &Host, effect: &Value, state: &str) -> anyhow::Result<Value> {
         .with_context(|| format!("it is not `{state}`: {last}"))
 }
 
-fn decide(host: &Host, body: &Value) -> anyhow::Result<reqwest::blocking::Response> {
+pub(crate) fn decide(host: &Host, body: &Value) -> anyhow::Result<reqwest::blocking::Response> {
     Ok(host
         .client()
         .post(host.url("/v1/approvals"))
@@ -186,7 +188,7 @@ fn decide(host: &Host, body: &Value) -> anyhow::Result<reqwest::blocking::Respon
         .send()?)
 }
 
-fn approve(host: &Host, effect: &Value) -> anyhow::Result<Value> {
+pub(crate) fn approve(host: &Host, effect: &Value) -> anyhow::Result<Value> {
     let body =
         json!({ "effect_id": effect["id"], "decision": "approve", "digest": effect["digest"] });
     let answer = decide(host, &body)?;
@@ -261,7 +263,7 @@ fn a_commit_waits_for_a_person_and_is_applied_as_it_was_shown() -> anyhow::Resul
     let proposed = one(
         &host,
         commit(
-            "main",
+            "trunk",
             None,
             &json!([file("docs/a.md", "hello\n"), { "path": "b.txt", "content": { "artifact": { "text": "staged\n" } } }]),
         ),
@@ -274,18 +276,18 @@ fn a_commit_waits_for_a_person_and_is_applied_as_it_was_shown() -> anyhow::Resul
         preview.contains("+hello") && preview.contains("+staged"),
         "{preview}"
     );
-    // Nothing of the preview stays, and nothing is there before somebody agrees.
-    assert_eq!(git(&host, &["count-objects"])?, "0 objects, 0 kilobytes");
+    // Nothing of the preview stays, and nothing is there before somebody agrees but the commit that the repository began with, and its tree.
+    assert_eq!(git(&host, &["count-objects"])?, "2 objects, 8 kilobytes");
 
     let other = json!({ "effect_id": waiting["id"], "decision": "approve", "digest": "sha256:00" });
     problem(decide(&host, &other)?, 409, "digest_mismatch")?;
     let applied = approve(&host, &waiting)?;
     let commit = applied["result"]["commit"].as_str().context("a commit")?;
-    assert_eq!(git(&host, &["rev-parse", "refs/heads/main"])?, commit);
-    assert_eq!(git(&host, &["show", "main:docs/a.md"])?, "hello");
-    assert_eq!(git(&host, &["show", "main:b.txt"])?, "staged");
+    assert_eq!(git(&host, &["rev-parse", "refs/heads/trunk"])?, commit);
+    assert_eq!(git(&host, &["show", "trunk:docs/a.md"])?, "hello");
+    assert_eq!(git(&host, &["show", "trunk:b.txt"])?, "staged");
     git(&host, &["verify-commit", commit])?;
-    let message = git(&host, &["log", "-1", "--format=%B", "main"])?;
+    let message = git(&host, &["log", "-1", "--format=%B", "trunk"])?;
     for line in [
         "Change files",
         &format!("Infinity-Effect: {}", crate::id(&applied)?),
@@ -318,9 +320,9 @@ fn what_grants_or_policy_forbid_is_refused_with_the_line_that_would_allow_it() -
     };
     let files = json!([file("a", "x")]);
     refused(
-        commit("main", None, &files),
-        "branch `main`",
-        "commit = [\"main\"]",
+        commit("trunk", None, &files),
+        "branch `trunk`",
+        "commit = [\"trunk\"]",
     )?;
     refused(
         json!({ "id": "i", "kind": "issue", "action": { "repository": "ops", "title": "t", "body": "" } }),
@@ -367,7 +369,11 @@ fn what_grants_or_policy_forbid_is_refused_with_the_line_that_would_allow_it() -
         let proposed = one(&host, commit("automation/x", None, &files))?;
         until(&host, &proposed, "failed")?;
     }
-    assert!(git(&host, &["for-each-ref"])?.is_empty());
+    // There is what the repository began with.
+    assert_eq!(
+        git(&host, &["for-each-ref", "--format=%(refname)"])?,
+        "refs/heads/main"
+    );
     Ok(())
 }
 
@@ -445,9 +451,26 @@ fn autonomy_decides_who_has_to_agree() -> anyhow::Result<()> {
             .contains("production"),
         "{guarded}"
     );
+    // Four eyes: whoever started the run is not the second person.
+    let own = decide(
+        &host,
+        &json!({ "effect_id": guarded["id"], "decision": "approve" }),
+    )?;
+    assert_eq!(own.status(), 403);
+    let own: Value = own.json()?;
+    assert!(
+        own["detail"]
+            .as_str()
+            .context("why")?
+            .contains("somebody else"),
+        "{own}"
+    );
+    let other = json!({ "effect_id": guarded["id"], "decision": "approve", "by": "ada" });
+    assert_eq!(decide(&host, &other)?.status(), 200);
+    until(&host, &guarded, "applied")?;
     // A branch on which people work is not left to a machine; one of its own is.
     let files = json!([file("a", "x\n")]);
-    let main = one(&host, commit("main", None, &files))?;
+    let main = one(&host, commit("trunk", None, &files))?;
     let main = until(&host, &main, "waiting")?;
     assert_eq!(main["message"], "policy asks for a person's approval");
     let own = one(&host, commit("automation/x", None, &files))?;
@@ -484,7 +507,7 @@ fn silence_applies_after_a_while_unless_somebody_objects_also_over_a_restart() -
 fn a_change_its_pull_request_and_its_merge() -> anyhow::Result<()> {
     let host = desk("auto", "")?;
     let base = seed(&host, "automation/base", None, "README.md", "# Ops\n")?;
-    git(&host, &["branch", "main", &base])?;
+    git(&host, &["update-ref", "refs/heads/main", &base])?;
     let proposed = propose(
         &host,
         &json!([
@@ -498,6 +521,26 @@ fn a_change_its_pull_request_and_its_merge() -> anyhow::Result<()> {
     )?;
     for effect in &proposed {
         until(&host, effect, "applied")?;
+    }
+    // Two commits beside each other.
+    let diff = host.json("/v1/repositories/ops/diff?base=main&head=automation/links")?;
+    let first = &diff["files"][0];
+    ensure!(
+        first["added"].as_u64() > Some(0) && diff["head"].as_str().map(str::len) == Some(40),
+        "{diff}"
+    );
+    let path = first["path"].as_str().context("a path")?;
+    ensure!(
+        diff["patch"].as_str().context("a patch")?.contains(path),
+        "{diff}"
+    );
+    for (query, status, code) in [
+        ("ops/diff?head=nowhere", 404, "not_found"),
+        ("nobody/diff", 404, "not_found"),
+        ("ops/diff?base=a..b", 422, "invalid_parameter"),
+    ] {
+        let answer = host.get(&format!("/v1/repositories/{query}"))?;
+        crate::problem(answer, status, code)?;
     }
     let list = host.json("/v1/prs?repository=ops&state=open")?;
     let request = &list["items"][0];
@@ -576,7 +619,7 @@ fn a_change_its_pull_request_and_its_merge() -> anyhow::Result<()> {
 fn people_review_pull_requests_and_some_changes_need_two_of_them() -> anyhow::Result<()> {
     let host = desk("auto", "")?;
     let base = seed(&host, "automation/base", None, "a", "1\n")?;
-    git(&host, &["branch", "main", &base])?;
+    git(&host, &["update-ref", "refs/heads/main", &base])?;
     git(&host, &["branch", "automation/x", &base])?;
     let change = one(
         &host,
@@ -613,7 +656,7 @@ fn people_review_pull_requests_and_some_changes_need_two_of_them() -> anyhow::Re
         &host,
         &json!({ "pr_id": request["id"], "decision": "approve" }),
     )?;
-    problem(late, 409, "not_revertible")?;
+    problem(late, 409, "pull_request_not_open")?;
     Ok(())
 }
 
@@ -749,8 +792,6 @@ fn files_are_mirrored_by_one_commit_with_what_changed() -> anyhow::Result<()> {
          [agents.writer.grants]\nrepos = [{ name = \"source\" }, { name = \"ops\", commit = [\"founder_mirror\"] }]\n\
          directories = [{ host = \"local\", guest = \"/local\" }]\n",
     )?;
-    let file = folder.path().join("policies/effects/data.json");
-    fs::copy(root().join("policies/effects/data.json"), file)?;
     let host = folder.serve()?;
     let mirror = || -> anyhow::Result<Option<Value>> {
         let run = host.run("writer", &Value::Null)?;
@@ -793,7 +834,7 @@ fn a_person_decides_at_a_terminal() -> anyhow::Result<()> {
     let host = desk("approve", "")?;
     let proposed = one(
         &host,
-        commit("main", None, &json!([file("a.txt", "hello\n")])),
+        commit("trunk", None, &json!([file("a.txt", "hello\n")])),
     )?;
     until(&host, &proposed, "waiting")?;
     let id = crate::id(&proposed)?;
@@ -809,7 +850,7 @@ fn a_person_decides_at_a_terminal() -> anyhow::Result<()> {
     let (code, text) = infinity(&["effects"])?;
     assert_eq!(code, Some(0), "{text}");
     assert!(
-        text.contains(id) && text.contains("ops:main") && text.contains("waiting"),
+        text.contains(id) && text.contains("ops:trunk") && text.contains("waiting"),
         "{text}"
     );
     let (_, text) = infinity(&["--color", "always", "effects", "show", id])?;
@@ -848,14 +889,35 @@ fn a_host_that_is_killed_applies_each_change_once() -> anyhow::Result<()> {
             { "id": "issue", "depends_on": ["change"], "kind": "issue", "action": { "repository": "ops", "title": format!("Issue {number}"), "body": "b" } },
             { "id": "say", "depends_on": ["issue"], "kind": "comment", "action": { "repository": "ops", "number": 1, "body": format!("Comment {number}") } },
         ] });
-        let ended = host.run("writer", &run)?;
-        ensure!(ended["outcome"] == "succeeded", "{ended}");
-        expected.push(ended["id"].as_str().context("an id")?.to_owned());
-        // At every stage, and in between: judging takes some milliseconds, so does each commit.
-        std::thread::sleep(std::time::Duration::from_micros(
-            u64::try_from(number)? * 7_919 % 40_000,
-        ));
-        host = host.kill_and_restart()?;
+        if number % 2 == 0 {
+            // At any moment: judging takes some milliseconds, so does each commit.
+            let ended = host.run("writer", &run)?;
+            ensure!(ended["outcome"] == "succeeded", "{ended}");
+            std::thread::sleep(std::time::Duration::from_micros(
+                u64::try_from(number)? * 7_919 % 40_000,
+            ));
+            expected.push(ended["id"].as_str().context("an id")?.to_owned());
+            host = host.kill_and_restart()?;
+        } else {
+            // At each boundary of its stages, for the first effect and for later ones.
+            let names = infinity::boundary::NAMES;
+            let turn = usize::try_from(number)? / 2;
+            let name = names[turn % names.len()];
+            // Only what changes files is written apart.
+            let time = if name == "effect.written" {
+                1
+            } else {
+                1 + turn / names.len() % 3
+            };
+            let at = format!("{name}:{time}");
+            let mut doomed = host.kill_and_restart_with(&[(infinity::boundary::VARIABLE, &at)])?;
+            doomed.start_doomed("writer", &run, &branch);
+            let died = poll(PATIENCE, || doomed.ended());
+            ensure!(died.is_some(), "it does not die at {at}");
+            host = doomed.kill_and_restart()?;
+            let ended = host.run_of_key("writer", &run, &branch)?;
+            expected.push(ended["id"].as_str().context("an id")?.to_owned());
+        }
         head = Some(branch);
     }
     ensure!(head.is_some(), "nothing was killed");
@@ -912,4 +974,62 @@ fn issues(host: &Host) -> anyhow::Result<usize> {
             None => return Ok(numbers.len()),
         }
     }
+}
+
+#[test]
+fn what_is_paid_for_changes_only_when_two_others_agree() -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    folder.component("test_guests", "guests")?;
+    folder.config("", "[agents.other]\nplugin = \"guests\"\n")?;
+    let host = folder.serve()?;
+    let post = |path: &str, body: &Value| host.client().post(host.url(path)).json(body).send();
+    let request = json!({ "title": "A larger database", "resource": "database/production", "monthly_usd": 120, "reason": "It is full.", "by": "ada" });
+    let made = post("/v1/billing/proposals", &request)?;
+    assert_eq!(made.status(), 201);
+    let proposal: Value = made.json()?;
+    assert_eq!(
+        (&proposal["state"], &proposal["approvals_needed"]),
+        (&json!("waiting"), &json!(2))
+    );
+    let id = crate::id(&proposal)?;
+    let approve = format!("/v1/billing/proposals/{id}/approve");
+    problem(
+        post(&approve, &json!({ "by": "ada" }))?,
+        403,
+        "own_proposal",
+    )?;
+    let one: Value = post(&approve, &json!({ "by": "bob" }))?.json()?;
+    assert_eq!(one["message"], "1 of 2 people approved");
+    // The same person twice is one person.
+    let again: Value = post(&approve, &json!({ "by": "bob" }))?.json()?;
+    assert_eq!(again["state"], "waiting");
+    // The other way to say yes knows the rule, too.
+    let own = decide(
+        &host,
+        &json!({ "effect_id": id, "decision": "approve", "by": "ada" }),
+    )?;
+    problem(own, 403, "own_proposal")?;
+    post(&approve, &json!({ "by": "eve", "comment": "fine" }))?.error_for_status()?;
+    let agreed = until(&host, &proposal, "applied")?;
+    assert_eq!(agreed["approvals"].as_array().map(Vec::len), Some(2));
+    problem(
+        post(&approve, &json!({ "by": "joe" }))?,
+        409,
+        "effect_not_waiting",
+    )?;
+    let refused: Value = post("/v1/billing/proposals", &request)?.json()?;
+    let reject = format!("/v1/billing/proposals/{}/reject", crate::id(&refused)?);
+    post(&reject, &json!({ "by": "bob" }))?.error_for_status()?;
+    until(&host, &refused, "rejected")?;
+    let list = host.json("/v1/billing/proposals")?;
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(2));
+    let wrong = json!({ "title": "", "resource": "x", "monthly_usd": 1, "reason": "r" });
+    problem(
+        post("/v1/billing/proposals", &wrong)?,
+        422,
+        "invalid_proposal",
+    )?;
+    let events = host.get("/v1/events?type=effect.applied")?.text()?;
+    assert!(events.contains(id), "{events}");
+    Ok(())
 }

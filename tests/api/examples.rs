@@ -17,6 +17,7 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
             "commands = true\n\
              [agents.deploy]\nplugin = \"guests\"\nwebhook = {{ secret = \"{SECRET}\" }}\nretries = 0\n{GONE}\
              [agents.badge]\nplugin = \"badge\"\n[agents.nightly]\nplugin = \"guests\"\nevery = \"1s\"\n\
+             [github]\nwebhook_secrets = [\"{SECRET}\"]\n\
              [pipelines.full]\nsteps = [\"guests\", \"nightly\"]\n{}",
             effects::everything()
         ),
@@ -36,11 +37,12 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
             .client()
             .request(method.to_uppercase().parse()?, host.url(concrete))
             .header("accept", "application/json");
-        if path.ends_with("/webhook") {
+        if path.ends_with("/webhook") || path == "/webhooks/github" {
             let body = request.context("a body")?.to_string();
             call = call
-                .header("x-signature-256", sign(body.as_bytes()))
-                .header("x-delivery", Uuid::now_v7().to_string());
+                .header("x-hub-signature-256", sign(body.as_bytes()))
+                .header("x-github-event", "push")
+                .header("x-github-delivery", Uuid::now_v7().to_string());
         }
         if let Some(request) = request {
             call = call
@@ -78,6 +80,29 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         Some(&json!({ "ref": "refs/heads/main" })),
         "/v1/agents/deploy/webhook",
     )?;
+    keep(
+        "post",
+        "/webhooks/github",
+        Some(&json!({ "ref": "refs/heads/main", "repository": { "full_name": "acme/ops" } })),
+        "/webhooks/github",
+    )?;
+    keep("post", "/autodeploy/{name}", None, "/autodeploy/refresh")?;
+    let proposal = json!({ "title": "A larger database", "resource": "database/production", "monthly_usd": 120, "reason": "It is nearly full.", "by": "ada" });
+    for verdict in ["approve", "reject"] {
+        let made = keep(
+            "post",
+            "/v1/billing/proposals",
+            Some(&proposal),
+            "/v1/billing/proposals",
+        )?;
+        let id = made["id"].as_str().context("an id")?;
+        keep(
+            "post",
+            &format!("/v1/billing/proposals/{{id}}/{verdict}"),
+            Some(&json!({ "by": "bob", "comment": "Looked at the numbers." })),
+            &format!("/v1/billing/proposals/{id}/{verdict}"),
+        )?;
+    }
     let dead = poll(PATIENCE, || {
         let list = host.json("/v1/dead-letters").ok()?;
         Some(list["items"].get(0)?["id"].as_str()?.to_owned())
@@ -109,6 +134,8 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         }
         let mut concrete = path
             .replace("/badges/{name}", "/badges/guests.json")
+            .replace("/integrations/{name}", "/integrations/forge.ops")
+            .replace("/repositories/{name}", "/repositories/ops")
             .replace("/v1/workflows/{name}", "/v1/workflows/full")
             .replace("/executions/{id}", &format!("/executions/{execution}"))
             .replace("/runs/{id}/artifacts", &format!("/runs/{stored}/artifacts"))

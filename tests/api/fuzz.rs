@@ -57,10 +57,33 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
     .context("nothing is given up on")?;
 
     let made = effects::some(&host)?;
+    let mut proposals = Vec::new();
+    for _ in 0..2 {
+        let proposal = json!({ "title": "More", "resource": "r", "monthly_usd": 1, "reason": "why", "by": "ada" });
+        let answer = host
+            .client()
+            .post(host.url("/v1/billing/proposals"))
+            .json(&proposal)
+            .send()?;
+        proposals.push(answer.json::<Value>()?);
+    }
 
     let mut config = String::new();
     for (operation, parameters) in [
         ("GET /badges/{name}", vec![("path.name", "guests.svg")]),
+        (
+            "GET /v1/repositories/{name}/diff",
+            vec![
+                ("path.name", "ops"),
+                ("query.base", "main"),
+                ("query.head", "main"),
+            ],
+        ),
+        (
+            "GET /v1/integrations/{name}",
+            vec![("path.name", "forge.ops")],
+        ),
+        ("POST /autodeploy/{name}", vec![("path.name", "refresh")]),
         (
             "GET /v1/runs/{id}/artifacts/{name}",
             vec![("path.id", id(&run)?), ("path.name", "a.txt")],
@@ -85,6 +108,14 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         (
             "POST /v1/effects/{id}/revert",
             vec![("path.id", made.applied.as_str())],
+        ),
+        (
+            "POST /v1/billing/proposals/{id}/approve",
+            vec![("path.id", id(&proposals[0])?)],
+        ),
+        (
+            "POST /v1/billing/proposals/{id}/reject",
+            vec![("path.id", id(&proposals[1])?)],
         ),
         ("GET /v1/prs/{id}", vec![("path.id", made.request.as_str())]),
         (

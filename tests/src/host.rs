@@ -228,6 +228,16 @@ impl Folder {
         Host::start_by(self, command)
     }
 
+    /// Serves with more in the environment.
+    ///
+    /// # Errors
+    /// As [`Folder::serve`].
+    pub fn serve_with(self, environment: &[(&str, &str)]) -> anyhow::Result<Host> {
+        let mut command = self.command(&["serve"]);
+        command.envs(environment.iter().copied());
+        Host::start_by(self, command)
+    }
+
     /// Serves.
     ///
     /// # Errors
@@ -283,12 +293,52 @@ impl Host {
     ///
     /// # Errors
     /// When it does not start again.
-    pub fn kill_and_restart(mut self) -> anyhow::Result<Self> {
+    pub fn kill_and_restart(self) -> anyhow::Result<Self> {
+        self.kill_and_restart_with(&[])
+    }
+
+    /// The same, with more in the environment.
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub fn kill_and_restart_with(mut self, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         self.child.kill()?;
         self.child.wait()?;
         let folder = std::mem::replace(&mut self.folder, Folder::new()?);
         drop(self);
-        Self::start(folder)
+        folder.serve_with(environment)
+    }
+
+    /// Starts a run whose answer may be cut off by the host's end, under a key by which it is found again.
+    pub fn start_doomed(&self, agent: &str, input: &Value, key: &str) {
+        let sent = self
+            .client
+            .post(self.url(&format!("/v1/agents/{agent}/runs")))
+            .header("idempotency-key", key)
+            .json(input)
+            .send();
+        drop(sent);
+    }
+
+    /// The run of a key, started if it never was, at its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn run_of_key(&self, agent: &str, input: &Value, key: &str) -> anyhow::Result<Value> {
+        let answer = self
+            .client
+            .post(self.url(&format!("/v1/agents/{agent}/runs?wait=90s")))
+            .header("idempotency-key", key)
+            .json(input)
+            .send()?;
+        let run: Value = answer.json()?;
+        ensure!(run["state"] == "ended", "{run}");
+        Ok(run)
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     /// Its folder.
@@ -307,6 +357,21 @@ impl Host {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Publishes an event, a CloudEvent in JSON.
+    ///
+    /// # Errors
+    /// When it is not taken.
+    pub fn publish(&self, event: &Value) -> anyhow::Result<()> {
+        let answer = self
+            .client()
+            .post(self.url("/v1/events"))
+            .header("content-type", "application/cloudevents+json")
+            .body(event.to_string())
+            .send()?;
+        ensure!(answer.status().is_success(), "{}", answer.text()?);
+        Ok(())
     }
 
     /// What it printed so far.

@@ -1,5 +1,9 @@
 //! What the suites share: the real program on a folder of its own, and defects to plant.
 
 pub mod defects;
+mod git;
+pub mod github;
 pub mod host;
 pub mod soak;
+
+pub use git::git;

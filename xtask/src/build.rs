@@ -9,7 +9,15 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-wasip2";
 
 /// The plugins that are shipped: package and file name.
-const PLUGINS: [&str; 4] = ["badge", "mirror-sync", "policy", "validation"];
+const PLUGINS: [&str; 7] = [
+    "autodeploy",
+    "badge",
+    "mirror-sync",
+    "policy",
+    "repo-sync",
+    "validation",
+    "watchtower",
+];
 
 /// The component that the tests drive.
 const TEST_GUESTS: [&str; 2] = ["test-guests", "test-program"];
@@ -50,7 +58,7 @@ fn install_target(root: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Builds the host's program.
+/// Builds the host's program, with the features that it has in the whole workspace: what is built here is not built again for the tests.
 pub(crate) fn host(root: &Path) -> anyhow::Result<()> {
     say("building the host (the first time takes about fifteen minutes on two cores)");
     let mut command = cargo(root);
@@ -58,8 +66,9 @@ pub(crate) fn host(root: &Path) -> anyhow::Result<()> {
         "build",
         "--release",
         "--locked",
-        "--package",
-        "infinity-host",
+        "--workspace",
+        "--bin",
+        "infinity",
     ]);
     checked("building the host", &mut command)
 }

@@ -24,6 +24,9 @@ const PROGRAMS: [(&str, &str, &[&str]); 2] = [
 /// Tests the API by its document.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
+/// A mail server.
+const AIOSMTPD: &str = "aiosmtpd==1.4.6";
+
 /// Debian's names of what may be missing.
 const PACKAGES: [&str; 4] = ["python3", "python3-venv", "nodejs", "npm"];
 
@@ -105,6 +108,7 @@ pub(crate) fn languages(root: &Path) -> anyhow::Result<()> {
     }
     if works("npm", &["--version"]) {
         javascript(root, &place)?;
+        github(root, &place)?;
     } else if ci {
         bail!(
             "Node.js with npm is missing: install the packages {}",
@@ -125,7 +129,7 @@ fn works(program: &str, arguments: &[&str]) -> bool {
 
 fn python(root: &Path, place: &Path) -> anyhow::Result<()> {
     let wanted = fs::read_to_string(root.join("host/templates/python/requirements.txt"))?;
-    let wanted = format!("{}\n{SCHEMATHESIS}\n", wanted.trim());
+    let wanted = format!("{}\n{SCHEMATHESIS}\n{AIOSMTPD}\n", wanted.trim());
     let environment = place.join("python");
     let made = environment.join("made");
     if fs::read_to_string(&made).is_ok_and(|before| before == wanted) {
@@ -148,17 +152,27 @@ fn python(root: &Path, place: &Path) -> anyhow::Result<()> {
 fn javascript(root: &Path, place: &Path) -> anyhow::Result<()> {
     let wanted = fs::read_to_string(root.join("host/templates/js/package.json"))?;
     let wanted = wanted.replace("PLUGIN", "tools");
-    let folder = place.join("js");
+    modules(&place.join("js"), &wanted, "the JavaScript tools")
+}
+
+/// GitHub's published description, for the stand-in that tests speak to.
+fn github(root: &Path, place: &Path) -> anyhow::Result<()> {
+    let wanted = fs::read_to_string(root.join("tests/forge/package.json"))?;
+    modules(&place.join("github"), &wanted, "GitHub's description")
+}
+
+/// Fetches what a `package.json` names into a folder, unless it is there.
+fn modules(folder: &Path, wanted: &str, what: &str) -> anyhow::Result<()> {
     let made = folder.join("made");
     if fs::read_to_string(&made).is_ok_and(|before| before == wanted) {
         return Ok(());
     }
-    say("fetching the JavaScript tools");
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("package.json"), &wanted)?;
+    say(&format!("fetching {what}"));
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("package.json"), wanted)?;
     let mut install = Command::new("npm");
     install
-        .current_dir(&folder)
+        .current_dir(folder)
         .args(["install", "--no-audit", "--no-fund", "--loglevel=error"]);
     checked("`npm install`", &mut install)?;
     fs::write(made, wanted)?;

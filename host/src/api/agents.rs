@@ -79,12 +79,16 @@ pub(super) struct StartQuery {
     /// Answer when the run has ended, or after this time (`0s` to `10m`) with the run as it is then.
     #[param(value_type = Option<String>, example = "1s")]
     wait: Option<Duration>,
+    /// Whether what it proposes is only looked at, whatever the agent's autonomy.
+    #[param(default = false)]
+    dry_run: bool,
 }
 
 impl FromQuery for StartQuery {
     fn from_query(values: &Values) -> Result<Self, ApiError> {
         Ok(Self {
             wait: values.wait("wait")?,
+            dry_run: values.flag("dry_run")?,
         })
     }
 }
@@ -134,10 +138,14 @@ pub(super) async fn start_run(
         principal: Principal::local(),
         trigger: Trigger::Manual,
         idempotency_key: idempotency_key(&headers)?,
+        dry_run: query.dry_run,
     };
     let (run, replayed) = match plane.start_run(request).await {
         Ok(run) => (run, false),
-        Err(StartError::Duplicate(id)) => (replay(&plane, id, &agent, &input).await?, true),
+        Err(StartError::Duplicate(id)) => (
+            replay(&plane, id, &agent, &input, query.dry_run).await?,
+            true,
+        ),
         Err(error) => return Err(error.into()),
     };
     let run = match query.wait {
@@ -188,9 +196,10 @@ pub(super) async fn replay(
     id: Uuid,
     agent: &str,
     input: &Value,
+    dry_run: bool,
 ) -> Answer<Run> {
     match plane.store().run(id).await? {
-        Some(run) if run.agent == agent && run.input == *input => Ok(run),
+        Some(run) if run.agent == agent && run.input == *input && run.dry_run == dry_run => Ok(run),
         Some(_) => Err(ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency_key_reused",

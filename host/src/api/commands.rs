@@ -150,10 +150,11 @@ pub(super) async fn give_command(
         principal: Principal::local(),
         trigger: Trigger::Manual,
         idempotency_key: idempotency_key(&headers)?,
+        dry_run: false,
     };
     let run = match plane.start_run(request).await {
         Ok(run) => run,
-        Err(StartError::Duplicate(id)) => replay(&plane, id, &agent, &input).await?,
+        Err(StartError::Duplicate(id)) => replay(&plane, id, &agent, &input, false).await?,
         Err(error) => return Err(error.into()),
     };
     let location = format!("/v1/status/{}", run.id);

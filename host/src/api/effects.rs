@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 /// Kinds of effects, as [`crate::model::Action::kind`] names them.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "commit",
     "pull_request",
     "merge",
@@ -26,6 +26,7 @@ const KINDS: [&str; 9] = [
     "notification",
     "publication",
     "agent_control",
+    "billing",
 ];
 
 /// Characters of a comment on a decision.
@@ -42,6 +43,8 @@ impl From<DecideError> for ApiError {
             DecideError::Unknown => no_such_effect(),
             DecideError::NotWaiting { .. } => conflict("effect_not_waiting", &error),
             DecideError::Digest => conflict("digest_mismatch", &error),
+            DecideError::Own => Self::new(StatusCode::FORBIDDEN, "own_proposal", error.to_string()),
+            DecideError::NotOpen => conflict("pull_request_not_open", &error),
             DecideError::NotRevertible(_) => conflict("not_revertible", &error),
             DecideError::Store(error) => error.into(),
             DecideError::Forge(error) => Self::new(
@@ -53,7 +56,7 @@ impl From<DecideError> for ApiError {
     }
 }
 
-fn no_such_effect() -> ApiError {
+pub(super) fn no_such_effect() -> ApiError {
     ApiError::not_found("no effect has this id; `GET /v1/effects` lists them")
 }
 
@@ -70,7 +73,7 @@ pub(super) struct EffectQuery {
     agent: Option<String>,
     /// Only effects of this kind.
     #[param(
-        pattern = "^(commit|pull_request|merge|issue|comment|status|notification|publication|agent_control)$"
+        pattern = "^(commit|pull_request|merge|issue|comment|status|notification|publication|agent_control|billing)$"
     )]
     kind: Option<String>,
     /// Only effects that change this repository.
@@ -209,6 +212,48 @@ pub(super) struct ApprovalRequest {
     by: Option<String>,
 }
 
+/// Why, and who decides.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DecisionRequest {
+    /// Why; at most 1,000 characters.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    comment: Option<String>,
+    /// Who decides; the person at this machine without it. While the host has no keys it is taken at its word.
+    #[serde(default)]
+    #[schema(max_length = 100)]
+    by: Option<String>,
+}
+
+impl DecisionRequest {
+    /// The comment and the person, if they can be used.
+    pub(super) fn checked(self) -> Answer<(Option<String>, Principal)> {
+        let long = |comment: &String| comment.chars().count() > COMMENT_MAX;
+        if self.comment.as_ref().is_some_and(long) {
+            return Err(invalid("/comment", "has more than 1,000 characters"));
+        }
+        Ok((self.comment, decided_by(self.by)?))
+    }
+}
+
+/// Who decides, by the name they give.
+pub(super) fn decided_by(by: Option<String>) -> Answer<Principal> {
+    let named = |name: &String| {
+        !name.trim().is_empty()
+            && name.chars().count() <= NAME_MAX
+            && !name.chars().any(char::is_control)
+    };
+    match by {
+        None => Ok(Principal::local()),
+        Some(name) if named(&name) => Ok(Principal {
+            name,
+            ..Principal::local()
+        }),
+        Some(_) => Err(invalid("/by", "is no name of 1 to 100 characters")),
+    }
+}
+
 /// What was decided on, as it is now.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(super) struct Decided {
@@ -232,13 +277,13 @@ fn invalid(pointer: &str, message: &str) -> ApiError {
 
 /// Decide
 ///
-/// Approves or rejects an effect that waits, objects to one that is about to be applied, or reviews a pull request of a local repository at its head commit.
+/// Approves or rejects an effect that waits, objects to one that is about to be applied, or reviews a pull request at its head commit.
 #[utoipa::path(
     post, path = "/v1/approvals", operation_id = "decide", tag = "effects",
     request_body(content = ApprovalRequest),
     responses(
         (status = 200, description = "What was decided on", body = Decided),
-        (status = 409, description = "`effect_not_waiting`, `digest_mismatch`, `not_revertible`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`effect_not_waiting`, `digest_mismatch`, `pull_request_not_open`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_approval`", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
@@ -250,36 +295,15 @@ pub(super) async fn decide(
 ) -> Answer<Json<Decided>> {
     let request: ApprovalRequest = serde_json::from_value::<ApprovalRequest>(body)
         .map_err(|error| invalid("", &error.to_string()))?;
-    if request
-        .comment
-        .as_ref()
-        .is_some_and(|comment| comment.chars().count() > COMMENT_MAX)
-    {
-        return Err(invalid("/comment", "has more than 1,000 characters"));
-    }
-    let named = |name: &String| {
-        !name.trim().is_empty()
-            && name.chars().count() <= NAME_MAX
-            && !name.chars().any(char::is_control)
+    let by = DecisionRequest {
+        comment: request.comment,
+        by: request.by,
     };
-    let principal = match request.by {
-        None => Principal::local(),
-        Some(name) if named(&name) => Principal {
-            name,
-            ..Principal::local()
-        },
-        Some(_) => return Err(invalid("/by", "is no name of 1 to 100 characters")),
-    };
+    let (comment, principal) = by.checked()?;
     match (request.effect_id, request.pr_id) {
         (Some(id), None) => {
             let effect = plane
-                .decide(
-                    id,
-                    principal,
-                    request.decision,
-                    request.comment,
-                    request.digest,
-                )
+                .decide(id, principal, request.decision, comment, request.digest)
                 .await?;
             Ok(Json(Decided {
                 effect: Some(effect),
@@ -289,7 +313,7 @@ pub(super) async fn decide(
         (None, Some(id)) => {
             let thread = pull_request(&plane, id).await?;
             let thread = plane
-                .review(&thread, principal, request.decision, request.comment)
+                .review(&thread, principal, request.decision, comment)
                 .await?;
             Ok(Json(Decided {
                 effect: None,
@@ -327,7 +351,7 @@ impl FromQuery for PullRequestQuery {
 
 /// List pull requests
 ///
-/// Those of local repositories, newest first.
+/// Those that effects opened, newest first; of a repository on GitHub as they were when the host looked last.
 #[utoipa::path(
     get, path = "/v1/prs", operation_id = "list_pull_requests", tag = "effects",
     params(PullRequestQuery),
@@ -387,16 +411,12 @@ pub(super) async fn get_pull_request(
         .comments(&thread.repository, thread.number)
         .await?;
     let difference = plane.difference(&thread).await?;
-    let statuses = match &difference.head {
-        Some(head) => plane.store().statuses(&thread.repository, head).await?,
-        None => Vec::new(),
-    };
     Ok(Json(PullRequestView {
-        pull_request: thread,
+        pull_request: difference.thread,
         head_commit: difference.head,
         diff: difference.patch,
         comments,
-        statuses,
+        statuses: difference.statuses,
     }))
 }
 

@@ -105,6 +105,27 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     }
 }
 
+/// The largest body that GitHub sends, with room for what it counts differently.
+const VAST_BODY_MAX_BYTES: usize = 26 * 1024 * 1024;
+
+/// Such bodies that are held at once: each is read whole before anybody knows who sends it.
+static VAST_BODIES: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(4);
+
+/// As [`RawBody`], for GitHub's deliveries.
+pub(crate) struct VastBody(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for VastBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let _place = VAST_BODIES.acquire().await;
+        let (parts, body) = request.into_parts();
+        read(&parts.headers, body, VAST_BODY_MAX_BYTES)
+            .await
+            .map(Self)
+    }
+}
+
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
         && encoding != "identity"
@@ -139,7 +160,25 @@ fn unsupported(detail: &str) -> ApiError {
     .with_header(header::ACCEPT, HeaderValue::from_static("application/json"))
 }
 
-fn too_large(most: usize) -> ApiError {
+/// How long a sender of a body that is too large may go on, so that the answer is read before the connection ends: one that still writes when it is closed sees only that.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// A sender that is silent for this long has heard, or never meant to send.
+const DISCARD_SILENCE: Duration = Duration::from_secs(1);
+
+/// As much of such a body as is read and thrown away, in bytes: what a fast sender has under way.
+const DISCARD_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// Refuses a body; as many at once as there are connections. Throws away what still comes of it for a while.
+fn too_large(mut rest: axum::body::Body, most: usize) -> ApiError {
+    tokio::spawn(tokio::time::timeout(DISCARD_TIME, async move {
+        let mut discarded = 0;
+        while discarded < DISCARD_MAX_BYTES
+            && let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_SILENCE, rest.frame()).await
+        {
+            discarded += frame.data_ref().map_or(0, Bytes::len);
+        }
+    }));
     ApiError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "body_too_large",
@@ -159,7 +198,7 @@ async fn read(
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
     if declared.is_some_and(|length| length > most as u64) {
-        return Err(too_large(most));
+        return Err(too_large(body, most));
     }
     let start = Instant::now();
     let mut bytes = BytesMut::new();
@@ -187,7 +226,7 @@ async fn read(
         })?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > most {
-                return Err(too_large(most));
+                return Err(too_large(body, most));
             }
             bytes.extend_from_slice(&data);
         }

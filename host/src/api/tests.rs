@@ -1,7 +1,8 @@
 //! Drives the router without a socket, over a control plane in memory: each route, each problem, and the document against the routes.
 
 use super::*;
-use crate::effects::{DecideError, Difference};
+use crate::effects::{Comparison, DecideError, Difference};
+use crate::forge::ForgeError;
 use crate::model::{
     Approval, Artifact, ArtifactInfo, Comment, CommitStatus, Effect, Event, Execution, Finding,
     Level, Occurrence, Outcome, Report, RunEnd, RunState, Thread, Usage, Verdict,
@@ -45,6 +46,7 @@ fn run(id: Uuid, state: RunState) -> Run {
         trigger: Trigger::Manual,
         attempt: 1,
         idempotency_key: "key".into(),
+        dry_run: false,
         state,
         outcome: (state == RunState::Ended).then_some(Outcome::Succeeded),
         reason: None,
@@ -362,8 +364,9 @@ impl Store for Fake {
     async fn due_effects(
         &self,
         _: Timestamp,
+        _: &[String],
         _: u32,
-    ) -> Result<(Vec<Uuid>, Option<Timestamp>), StoreError> {
+    ) -> Result<(Vec<(Uuid, String)>, Option<Timestamp>), StoreError> {
         Ok((Vec::new(), None))
     }
 
@@ -373,6 +376,10 @@ impl Store for Fake {
         _: Timestamp,
     ) -> Result<(u64, Option<Timestamp>), StoreError> {
         Ok((0, None))
+    }
+
+    async fn propose(&self, _: Effect, _: Event) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn change_effect(&self, _: EffectChange) -> Result<Option<Effect>, StoreError> {
@@ -400,6 +407,10 @@ impl Store for Fake {
 
     async fn statuses(&self, _: &str, _: &str) -> Result<Vec<CommitStatus>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn keep_thread(&self, _: Thread) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn review(
@@ -515,6 +526,10 @@ impl ControlPlane for Fake {
 
     fn webhook(&self, _: &str) -> Option<Webhook> {
         None
+    }
+
+    fn github_secrets(&self) -> Vec<crate::config::Secret> {
+        Vec::new()
     }
 
     fn workflows(&self) -> Vec<WorkflowView> {
@@ -669,8 +684,30 @@ impl ControlPlane for Fake {
         Err(DecideError::Unknown)
     }
 
-    async fn difference(&self, _: &Thread) -> Result<Difference, DecideError> {
-        Ok(Difference::default())
+    async fn difference(&self, thread: &Thread) -> Result<Difference, DecideError> {
+        Ok(Difference {
+            thread: thread.clone(),
+            head: None,
+            patch: None,
+            statuses: Vec::new(),
+        })
+    }
+
+    async fn compare(&self, _: &str, _: Option<&str>, _: &str) -> Result<Comparison, ForgeError> {
+        Err(ForgeError::NotFound("there is no such repository".into()))
+    }
+
+    async fn propose_billing(
+        &self,
+        _: crate::model::BillingAction,
+        _: String,
+        _: Principal,
+    ) -> Result<Effect, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    fn integrations(&self) -> Vec<IntegrationView> {
+        Vec::new()
     }
 
     async fn health(&self) -> Vec<HealthCheck> {

@@ -3,6 +3,7 @@
 //! Plain data that is written as JSON and described in the OpenAPI document; which values are true is the application's to know.
 
 use crate::commands::Template;
+use crate::forge::Change;
 use crate::logging::LogLevel;
 pub use crate::model::{AgentState, BadgeStyle, Comment, CommitStatus, Effect, Thread};
 use crate::model::{
@@ -376,6 +377,17 @@ pub struct Delivered {
     pub run: Option<Uuid>,
 }
 
+/// What became of a delivery from a forge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Received {
+    /// Its id, which is the event's.
+    pub delivery: Uuid,
+    /// Whether it was delivered before.
+    pub duplicate: bool,
+    /// The type of the event that it is; `null` when it is none.
+    pub event: Option<String>,
+}
+
 /// A command. There is either `text` or `template`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CommandRequest {
@@ -592,6 +604,68 @@ pub struct BadgeEndpoint {
     pub message: String,
     /// The right side's colour.
     pub color: String,
+}
+
+/// Something outside that the host works with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IntegrationView {
+    /// `forge.NAME` for a repository, `channel.NAME` for a channel.
+    pub name: String,
+    /// How it is spoken to: `git`, `discord`, `slack`, `webhook`, `smtp`, `pagerduty`.
+    pub kind: String,
+    /// Whether it answered when it was last used or looked at; `null` before that.
+    pub reachable: Option<bool>,
+    /// As whom the host works with it, as far as that is no secret.
+    pub identity: Option<String>,
+    /// Requests that it takes before its limit; `null` where it has none or does not say.
+    pub rate_limit_left: Option<u64>,
+    /// When it last did what it was asked to.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_success: Option<Timestamp>,
+    /// When it last did not.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_error_at: Option<Timestamp>,
+    /// Why it did not.
+    pub last_error: Option<String>,
+}
+
+/// A file that changed between two commits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangedFileView {
+    /// The new path; of a deleted file, the old one.
+    pub path: String,
+    /// How it changed.
+    pub change: Change,
+    /// Whether the content is no text; then no lines are counted.
+    pub binary: bool,
+    /// How many lines are added.
+    pub added: u64,
+    /// How many lines are removed.
+    pub removed: u64,
+}
+
+/// Two commits of a repository beside each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DifferenceView {
+    /// The repository's name.
+    pub repository: String,
+    /// The full id of the earlier commit; `null` where there is none.
+    pub base: Option<String>,
+    /// The full id of the later commit.
+    pub head: String,
+    /// By path, at most 10,000.
+    pub files: Vec<ChangedFileView>,
+    /// As git prints it; `null` when it has more than 1 MiB.
+    pub patch: Option<String>,
+}
+
+/// Integrations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IntegrationList {
+    /// By name.
+    pub items: Vec<IntegrationView>,
+    /// Always `null`: there is no further page.
+    pub next: Option<String>,
 }
 
 /// One part of the host and whether it works.

@@ -138,6 +138,7 @@ pub(super) async fn deliver_webhook(
         },
         trigger: Trigger::Webhook,
         idempotency_key: Some(format!("webhook/{delivery}")),
+        dry_run: false,
     };
     match plane.start_run(request).await {
         Ok(run) => {
@@ -158,7 +159,7 @@ fn invalid(detail: &str) -> ApiError {
 }
 
 /// Whether one of the headers has the right signature.
-fn is_signed(headers: &HeaderMap, body: &[u8], secret: &[u8]) -> bool {
+pub(super) fn is_signed(headers: &HeaderMap, body: &[u8], secret: &[u8]) -> bool {
     let Some(given) = header(headers, &SIGNATURES).and_then(|value| value.strip_prefix("sha256="))
     else {
         return false;

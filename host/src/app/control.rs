@@ -4,17 +4,18 @@ use super::ways::exporting;
 use super::{App, BADGES_MAX, SILENCE_MAX};
 use crate::api::{
     self, AgentHealth, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ControlPlane,
-    HealthCheck, LiveRun, PluginStatus, PluginView, RunSummary, StartRun, Status, Webhook,
-    WorkflowError, WorkflowStep, WorkflowView,
+    HealthCheck, IntegrationView, LiveRun, PluginStatus, PluginView, RunSummary, StartRun, Status,
+    Webhook, WorkflowError, WorkflowStep, WorkflowView,
 };
 use crate::commands::{self, Template};
-use crate::config::AgentConfig;
-use crate::effects::{DecideError, Difference};
+use crate::config::{AgentConfig, Place, Secret, Service};
+use crate::effects::{Comparison, DecideError, Difference};
+use crate::forge::ForgeError;
 use crate::holds::HoldError;
 use crate::metrics::{Levels, Metrics};
 use crate::model::{
-    AgentState, BadgeStyle, Effect, Event, Execution, LogLine, Principal, Run, RunState, Thread,
-    Trigger, Verdict, now,
+    AgentState, BadgeStyle, BillingAction, Effect, Event, Execution, LogLine, Principal, Run,
+    RunState, Thread, Trigger, Verdict, now,
 };
 use crate::pipelines::BeginError;
 use crate::registry::Agent;
@@ -217,12 +218,14 @@ impl ControlPlane for App {
             trigger: request.trigger,
             idempotency_key: request.idempotency_key,
             scheduled_at: now(),
+            dry_run: request.dry_run,
             occurrence: None,
         };
         self.runtime.start(start).await.map_err(start_error)
     }
 
     async fn publish(&self, event: Event) -> Result<bool, StoreError> {
+        self.github_said(&event);
         let new = self.store.publish(event).await?;
         self.runtime.announced().notify_one();
         let _ = self.news.send(());
@@ -311,6 +314,10 @@ impl ControlPlane for App {
             config,
             quarantined: self.holds.quarantined(agent),
         })
+    }
+
+    fn github_secrets(&self) -> Vec<Secret> {
+        self.config.github.webhook_secrets.clone()
     }
 
     fn workflows(&self) -> Vec<WorkflowView> {
@@ -537,7 +544,8 @@ impl ControlPlane for App {
             }
         };
         let label = label.unwrap_or(name);
-        let Some((agent, loaded)) = exporting(&self.registry.load(), "infinity:agent/badge@")
+        let Some((agent, loaded)) =
+            exporting(&self.registry.load(), "infinity:agent/badge@", |_| true)
         else {
             return Err(BadgeError::Unavailable(
                 "no agent has a plugin that draws badges".into(),
@@ -619,6 +627,73 @@ impl ControlPlane for App {
         self.effects.difference(thread).await
     }
 
+    async fn compare(
+        &self,
+        repository: &str,
+        base: Option<&str>,
+        head: &str,
+    ) -> Result<Comparison, ForgeError> {
+        self.effects.compare(repository, base, head).await
+    }
+
+    async fn propose_billing(
+        &self,
+        action: BillingAction,
+        reason: String,
+        principal: Principal,
+    ) -> Result<Effect, StoreError> {
+        self.effects
+            .propose_billing(action, reason, principal)
+            .await
+    }
+
+    fn integrations(&self) -> Vec<IntegrationView> {
+        let looked = self
+            .repositories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let forges = self.config.repositories.iter().map(|(name, repository)| {
+            let seen = looked.get(name).cloned().unwrap_or_default();
+            let standing = seen.standing;
+            let (kind, identity) = match &repository.place {
+                Place::Local { .. } => ("git", Some(self.effects.fingerprint())),
+                Place::Github { .. } => {
+                    ("github", standing.as_ref().map(|one| one.identity.clone()))
+                }
+            };
+            IntegrationView {
+                name: format!("forge.{name}"),
+                kind: kind.into(),
+                reachable: (!seen.detail.is_empty()).then_some(seen.ok),
+                identity,
+                rate_limit_left: standing.and_then(|one| one.rate_limit_left),
+                last_success: seen.last_success,
+                last_error_at: seen.last_error.as_ref().map(|(at, _)| *at),
+                last_error: seen.last_error.map(|(_, why)| why),
+            }
+        });
+        let channels = self.channels.states().into_iter().map(|(channel, state)| {
+            let failed_at = state.last_error.as_ref().map(|(at, _)| *at);
+            IntegrationView {
+                name: format!("channel.{}", channel.name),
+                kind: channel.service.as_str().into(),
+                reachable: (state.last_success.is_some() || failed_at.is_some())
+                    .then_some(state.last_success > failed_at),
+                identity: match &channel.service {
+                    Service::Smtp { from, .. } => Some(from.clone()),
+                    _ => None,
+                },
+                rate_limit_left: None,
+                last_success: state.last_success,
+                last_error_at: failed_at,
+                last_error: state.last_error.map(|(_, why)| why),
+            }
+        });
+        let mut all: Vec<IntegrationView> = forges.chain(channels).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
     async fn health(&self) -> Vec<HealthCheck> {
         let registry = self.registry.load_full();
         let store = self.store.flags().await;
@@ -683,7 +758,11 @@ impl ControlPlane for App {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .iter()
-                .cloned(),
+                .map(|(name, looked)| HealthCheck {
+                    component: format!("repository/{name}"),
+                    ok: looked.ok,
+                    detail: looked.detail.clone(),
+                }),
         );
         checks
     }

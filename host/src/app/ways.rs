@@ -2,25 +2,30 @@
 
 use super::App;
 use crate::delivery::{Post, Subscription};
-use crate::effects::{Judge, Steer};
-use crate::holds::{Hold, Holds};
+use crate::effects::{Judge, Steer, Tell, Told};
+use crate::forge::{ForgeError, Forges, OpenThread, Repository, THREADS_MAX, Threads};
+use crate::holds::{self, Hold, Holds};
 use crate::model::{
-    AgentControlAction, Control, Effect, Event, Occurrence, Principal, Run, Trigger, now,
+    AgentControlAction, Control, Effect, Event, NotificationAction, Occurrence, Principal, Run,
+    ThreadKind, ThreadState, Trigger, now,
 };
+use crate::notify::{Channels, Message, TellError};
 use crate::pipelines::{self, BeginError, NotStarted, Runner, StepRun};
 use crate::registry::{Agent, Registry};
 use crate::runtime::{self, Runtime, Start};
 use crate::sandbox::call::{Answer, Call, Decision};
 use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
 use crate::sandbox::meter::Meter;
+use crate::sandbox::views::{VIEW_BYTES_MAX, ViewError, Views};
 use crate::sandbox::{Job, Loaded, LocalSandbox, Sandbox as _};
 use crate::schedule::{Entry, Started, Starter};
-use crate::store::{KvQuota, Page, Store, StoreError};
+use crate::store::{KvQuota, Page, PageRequest, Store, StoreError, ThreadFilter};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +44,7 @@ impl Runner for Steps {
             trigger: step.trigger,
             idempotency_key: Some(step.key.clone()),
             scheduled_at: now(),
+            dry_run: false,
             occurrence: None,
         };
         match self.0.start(start).await {
@@ -213,6 +219,7 @@ impl Scheduled<'_> {
                 trigger,
                 idempotency_key: Some(format!("schedule/{moment}")),
                 scheduled_at: moment,
+                dry_run: false,
                 occurrence: Some(occurrence),
             })
             .await;
@@ -304,6 +311,7 @@ impl Post for Posted<'_> {
                     event.id
                 )),
                 scheduled_at: now(),
+                dry_run: false,
                 occurrence: None,
             })
             .await;
@@ -409,9 +417,121 @@ impl KeyValue for Keys {
     }
 }
 
-/// The first agent whose component has an export that begins so.
-pub(super) fn exporting(registry: &Registry, export: &str) -> Option<(Arc<Agent>, Arc<Loaded>)> {
-    registry.agents.values().find_map(|agent| {
+/// The agents' way to what the host knows of itself: files of the state folder, under the names that older tools read.
+pub(super) struct Panels(pub(super) PathBuf);
+
+/// The views, and the file behind each. What has no source in this version is unknown, and whoever asks is told.
+const VIEWS: [&str; 2] = [pipelines::LOG_FILE, holds::PAUSE_FILE];
+
+#[async_trait]
+impl Views for Panels {
+    async fn view(&self, name: &str) -> Result<Option<Vec<u8>>, ViewError> {
+        if !VIEWS.contains(&name) {
+            return Err(ViewError::Unknown);
+        }
+        let path = self.0.join(name);
+        let read = tokio::task::spawn_blocking(move || tail(&path, VIEW_BYTES_MAX));
+        match read.await.map_err(std::io::Error::other).flatten() {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(ViewError::Failed(format!(
+                "`{name}` cannot be read: {}",
+                error.kind()
+            ))),
+        }
+    }
+}
+
+/// The last bytes of a file: all of a short one, whole lines of a longer one.
+fn tail(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let mut file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    if length > most {
+        let first = bytes.iter().position(|byte| *byte == b'\n');
+        bytes.drain(..first.map_or(0, |at| at + 1));
+    }
+    Ok(bytes)
+}
+
+/// The agents' way to what is open in repositories: what the host itself keeps of local ones, and what GitHub says of its own.
+pub(super) struct Boards {
+    pub(super) forges: Forges,
+    pub(super) store: Arc<dyn Store>,
+}
+
+#[async_trait]
+impl Threads for Boards {
+    async fn open(
+        &self,
+        repository: &str,
+        kind: ThreadKind,
+    ) -> Result<Vec<OpenThread>, ForgeError> {
+        let opened = self.forges.open(repository)?;
+        let filter = ThreadFilter {
+            kind,
+            repository: Some(repository.to_owned()),
+            state: Some(ThreadState::Open),
+        };
+        let page = PageRequest {
+            limit: THREADS_MAX,
+            cursor: None,
+        };
+        let open = self.store.threads(filter, page).await.map_err(|error| {
+            ForgeError::Unavailable(format!("what is open cannot be looked up: {error}"))
+        })?;
+        let forge = match &opened {
+            Repository::Local(forge) => forge,
+            Repository::Github(github) => {
+                let mut threads = github.open_threads(kind).await?;
+                // What whoever opened it asked for, and what people said here.
+                for thread in &mut threads {
+                    let ours = open.items.iter().find(|ours| ours.number == thread.number);
+                    thread.approvals_needed = ours.map_or(0, |ours| ours.approvals_needed);
+                }
+                return Ok(threads);
+            }
+        };
+        let mut threads = Vec::with_capacity(open.items.len());
+        for thread in open.items {
+            let at = async |branch: &Option<String>| match branch {
+                Some(branch) => forge.branch(branch).await,
+                None => Ok(None),
+            };
+            let (head, base) = (at(&thread.head).await?, at(&thread.base).await?);
+            // What somebody merged by hand is open for nobody.
+            if let (Some(head), Some(base)) = (&head, &base)
+                && forge.is_ancestor(head, base).await?
+            {
+                continue;
+            }
+            threads.push(OpenThread {
+                number: thread.number,
+                kind,
+                approvals: head.map_or(0, |head| thread.approvals_of(&head)),
+                approvals_needed: thread.approvals_needed,
+                title: thread.title,
+                labels: thread.labels,
+                author: thread.author,
+                head: thread.head,
+                base: thread.base,
+            });
+        }
+        Ok(threads)
+    }
+}
+
+/// The first agent that will do and whose component has an export that begins so.
+pub(super) fn exporting(
+    registry: &Registry,
+    export: &str,
+    will_do: impl Fn(&Agent) -> bool,
+) -> Option<(Arc<Agent>, Arc<Loaded>)> {
+    let mut agents = registry.agents.values().filter(|agent| will_do(agent));
+    agents.find_map(|agent| {
         let loaded = agent.loaded.as_ref().ok()?;
         loaded
             .inspection
@@ -430,22 +550,9 @@ pub(super) struct Policies {
 
 impl Policies {
     async fn call(&self, call: Call) -> Result<Answer, String> {
-        let registry = self.registry.load_full();
-        let judging = registry
-            .agents
-            .values()
-            .filter(|agent| agent.config.policies.is_some());
-        let found = judging
-            .filter_map(|agent| {
-                let loaded = agent.loaded.as_ref().ok()?;
-                let decides = loaded
-                    .inspection
-                    .exports
-                    .iter()
-                    .any(|export| export.starts_with("infinity:agent/policy@"));
-                decides.then(|| (Arc::clone(agent), Arc::clone(loaded)))
-            })
-            .next();
+        let found = exporting(&self.registry.load(), "infinity:agent/policy@", |agent| {
+            agent.config.policies.is_some()
+        });
         let (agent, loaded) = found
             .ok_or_else(|| "no agent that runs has policies and decides by them".to_owned())?;
         let job = Job {
@@ -490,14 +597,91 @@ impl Judge for Policies {
     }
 }
 
+/// The way of effects to people.
+pub(super) struct Telling(pub(super) Arc<Channels>);
+
+#[async_trait]
+impl Tell for Telling {
+    async fn tell(&self, effect: &Effect, action: &NotificationAction) -> Told {
+        let message = Message {
+            id: effect.id.to_string(),
+            kind: "notification".into(),
+            level: action.level,
+            good: false,
+            title: action.title.clone(),
+            body: action.body.clone(),
+            source: format!("/agents/{}", effect.agent),
+            at: effect.created_at,
+        };
+        match self.0.tell(&action.channel, &message).await {
+            Ok(()) => Told::Arrived,
+            Err(error @ (TellError::Unknown(_) | TellError::Refused(_) | TellError::Closed(_))) => {
+                Told::Refused(error.to_string())
+            }
+            Err(TellError::Later(message, _)) => Told::Later(message),
+            Err(TellError::Unanswered(message)) => Told::Unanswered(message),
+        }
+    }
+}
+
 /// The way of effects to other agents.
 pub(super) struct Steering {
     pub(super) runtime: Arc<Runtime>,
     pub(super) holds: Arc<Holds>,
+    pub(super) store: Arc<dyn Store>,
+}
+
+/// How often in a row an agent looks again by itself: where others always come first, its next run has to do.
+const LOOKS_MAX: u32 = 5;
+
+/// How the key of a run begins that looks again: its place in the row, and the run that the row began with.
+const LOOK_KEY: &str = "again/";
+
+/// The key of the run that looks again after one with this key; none when it was the last of its row.
+fn next_look(run: Uuid, key: &str) -> Option<String> {
+    let before = key
+        .strip_prefix(LOOK_KEY)
+        .and_then(|rest| rest.split_once('/'))
+        .and_then(|(count, first)| Some((count.parse::<u32>().ok()?, first)));
+    match before {
+        None => Some(format!("{LOOK_KEY}1/{run}")),
+        Some((count, first)) if count < LOOKS_MAX => {
+            Some(format!("{LOOK_KEY}{}/{first}", count + 1))
+        }
+        Some(_) => None,
+    }
 }
 
 #[async_trait]
 impl Steer for Steering {
+    async fn look_again(&self, effect: &Effect) -> Result<(), String> {
+        let run = self.store.run(effect.run).await;
+        let Some(run) = run.map_err(|error| error.to_string())? else {
+            return Ok(());
+        };
+        let Some(key) = next_look(run.id, &run.idempotency_key) else {
+            return Ok(());
+        };
+        // A run that waits will see what is there by then.
+        if run.trigger == Trigger::Manual || self.runtime.queued_of(&run.agent) > 0 {
+            return Ok(());
+        }
+        let start = Start {
+            agent: run.agent,
+            input: run.input,
+            principal: run.principal,
+            trigger: run.trigger,
+            idempotency_key: Some(key),
+            scheduled_at: now(),
+            dry_run: run.dry_run,
+            occurrence: None,
+        };
+        match self.runtime.start(start).await {
+            Ok(_) | Err(runtime::StartError::Store(StoreError::Duplicate { .. })) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     async fn steer(&self, effect: &Effect, action: &AgentControlAction) -> Result<Value, String> {
         let agent = action.agent.as_str();
         let held = |error: crate::holds::HoldError| error.to_string();
@@ -514,6 +698,7 @@ impl Steer for Steering {
                     trigger: Trigger::Event,
                     idempotency_key: Some(key),
                     scheduled_at: now(),
+                    dry_run: false,
                     occurrence: None,
                 };
                 match self.runtime.start(start).await {
@@ -543,5 +728,22 @@ impl Steer for Steering {
             }
         }
         Ok(json!({ "agent": agent }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_looks_again_a_few_times_in_a_row() {
+        let run = Uuid::nil();
+        let mut key = next_look(run, "event/7").unwrap();
+        assert_eq!(key, format!("again/1/{run}"));
+        for count in 2..=LOOKS_MAX {
+            key = next_look(Uuid::max(), &key).unwrap();
+            assert_eq!(key, format!("again/{count}/{run}"));
+        }
+        assert_eq!(next_look(Uuid::max(), &key), None);
     }
 }

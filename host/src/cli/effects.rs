@@ -1,7 +1,7 @@
 //! `infinity effects`: what runs propose to change, as a person sees, approves, refuses or undoes it.
 
 use super::client::{Client, encode};
-use super::output::{Output, printable};
+use super::output::{Output, micros, printable};
 use super::show::{seconds, word};
 use super::{CliError, Done};
 use crate::api::views::{EffectList, EffectView};
@@ -183,11 +183,12 @@ fn target(action: &Action) -> String {
             action.commit.get(..12).unwrap_or(&action.commit)
         ),
         Action::Notification(action) => action.channel.clone(),
+        Action::Billing(action) => action.resource.clone(),
         Action::AgentControl(action) => format!("{} {}", word(&action.control), action.agent),
     }
 }
 
-async fn show(id: Uuid, client: &Client, output: &Output) -> Done {
+pub(super) async fn show(id: Uuid, client: &Client, output: &Output) -> Done {
     let view: EffectView = client.get(&format!("/v1/effects/{id}")).await?;
     if output.is_json() {
         output.value(&view);
@@ -236,6 +237,9 @@ async fn show(id: Uuid, client: &Client, output: &Output) -> Done {
     }
     if let Some(result) = &effect.result {
         line("result", &result.to_string());
+    }
+    if let Some(latency) = effect.latency_us {
+        line("latency", &micros(latency));
     }
     line("digest", &effect.digest);
     if let Some(preview) = &view.preview {

@@ -29,12 +29,28 @@ pub struct RunOptions {
     /// The run's input: JSON, `@FILE`, or `-` for standard input
     #[arg(long, value_name = "JSON|@FILE|-")]
     input: Option<String>,
+    /// Only look at what it proposes: nothing is applied
+    #[arg(long)]
+    dry_run: bool,
     /// How long to wait for its end
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = length_of_time)]
     wait: Duration,
     /// Start it and do not wait
     #[arg(long, conflicts_with = "wait")]
     detach: bool,
+}
+
+impl RunOptions {
+    /// A run of an agent that is waited for.
+    pub(super) fn of(agent: &str, dry_run: bool) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            input: None,
+            dry_run,
+            wait: Duration::from_secs(600),
+            detach: false,
+        }
+    }
 }
 
 fn length_of_time(text: &str) -> Result<Duration, String> {
@@ -93,12 +109,7 @@ pub(super) async fn start_and_show(
     client: &Client,
     output: &Output,
 ) -> Done {
-    let options = RunOptions {
-        agent: agent.to_owned(),
-        input: None,
-        wait: Duration::from_secs(600),
-        detach: false,
-    };
+    let options = RunOptions::of(agent, false);
     execute(&options, input.clone(), client, output).await
 }
 
@@ -108,35 +119,55 @@ pub(super) async fn execute(
     client: &Client,
     output: &Output,
 ) -> Done {
+    if options.detach {
+        let run = start(options, &input, client).await?.run;
+        if output.is_json() {
+            output.value(&json!({ "run": run, "report": null }));
+        } else {
+            output.line(&format!("started  run {}", run.id));
+        }
+        return Ok(0);
+    }
+    let run = run_to_end(options, input, client, output).await?;
+    show(&run, client, output).await
+}
+
+async fn start(options: &RunOptions, input: &Value, client: &Client) -> Result<RunView, CliError> {
     let agent = encode(&options.agent);
+    let mut path = format!("/v1/agents/{agent}/runs?dry_run={}", options.dry_run);
+    if !options.detach && options.wait >= Duration::from_secs(1) {
+        path.push_str(&format!("&wait={FIRST_WAIT}"));
+    }
+    client.post(&path, input).await
+}
+
+/// Starts a run and waits for its end.
+pub(super) async fn run_to_end(
+    options: &RunOptions,
+    input: Value,
+    client: &Client,
+    output: &Output,
+) -> Result<Run, CliError> {
     let spinner = output.spinner(&format!("{}: starting", options.agent));
-    let start = Instant::now();
-    let path = if options.detach || options.wait < Duration::from_secs(1) {
-        format!("/v1/agents/{agent}/runs")
-    } else {
-        format!("/v1/agents/{agent}/runs?wait={FIRST_WAIT}")
-    };
-    let mut view: RunView = client.post(&path, &input).await?;
-    while !options.detach && view.run.state != RunState::Ended && start.elapsed() < options.wait {
+    let began = Instant::now();
+    let mut view = start(options, &input, client).await?;
+    while view.run.state != RunState::Ended && began.elapsed() < options.wait {
         spinner.set_message(printable(&progress(&view)));
         tokio::time::sleep(LOOK_EVERY).await;
         view = client.get(&format!("/v1/runs/{}", view.run.id)).await?;
     }
     spinner.finish_and_clear();
     let run = view.run;
-    if run.state != RunState::Ended {
-        if output.is_json() {
-            output.value(&json!({ "run": run, "report": null }));
-        } else {
-            output.line(&format!("started  run {}", run.id));
-        }
-        if options.detach {
-            return Ok(0);
-        }
-        return Err(CliError::failed("the run has not ended yet")
-            .with_hint(format!("follow it with `infinity logs -f {}`", run.id)));
+    if run.state == RunState::Ended {
+        return Ok(run);
     }
-    show(&run, client, output).await
+    if output.is_json() {
+        output.value(&json!({ "run": run, "report": null }));
+    } else {
+        output.line(&format!("started  run {}", run.id));
+    }
+    Err(CliError::failed("the run has not ended yet")
+        .with_hint(format!("follow it with `infinity logs -f {}`", run.id)))
 }
 
 fn progress(view: &RunView) -> String {
@@ -309,6 +340,7 @@ mod tests {
         RunOptions {
             agent: "check".into(),
             input: input.map(str::to_owned),
+            dry_run: false,
             wait: Duration::ZERO,
             detach: false,
         }

@@ -152,7 +152,7 @@ pub struct WebhookConfig {
 }
 
 /// The shortest secret: shorter ones can be guessed from one signature.
-const SECRET_MIN: usize = 16;
+pub(super) const SECRET_MIN: usize = 16;
 
 /// One agent. Source: `[agents.NAME]`.
 #[derive(Clone, Debug, PartialEq)]

@@ -34,6 +34,10 @@ pub struct Grants {
     pub events: Vec<String>,
     /// Agents that it may propose to steer. Source: `agents`.
     pub agents: Vec<String>,
+    /// Channels that it may propose to write to. Source: `channels`.
+    pub channels: Vec<String>,
+    /// Views of the host that it may read. Source: `views`.
+    pub views: Vec<String>,
 }
 
 /// What an agent may do with one repository.
@@ -179,13 +183,15 @@ pub(super) fn read(
             .collect(),
         environment: environment(grants, agent, enabled, context, errors),
         events: events(grants, agent, errors),
-        agents: grants
-            .texts("agents", errors)
-            .unwrap_or_default()
-            .into_iter()
-            .map(Spanned::into_inner)
-            .collect(),
+        agents: names(grants, "agents", errors),
+        channels: names(grants, "channels", errors),
+        views: names(grants, "views", errors),
     }
+}
+
+fn names(grants: &Reader<'_, '_>, key: &str, errors: &mut Errors) -> Vec<String> {
+    let names = grants.texts(key, errors).unwrap_or_default();
+    names.into_iter().map(Spanned::into_inner).collect()
 }
 
 /// The guest's paths that are taken.
@@ -670,6 +676,17 @@ pub(super) fn filled_in(
     context: &Context<'_>,
     errors: &mut Errors,
 ) -> Option<String> {
+    fill(written, agent, enabled, context.environment, errors)
+}
+
+/// As [`filled_in`], for whatever needs it: an agent, or a channel, which always runs.
+pub(super) fn fill(
+    written: &Spanned<String>,
+    what: &str,
+    enabled: bool,
+    environment: &dyn Fn(&str) -> Option<String>,
+    errors: &mut Errors,
+) -> Option<String> {
     let mut out = String::new();
     let mut complete = true;
     for piece in pieces(written.get_ref()) {
@@ -683,19 +700,21 @@ pub(super) fn filled_in(
                 complete = false;
             }
             Piece::Variable(name) => {
-                let value = (context.environment)(name).filter(|value| !value.is_empty());
+                let value = environment(name).filter(|value| !value.is_empty());
                 if value.is_none() && enabled {
                     errors
                         .at(
                             written.span(),
                             format!(
-                                "{agent} needs the environment variable {}, which is not set",
+                                "{what} needs the environment variable {}, which is not set",
                                 literal(name)
                             ),
                         )
-                        .help(format!(
-                            "set it before starting the host, or set `enabled = false` in {agent}"
-                        ));
+                        .help(if what.starts_with("agent") {
+                            format!("set it before starting the host, or set `enabled = false` in {what}")
+                        } else {
+                            format!("set it before starting the host, or drop {what}")
+                        });
                     complete = false;
                 }
                 out.push_str(&value.unwrap_or_default());

@@ -46,9 +46,9 @@ pub struct HostConfig {
     pub compile_memory_bytes: u64,
     /// Limits of agents that set none. Source: `[host.limits]` over [`RunBudget::default`].
     pub limits: RunBudget,
-    /// For a listener that comes later: 1 to 65,535. Source: `badge_port`, over it `BADGE_PORT`.
+    /// A further listener for badges: 1 to 65,535. Source: `badge_port`, over it `BADGE_PORT`.
     pub badge_port: Option<u16>,
-    /// For a listener that comes later: 1 to 65,535. Source: `autodeploy_port`, over it `AUTODEPLOY_PORT`.
+    /// A further listener for deployments: 1 to 65,535. Source: `autodeploy_port`, over it `AUTODEPLOY_PORT`.
     pub autodeploy_port: Option<u16>,
     /// Times in which nothing starts by itself. Source: `[[host.maintenance]]`.
     pub maintenance: Vec<Maintenance>,

@@ -116,6 +116,13 @@ pub(super) static ROOT: Table = Table {
             "",
             "Git repositories that agents can be granted, by name.",
         ),
+        key("github", Kind::Table(&GITHUB), "", "GitHub."),
+        key(
+            "channels",
+            Kind::Named(&CHANNEL, LOOSE_NAME),
+            "",
+            "Where people are told of what happens, by name.",
+        ),
         key(
             "agents",
             Kind::Named(&AGENT, AGENT_NAME),
@@ -239,7 +246,7 @@ pub(super) static HOST: Table = Table {
                 max: 65_535,
             },
             "",
-            "Port of a listener for badges alone; kept for a later version. The variable `BADGE_PORT` replaces it.",
+            "Port of a further listener, for badges alone. The variable `BADGE_PORT` replaces it.",
         ),
         key(
             "autodeploy_port",
@@ -248,7 +255,7 @@ pub(super) static HOST: Table = Table {
                 max: 65_535,
             },
             "",
-            "Port of a listener for deployments alone; kept for a later version. The variable `AUTODEPLOY_PORT` replaces it.",
+            "Port of a further listener, for deployments alone. The variable `AUTODEPLOY_PORT` replaces it.",
         ),
         key(
             "limits",
@@ -306,16 +313,23 @@ pub(super) static REPOSITORY: Table = Table {
     name: "repository",
     doc: "A git repository that agents can be granted.",
     keys: &[
-        required(
+        key(
             "path",
             Kind::Text(""),
+            "",
             "Directory of a local git repository, with or without a working tree, relative to this file.",
+        ),
+        key(
+            "github",
+            Kind::Text(""),
+            "",
+            "Instead of `path`: the repository on GitHub, as `owner/name`. It is reached as `[github]` says.",
         ),
         key(
             "create",
             Kind::Boolean,
             "false",
-            "Make an empty bare repository there if there is nothing.",
+            "Make a bare repository there if there is nothing; its branch `main` begins with a commit without files.",
         ),
         key(
             "environment",
@@ -324,12 +338,144 @@ pub(super) static REPOSITORY: Table = Table {
             "What it is for. Changes to production and enterprise repositories wait for a person, whatever an agent's autonomy.",
         ),
     ],
-    instead: &[("dir", "path"), ("directory", "path")],
-    later: &[
-        ("github", "name a local clone with `path`"),
-        ("url", "name a local clone with `path`"),
-    ],
+    instead: &[("dir", "path"), ("directory", "path"), ("repo", "github")],
+    later: &[(
+        "url",
+        "name one on GitHub with `github = \"owner/name\"`, or a local clone with `path`",
+    )],
 };
+
+/// The `[github]` table.
+pub(super) static GITHUB: Table = Table {
+    name: "github",
+    doc: "GitHub: who the host is there, and what is believed that comes from there.",
+    keys: &[
+        key(
+            "app_id",
+            Kind::Integer {
+                min: 1,
+                max: i64::MAX as u64,
+            },
+            "",
+            "The id of the GitHub App that the host acts as, with `private_key` or `private_key_file`.",
+        ),
+        key(
+            "private_key",
+            Kind::Text(""),
+            "",
+            "The App's private key in PEM, with `${NAME}` filled in.",
+        ),
+        key(
+            "private_key_file",
+            Kind::Text(""),
+            "",
+            "A file with the App's private key in PEM, relative to this file; read when it is used, so it may be replaced while the host serves.",
+        ),
+        key(
+            "token",
+            Kind::Text(""),
+            "",
+            "Instead of an App: a personal access token with the scope `repo`, with `${NAME}` filled in. Commits are then signed by the host.",
+        ),
+        key(
+            "author",
+            Kind::Text(""),
+            "",
+            "With `token`: the committer of commits, as `Name <mail@example.com>`; the mail address is one of the token's owner, who has the host's `signing_key.pub` among their signing keys.",
+        ),
+        key(
+            "api_url",
+            Kind::Text(""),
+            "\"https://api.github.com\"",
+            "Where GitHub's REST API is; of GitHub Enterprise `https://HOST/api/v3`.",
+        ),
+        key(
+            "webhook_secrets",
+            Kind::Texts,
+            "[]",
+            "What GitHub signs its deliveries to `/webhooks/github` with, with `${NAME}` filled in: at most two, so that one can be replaced by another.",
+        ),
+    ],
+    instead: &[
+        ("secret", "webhook_secrets"),
+        ("webhook_secret", "webhook_secrets"),
+        ("app", "app_id"),
+        ("key", "private_key"),
+        ("url", "api_url"),
+        ("base_url", "api_url"),
+    ],
+    later: &[],
+};
+
+/// A `[channels.NAME]` table.
+pub(super) static CHANNEL: Table = Table {
+    name: "channel",
+    doc: "Where people are told of what happens.",
+    keys: &[
+        required(
+            "kind",
+            Kind::Choice(CHANNEL_KIND),
+            "How it is spoken to: a Discord webhook, a Slack-compatible one, JSON to any address, mail, or PagerDuty's Events API.",
+        ),
+        key(
+            "url",
+            Kind::Text(""),
+            "",
+            "The address, with `${NAME}` filled in: `https://…`, for mail `smtp://user:password@host:587` or `smtps://…`.",
+        ),
+        key(
+            "key",
+            Kind::Text(""),
+            "",
+            "With `${NAME}` filled in: PagerDuty's routing key, or what signs a webhook's body.",
+        ),
+        key("from", Kind::Text(""), "", "The sender's mail address."),
+        key("to", Kind::Texts, "", "Mail addresses."),
+        key(
+            "on",
+            Kind::Texts,
+            "",
+            "Types of events, or beginnings of types with `*` behind them, that it is told of. Unless set: security, deployments, changes of state, and what waits for people.",
+        ),
+        key(
+            "level",
+            Kind::Choice(&["note", "warning", "error"]),
+            "\"note\"",
+            "The least severity of events that it is told of.",
+        ),
+        key(
+            "per_minute",
+            Kind::Integer { min: 1, max: 600 },
+            "20",
+            "Messages in a minute; what is more becomes one message.",
+        ),
+        key(
+            "digest",
+            Kind::Duration {
+                min: 10 * SECOND,
+                max: DAY,
+            },
+            "",
+            "Events of this time become one message; without it each is told at once.",
+        ),
+        key(
+            "guarantee",
+            Kind::Choice(&["at_most_once", "at_least_once"]),
+            "\"at_least_once\"",
+            "Whether an agent's message is sent again when nobody knows whether it arrived.",
+        ),
+    ],
+    instead: &[
+        ("webhook", "url"),
+        ("type", "kind"),
+        ("events", "on"),
+        ("token", "key"),
+    ],
+    later: &[],
+};
+
+/// The values of a channel's `kind`.
+pub(super) const CHANNEL_KIND: &[&str] = &["discord", "slack", "webhook", "smtp", "pagerduty"];
 
 /// The values of `priority`, in the order of [`super::Priority`].
 pub(super) const PRIORITY: &[&str] = &["high", "normal", "low"];
@@ -658,6 +804,18 @@ pub(super) static GRANTS: Table = Table {
             Kind::Texts,
             "[]",
             "Agents that it may propose to start, pause, resume or put into quarantine.",
+        ),
+        key(
+            "channels",
+            Kind::Texts,
+            "[]",
+            "Channels that it may propose to write to.",
+        ),
+        key(
+            "views",
+            Kind::Texts,
+            "[]",
+            "Files that the host makes of what it knows of itself, and that it may read: `scheduler.log`, `pause.flag`.",
         ),
     ],
     instead: &[

@@ -293,8 +293,22 @@ impl<'r, 'd> Reader<'r, 'd> {
         index
     }
 
-    /// A list of strings.
+    /// A list of strings in which `${NAME}` has no meaning.
     pub(super) fn texts(&self, name: &str, errors: &mut Errors) -> Option<Vec<Spanned<String>>> {
+        let raw = self.raw_texts(name, errors)?;
+        let plain = raw.into_iter().filter_map(|text| {
+            let value = plain(text.get_ref(), text.span(), errors)?;
+            Some(Spanned::new(text.span(), value))
+        });
+        Some(plain.collect())
+    }
+
+    /// A list of strings as they stand.
+    pub(super) fn raw_texts(
+        &self,
+        name: &str,
+        errors: &mut Errors,
+    ) -> Option<Vec<Spanned<String>>> {
         let (kind, value) = self.find(name)?;
         let DeValue::Array(array) = value.get_ref() else {
             self.wrong_type(name, kind, value, errors);
@@ -304,9 +318,7 @@ impl<'r, 'd> Reader<'r, 'd> {
         for element in self.bounded(name, value, array.iter(), errors) {
             match element.get_ref() {
                 DeValue::String(text) => {
-                    if let Some(text) = plain(text, element.span(), errors) {
-                        texts.push(Spanned::new(element.span(), text));
-                    }
+                    texts.push(Spanned::new(element.span(), text.clone().into_owned()));
                 }
                 _ => {
                     errors

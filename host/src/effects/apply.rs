@@ -3,18 +3,18 @@
 //! Invariant: every function here may be called again after the process died in the middle, and then finds what was done. Commits are found by the effect's id in their message and branches move
 //! by compare-and-swap; what the host itself keeps of a repository is written in the transaction that says the effect is applied.
 
-use super::Effects;
-use crate::forge::Forge as _;
-use crate::forge::local::write::{Say, WriteError, Written};
-use crate::forge::{ForgeError, shown};
+use super::{Effects, Told};
+use crate::forge::local::write::{Base, Say, WriteError, Written};
+use crate::forge::{ForgeError, Repository, shown};
 use crate::model::{
-    Action, Comment, CommitStatus, Effect, ForgeRecord, Thread, ThreadKind, ThreadState, now,
+    Action, Effect, ForgeRecord, NotificationAction, Thread, ThreadKind, ThreadState, now,
 };
-use crate::store::{PageRequest, StoreError, ThreadFilter};
+use crate::store::StoreError;
 use serde_json::{Value, json};
+use std::time::Duration;
 
-/// Open pull requests of a repository among which one for the same branches is looked for.
-const OPEN_MAX: u32 = 500;
+/// How long a person waits for a preview.
+const PREVIEW_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why an effect was not applied.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) enum Stop {
     Refused(String),
     /// It may work later.
     Later(String),
+    /// Nobody knows whether it is done, and it may not be done twice.
+    Unanswered(String),
     /// The host's own store failed.
     Store(StoreError),
 }
@@ -48,6 +50,16 @@ impl From<ForgeError> for Stop {
     }
 }
 
+impl From<super::judge::Refusal> for Stop {
+    fn from(refusal: super::judge::Refusal) -> Self {
+        match refusal.when {
+            super::judge::When::Later => Self::Later(refusal.message),
+            super::judge::When::Moved => Self::Moved(refusal.message),
+            super::judge::When::Never => Self::Refused(refusal.message),
+        }
+    }
+}
+
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
@@ -63,7 +75,7 @@ pub(super) struct Done {
 }
 
 impl Done {
-    fn record(record: ForgeRecord) -> Self {
+    pub(super) fn record(record: ForgeRecord) -> Self {
         Self {
             result: json!({}),
             message: None,
@@ -71,7 +83,7 @@ impl Done {
         }
     }
 
-    fn unchanged(result: Value) -> Self {
+    pub(super) fn unchanged(result: Value) -> Self {
         Self {
             result,
             message: Some("there was nothing to change".into()),
@@ -82,14 +94,19 @@ impl Done {
 
 impl Effects {
     /// Applies an effect, or finds that it was applied.
-    pub(super) async fn applied(&self, effect: &Effect) -> Result<Done, Stop> {
+    pub(super) async fn applied(&self, effect: &Effect, again: bool) -> Result<Done, Stop> {
+        // An attempt without an answer may have got anywhere, too.
+        let tried = again || effect.attempts > 1;
         match &effect.action {
             Action::Commit(action) => {
                 self.commit(
                     effect,
                     &action.repository,
                     &action.branch,
-                    Some(action.base.as_deref()),
+                    Some(Base {
+                        at: action.base.as_deref(),
+                        start: action.start.as_deref(),
+                    }),
                     &action.message,
                 )
                 .await
@@ -101,59 +118,15 @@ impl Effects {
             }
             Action::PullRequest(action) => self.pull_request(effect, action).await,
             Action::Merge(action) => self.merge(effect, action).await,
-            Action::Issue(action) => Ok(Done::record(ForgeRecord::Open(Box::new(Thread {
-                title: action.title.clone(),
-                body: action.body.clone(),
-                labels: action.labels.clone(),
-                ..opened(effect, &action.repository, ThreadKind::Issue)
-            })))),
-            Action::Comment(action) => {
-                let thread = self.store.thread(&action.repository, action.number).await?;
-                if thread.is_none() {
-                    return Err(Stop::Refused(format!(
-                        "{} has no issue or pull request {}",
-                        shown(&action.repository),
-                        action.number
-                    )));
-                }
-                Ok(Done {
-                    result: json!({ "number": action.number }),
-                    ..Done::record(ForgeRecord::Comment {
-                        repository: action.repository.clone(),
-                        number: action.number,
-                        comment: Comment {
-                            id: effect.id,
-                            author: effect.agent.clone(),
-                            body: action.body.clone(),
-                            created_at: now(),
-                        },
-                    })
-                })
-            }
-            Action::Status(action) => {
-                let commit = self
-                    .repository(&action.repository)?
-                    .resolve(&action.commit)
-                    .await?;
-                Ok(Done {
-                    result: json!({ "commit": commit }),
-                    ..Done::record(ForgeRecord::Status {
-                        repository: action.repository.clone(),
-                        commit,
-                        status: CommitStatus {
-                            id: effect.id,
-                            name: action.name.clone(),
-                            state: action.state,
-                            summary: action.summary.clone(),
-                            created_at: now(),
-                        },
-                    })
-                })
-            }
-            Action::Notification(action) => Err(Stop::Refused(format!(
-                "there is no channel {}",
-                shown(&action.channel)
-            ))),
+            Action::Issue(action) => self.issue(effect, action, tried).await,
+            Action::Comment(action) => self.comment(effect, action, tried).await,
+            Action::Status(action) => self.status(effect, action, tried).await,
+            Action::Notification(action) => self.notification(effect, action, again).await,
+            // Nothing here changes a bill: that people agree is what it gives.
+            Action::Billing(_) => Ok(Done {
+                result: json!({}),
+                ..Done::default()
+            }),
             Action::AgentControl(action) => {
                 let result = self
                     .steer
@@ -168,92 +141,67 @@ impl Effects {
         }
     }
 
+    /// A message to people. No service says what it was told before, so the channel's guarantee decides what comes of one that nobody knows of.
+    async fn notification(
+        &self,
+        effect: &Effect,
+        action: &NotificationAction,
+        again: bool,
+    ) -> Result<Done, Stop> {
+        let twice = self
+            .config
+            .channels
+            .get(&action.channel)
+            .is_some_and(|channel| channel.at_least_once);
+        if again && !twice {
+            return Err(Stop::Unanswered(
+                "the host died while the message was sent, and the channel's guarantee is `at_most_once`".into(),
+            ));
+        }
+        match self.tell.tell(effect, action).await {
+            Told::Arrived => Ok(Done {
+                result: json!({ "channel": action.channel }),
+                ..Done::default()
+            }),
+            Told::Refused(message) => Err(Stop::Refused(message)),
+            Told::Later(message) => Err(Stop::Later(message)),
+            Told::Unanswered(message) if twice => Err(Stop::Later(message)),
+            Told::Unanswered(message) => Err(Stop::Unanswered(message)),
+        }
+    }
+
     /// A commit on a branch. `base` is the commit it was made for; without one the files are all that the branch holds afterwards.
     async fn commit(
         &self,
         effect: &Effect,
         repository: &str,
         branch: &str,
-        base: Option<Option<&str>>,
+        base: Option<Base<'_>>,
         message: &str,
     ) -> Result<Done, Stop> {
         let forge = self.repository(repository)?;
-        let files = self
-            .files_of(effect)
-            .await?
-            .map_err(|refusal| Stop::Refused(refusal.message))?;
-        let at = match base {
-            Some(base) => base.map(str::to_owned),
-            None => forge.branch(branch).await?,
+        let files = self.files_of(effect).await?.map_err(Stop::from)?;
+        let head = match base {
+            Some(_) => None,
+            None => forge.objects().await?.branch(branch).await?,
         };
+        let whole = base.is_none();
+        let base = base.unwrap_or(Base {
+            at: head.as_deref(),
+            start: None,
+        });
         let trailers = trailers(effect);
         let say = say(effect, message, &trailers);
-        let written = forge
-            .commit(
-                branch,
-                at.as_deref(),
-                &files,
-                base.is_none(),
-                &say,
-                &self.key,
-            )
+        let written = self
+            .committed(&forge, branch, base, &files, whole, &say)
             .await?;
         Ok(match written {
-            Written::Commit(commit) => Done {
-                result: json!({ "commit": commit, "branch": branch, "before": at }),
+            Written::Commit { id, before } => Done {
+                result: json!({ "commit": id, "branch": branch, "before": before }),
                 ..Done::default()
             },
-            Written::Unchanged => Done::unchanged(json!({ "branch": branch, "before": at })),
+            Written::Unchanged => Done::unchanged(json!({ "branch": branch, "before": base.at })),
         })
-    }
-
-    async fn pull_request(
-        &self,
-        effect: &Effect,
-        action: &crate::model::PullRequestAction,
-    ) -> Result<Done, Stop> {
-        let forge = self.repository(&action.repository)?;
-        for branch in [&action.head, &action.base] {
-            if forge.branch(branch).await?.is_none() {
-                return Err(Stop::Refused(format!(
-                    "{} has no branch {}",
-                    shown(&action.repository),
-                    shown(branch)
-                )));
-            }
-        }
-        let open = ThreadFilter {
-            kind: ThreadKind::PullRequest,
-            repository: Some(action.repository.clone()),
-            state: Some(ThreadState::Open),
-        };
-        let page = PageRequest {
-            limit: OPEN_MAX,
-            cursor: None,
-        };
-        let threads = self.store.threads(open, page).await?.items;
-        let same = threads.iter().find(|thread| {
-            thread.head.as_ref() == Some(&action.head) && thread.base.as_ref() == Some(&action.base)
-        });
-        // One branch has one open pull request to another: a later proposal is about the same.
-        if let Some(same) = same {
-            return Ok(Done {
-                message: Some(format!(
-                    "the pull request {} for these branches is open already",
-                    same.number
-                )),
-                ..Done::unchanged(json!({ "number": same.number }))
-            });
-        }
-        Ok(Done::record(ForgeRecord::Open(Box::new(Thread {
-            title: action.title.clone(),
-            body: action.body.clone(),
-            labels: action.labels.clone(),
-            reviewers: action.reviewers.clone(),
-            head: Some(action.head.clone()),
-            base: Some(action.base.clone()),
-            ..opened(effect, &action.repository, ThreadKind::PullRequest)
-        }))))
     }
 
     async fn merge(
@@ -262,7 +210,6 @@ impl Effects {
         action: &crate::model::MergeAction,
     ) -> Result<Done, Stop> {
         let thread = self
-            .store
             .thread(&action.repository, action.number)
             .await?
             .filter(|thread| thread.kind == ThreadKind::PullRequest)
@@ -273,7 +220,11 @@ impl Effects {
                     action.number
                 ))
             })?;
-        if thread.state != ThreadState::Open {
+        let forge = self.repository(&action.repository)?;
+        // An earlier attempt may have merged it where its state is not the host's own record.
+        let elsewhere =
+            matches!(forge, Repository::Github(_)) && thread.state == ThreadState::Merged;
+        if thread.state != ThreadState::Open && !elsewhere {
             return Err(Stop::Refused(format!(
                 "the pull request {} is not open",
                 action.number
@@ -282,14 +233,16 @@ impl Effects {
         let (Some(head), Some(base)) = (&thread.head, &thread.base) else {
             return Err(Stop::Refused("the pull request names no branches".into()));
         };
-        let forge = self.repository(&action.repository)?;
-        if forge.branch(head).await?.as_deref() != Some(action.head.as_str()) {
+        let objects = forge.objects().await?;
+        if !elsewhere
+            && self.head_of(&forge, &thread).await?.as_deref() != Some(action.head.as_str())
+        {
             return Err(Stop::Moved(format!(
                 "the branch {} is not at the commit that was judged",
                 shown(head)
             )));
         }
-        let Some(at) = forge.branch(base).await? else {
+        let Some(at) = objects.branch(base).await? else {
             return Err(Stop::Moved(format!("the branch {} is gone", shown(base))));
         };
         let message = format!(
@@ -298,15 +251,15 @@ impl Effects {
         );
         let trailers = trailers(effect);
         let say = say(effect, &message, &trailers);
-        let merged = match forge
-            .merge(base, &at, &action.head, &say, &self.key)
-            .await?
-        {
-            Written::Commit(commit) => Some(commit),
-            Written::Unchanged => None,
+        let written = self
+            .merged(&forge, &thread, &action.head, &at, &say)
+            .await?;
+        let (merged, before) = match written {
+            Written::Commit { id, before } => (Some(id), before),
+            Written::Unchanged => (None, Some(at)),
         };
         let result =
-            json!({ "commit": merged, "branch": base, "before": at, "number": action.number });
+            json!({ "commit": merged, "branch": base, "before": before, "number": action.number });
         let record = ForgeRecord::Change(Box::new(Thread {
             state: ThreadState::Merged,
             merge_commit: merged,
@@ -319,24 +272,39 @@ impl Effects {
         })
     }
 
-    /// What an effect would do, for a person: a patch, or the text it would write. None where there is nothing to see.
+    /// What an effect would do, for a person: a patch, or the text it would write, or why it cannot be shown. None where there is nothing to see.
     ///
     /// # Errors
-    /// When the store or the repository fails.
+    /// When the store fails.
     pub async fn preview(&self, effect: &Effect) -> Result<Option<String>, super::DecideError> {
+        // Whoever looks at an effect wants its state first, also while its repository is away.
+        match tokio::time::timeout(PREVIEW_PATIENCE, self.previewed(effect)).await {
+            Ok(Err(super::DecideError::Forge(error))) => {
+                Ok(Some(format!("there is no preview: {error}")))
+            }
+            Ok(preview) => preview,
+            Err(_) => Ok(Some(
+                "there is no preview: the repository does not answer".into(),
+            )),
+        }
+    }
+
+    async fn previewed(&self, effect: &Effect) -> Result<Option<String>, super::DecideError> {
         let preview = match &effect.action {
             Action::Commit(action) => {
-                self.patch(effect, &action.repository, action.base.as_deref(), false)
+                let parent = action.base.as_deref().or(action.start.as_deref());
+                self.patch(effect, &action.repository, parent, false)
                     .await?
             }
             Action::Publication(action) => {
                 let forge = self.repository(&action.repository)?;
-                let head = forge.branch(&action.branch).await?;
+                let head = forge.objects().await?.branch(&action.branch).await?;
                 self.patch(effect, &action.repository, head.as_deref(), true)
                     .await?
             }
             Action::PullRequest(action) => {
-                let forge = self.repository(&action.repository)?;
+                let repository = self.repository(&action.repository)?;
+                let forge = repository.objects().await?;
                 match (
                     forge.branch(&action.head).await?,
                     forge.branch(&action.base).await?,
@@ -353,11 +321,11 @@ impl Effects {
                 }
             }
             Action::Merge(action) => {
-                let Some(thread) = self.store.thread(&action.repository, action.number).await?
-                else {
+                let Some(thread) = self.thread(&action.repository, action.number).await? else {
                     return Ok(None);
                 };
-                let forge = self.repository(&action.repository)?;
+                let repository = self.repository(&action.repository)?;
+                let forge = repository.objects_of_pull(action.number).await?;
                 match forge
                     .branch(thread.base.as_deref().unwrap_or_default())
                     .await?
@@ -370,6 +338,10 @@ impl Effects {
             Action::Comment(action) => action.body.clone(),
             Action::Status(action) => format!("{}: {}", action.name, action.summary),
             Action::Notification(action) => format!("{}\n\n{}", action.title, action.body),
+            Action::Billing(action) => format!(
+                "{}\n\n{}: {:+} USD a month\n\n{}",
+                action.title, action.resource, action.monthly_usd, effect.reason
+            ),
             Action::AgentControl(_) => return Ok(None),
         };
         Ok(Some(preview))
@@ -386,10 +358,13 @@ impl Effects {
             Ok(files) => files,
             Err(refusal) => return Ok(refusal.message),
         };
-        let made = self
-            .repository(repository)?
-            .preview(base, &files, whole)
-            .await;
+        let repository = self.repository(repository)?;
+        // What it is made to is named by its id, so nobody has to be asked for it.
+        let objects = match base {
+            Some(base) => repository.objects_with(base).await?,
+            None => repository.objects().await?,
+        };
+        let made = objects.preview(base, &files, whole).await;
         Ok(made.unwrap_or_else(|error| error.to_string()))
     }
 }
@@ -397,27 +372,6 @@ impl Effects {
 /// A patch, or why there is none.
 fn said(patch: Result<String, ForgeError>) -> String {
     patch.unwrap_or_else(|error| error.to_string())
-}
-
-fn opened(effect: &Effect, repository: &str, kind: ThreadKind) -> Thread {
-    Thread {
-        id: effect.id,
-        repository: repository.to_owned(),
-        number: 0,
-        kind,
-        state: ThreadState::Open,
-        title: String::new(),
-        body: String::new(),
-        labels: Vec::new(),
-        reviewers: Vec::new(),
-        head: None,
-        base: None,
-        merge_commit: None,
-        author: effect.agent.clone(),
-        reviews: Vec::new(),
-        created_at: now(),
-        closed_at: None,
-    }
 }
 
 /// By what a commit is found again, and whose it is.

@@ -1,13 +1,15 @@
 //! Whether an effect may be applied, and by whom it has to be approved: the agent's grants, the shape of the change, policy.
 
 use super::Effects;
+use super::place::LookError;
 use crate::config::{AgentConfig, EffectKind, EffectScope};
 use crate::forge::local::write::{File, WriteError};
-use crate::forge::{Change, FileDiff, Forge, shown};
-use crate::model::{Action, Content, Effect, Thread, ThreadKind, ThreadState, Verdict};
+use crate::forge::{Change, FileDiff, Forge as _, ForgeError, shown};
+use crate::model::{Action, Content, Effect, Thread, ThreadKind, ThreadState};
 use crate::store::StoreError;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Bytes of all files of an effect: a site, or a large change, in memory at once.
 pub(super) const EFFECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -35,8 +37,18 @@ const APPROVALS_MAX: u64 = 100;
 pub(super) struct Refusal {
     pub(super) message: String,
     pub(super) hint: Option<String>,
-    /// What it was made for is gone.
-    pub(super) moved: bool,
+    pub(super) when: When,
+}
+
+/// Whether a refusal is for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// It is.
+    Never,
+    /// What the effect was made for is gone.
+    Moved,
+    /// It could not be looked at; it can be later.
+    Later,
 }
 
 impl Refusal {
@@ -44,7 +56,14 @@ impl Refusal {
         Self {
             message: message.into(),
             hint: None,
-            moved: false,
+            when: When::Never,
+        }
+    }
+
+    fn moved(message: impl Into<String>) -> Self {
+        Self {
+            when: When::Moved,
+            ..Self::new(message)
         }
     }
 
@@ -58,16 +77,24 @@ impl Refusal {
 
 impl From<WriteError> for Refusal {
     fn from(error: WriteError) -> Self {
-        Self {
-            moved: matches!(error, WriteError::Moved(_)),
-            ..Self::new(error.to_string())
+        match error {
+            WriteError::Moved(message) => Self::moved(message),
+            WriteError::Refused(message) => Self::new(message),
+            WriteError::Forge(error) => error.into(),
         }
     }
 }
 
-impl From<crate::forge::ForgeError> for Refusal {
-    fn from(error: crate::forge::ForgeError) -> Self {
-        Self::new(error.to_string())
+impl From<ForgeError> for Refusal {
+    fn from(error: ForgeError) -> Self {
+        let when = match error {
+            ForgeError::Unavailable(_) => When::Later,
+            _ => When::Never,
+        };
+        Self {
+            when,
+            ..Self::new(error.to_string())
+        }
     }
 }
 
@@ -78,11 +105,13 @@ pub(super) struct Judged {
     pub(super) approvals: u32,
     /// Why people have to.
     pub(super) why: Option<String>,
+    /// Whether whoever started the run does not count among them.
+    pub(super) second_person: bool,
 }
 
 /// A changed file, as policy sees it.
 #[derive(Clone, Debug, Serialize)]
-pub struct FileFact {
+struct FileFact {
     path: String,
     change: &'static str,
     binary: bool,
@@ -105,8 +134,7 @@ fn lines<'l>(lines: impl Iterator<Item = (u64, &'l str)>, room: &mut usize) -> (
 }
 
 /// A difference, as policy sees it.
-#[must_use]
-pub fn facts_of(files: Vec<FileDiff>) -> Vec<FileFact> {
+fn facts_of(files: Vec<FileDiff>) -> Vec<FileFact> {
     let mut room = LINES_BYTES_MAX;
     files
         .into_iter()
@@ -139,10 +167,17 @@ impl Effects {
         effect: &Effect,
         agent: &AgentConfig,
     ) -> Result<Result<Judged, Refusal>, StoreError> {
-        let thread = match &effect.action {
-            Action::Merge(action) => self.store.thread(&action.repository, action.number).await?,
-            Action::Comment(action) => self.store.thread(&action.repository, action.number).await?,
+        let about = match &effect.action {
+            Action::Merge(action) => Some((action.repository.as_str(), action.number)),
             _ => None,
+        };
+        let thread = match about {
+            Some((repository, number)) => match self.thread(repository, number).await {
+                Ok(thread) => thread,
+                Err(LookError::Store(error)) => return Err(error),
+                Err(LookError::Forge(error)) => return Ok(Err(error.into())),
+            },
+            None => None,
         };
         let reports = self.files_of(effect).await?;
         let looked = async {
@@ -193,15 +228,12 @@ impl Effects {
         match &effect.action {
             Action::Commit(action) => {
                 let forge = self.repository(&action.repository)?;
-                let head = forge.branch(&action.branch).await?;
+                let head = forge.objects().await?.branch(&action.branch).await?;
                 if head != action.base {
-                    return Err(Refusal {
-                        moved: true,
-                        ..Refusal::new(format!(
-                            "the branch {} moved on since the change was made",
-                            shown(&action.branch)
-                        ))
-                    });
+                    return Err(Refusal::moved(format!(
+                        "the branch {} moved on since the change was made",
+                        shown(&action.branch)
+                    )));
                 }
                 input["branch"] = json!(action.branch);
                 input["commit"] = json!({ "message": action.message, "author": { "name": effect.agent, "email": "" }, "verification": { "verified": true } });
@@ -212,7 +244,8 @@ impl Effects {
                 input["files"] = json!(added(files));
             }
             Action::PullRequest(action) => {
-                let forge = self.repository(&action.repository)?;
+                let repository = self.repository(&action.repository)?;
+                let forge = repository.objects().await?;
                 input["branch"] = json!(action.base);
                 // The branch may be made by an effect that this one depends on.
                 if let (Some(head), Some(base)) = (
@@ -251,12 +284,16 @@ impl Effects {
                 input["target"] = json!({ "agent": action.agent, "control": action.control });
             }
             Action::Notification(action) => {
-                return Err(Refusal::new(format!(
-                    "there is no channel {}",
-                    shown(&action.channel)
-                )));
+                if !self.config.channels.contains_key(&action.channel) {
+                    return Err(Refusal::with_hint(
+                        format!("there is no channel {}", shown(&action.channel)),
+                        format!("`[channels.{}]` in `plugins.toml` makes it", action.channel),
+                    ));
+                }
+                input["channel"] = json!(action.channel);
             }
             Action::Issue(_) | Action::Comment(_) | Action::Status(_) => {}
+            Action::Billing(_) => return Err(people_alone()),
         }
         Ok((input, judged))
     }
@@ -270,26 +307,33 @@ impl Effects {
         let forge = self.repository(&action.repository)?;
         let branch = |name: &Option<String>| name.clone().unwrap_or_default();
         let (head, base) = (branch(&thread.head), branch(&thread.base));
-        let at = forge.branch(&head).await?;
+        let at = self.head_of(&forge, thread).await?;
         if at.as_deref() != Some(action.head.as_str()) {
-            return Err(Refusal {
-                moved: true,
-                ..Refusal::new(format!(
-                    "the branch {} is not at the commit that was judged",
-                    shown(&head)
-                ))
-            });
+            return Err(Refusal::moved(format!(
+                "the branch {} is not at the commit that was judged",
+                shown(&head)
+            )));
         }
-        let approvals = thread
-            .reviews
-            .iter()
-            .filter(|review| review.decision == Verdict::Approve && review.digest == action.head)
-            .count();
-        let statuses = self
-            .store
-            .statuses(&action.repository, &action.head)
-            .await
-            .map_err(|error| Refusal::new(error.to_string()))?;
+        let approvals = thread.approvals_of(&action.head);
+        if approvals < thread.approvals_needed {
+            return Err(Refusal::with_hint(
+                format!(
+                    "{approvals} of the {} people approve that the pull request {} asks for",
+                    thread.approvals_needed, action.number
+                ),
+                "`POST /v1/approvals` with `pr_id` is a person's review of it",
+            ));
+        }
+        let statuses = match self.statuses(&action.repository, &action.head).await {
+            Ok(statuses) => statuses,
+            Err(LookError::Forge(error)) => return Err(error.into()),
+            Err(LookError::Store(error)) => {
+                return Err(Refusal {
+                    when: When::Later,
+                    ..Refusal::new(error.to_string())
+                });
+            }
+        };
         let checks: Vec<Value> = statuses
             .iter()
             .map(|status| json!({ "name": status.name, "conclusion": status.state }))
@@ -314,11 +358,14 @@ impl Effects {
         self.evaluated("effects", input).await?;
         if let (Action::Merge(action), Some(thread)) = (&effect.action, thread) {
             self.evaluated("github.merge", input).await?;
-            let forge = self.repository(&action.repository)?;
+            let repository = self.repository(&action.repository)?;
+            let forge = repository.objects_of_pull(action.number).await?;
             let base = forge
                 .branch(thread.base.as_deref().unwrap_or_default())
                 .await?;
-            let commits = forge
+            // Whoever keeps the repository says whose signatures count.
+            let reader = self.repository(&action.repository)?.reader();
+            let commits = reader
                 .log(&action.head, base.as_deref(), COMMITS_MAX)
                 .await?;
             for commit in commits {
@@ -340,6 +387,20 @@ impl Effects {
             .query("data.effects.approvals", input)
             .await
             .map_err(no_decision)?;
+        let second = self
+            .judge
+            .query("data.effects.second_person", input)
+            .await
+            .map_err(no_decision)?;
+        judged.second_person = match second {
+            None => false,
+            Some(Value::Bool(second)) => second,
+            Some(other) => {
+                return Err(Refusal::new(format!(
+                    "policy's `effects.second_person` is {other}, neither true nor false"
+                )));
+            }
+        };
         if let Some(asked) = asked {
             let asked = asked.as_u64().filter(|count| *count <= APPROVALS_MAX).ok_or_else(|| {
                 Refusal::new(format!("policy's `effects.approvals` is {asked}, not a number from 0 to {APPROVALS_MAX}"))
@@ -410,7 +471,39 @@ impl Effects {
         } else {
             Vec::new()
         };
+        let mut sources: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for file in effect.action.files() {
+            if let Content::RepositoryFile {
+                repository,
+                commit,
+                path,
+            } = &file.content
+            {
+                let of = sources.entry((repository, commit)).or_default();
+                of.push(path);
+            }
+        }
+        // Many files of one commit are read at once: a process for each would take seconds.
+        let mut read: BTreeMap<(&str, &str, &str), (Vec<u8>, bool)> = BTreeMap::new();
+        for ((repository, commit), paths) in sources {
+            let found = async {
+                let forge = self.repository(repository)?;
+                forge
+                    .objects_with(commit)
+                    .await?
+                    .read_all(commit, &paths, EFFECT_BYTES_MAX)
+                    .await
+            };
+            match found.await {
+                Ok(found) => {
+                    let keys = paths.into_iter().map(|path| (repository, commit, path));
+                    read.extend(keys.zip(found));
+                }
+                Err(error) => return Ok(Err(error.into())),
+            }
+        }
+        for file in effect.action.files() {
+            let mut executable = None;
             let content = match &file.content {
                 Content::Text { text } => Some(text.clone().into_bytes()),
                 Content::Deleted { .. } => None,
@@ -434,11 +527,10 @@ impl Effects {
                     commit,
                     path,
                 } => {
-                    let read = async { self.repository(repository)?.read(commit, path).await };
-                    match read.await {
-                        Ok(read) => Some(read),
-                        Err(error) => return Ok(Err(error.into())),
-                    }
+                    let key = (repository.as_str(), commit.as_str(), path.as_str());
+                    let (bytes, runs) = read.get(&key).cloned().unwrap_or_default();
+                    executable = Some(runs);
+                    Some(bytes)
                 }
             };
             bytes += content.as_ref().map_or(0, |content| content.len() as u64);
@@ -447,7 +539,11 @@ impl Effects {
                     "the files have more than 64 MiB together",
                 )));
             }
-            files.push((file.path.clone(), content));
+            files.push(File {
+                path: file.path.clone(),
+                bytes: content,
+                executable,
+            });
         }
         Ok(Ok(files))
     }
@@ -465,15 +561,15 @@ fn added(files: &[File]) -> Vec<FileFact> {
     let mut room = LINES_BYTES_MAX;
     files
         .iter()
-        .map(|(path, content)| {
-            let text = content.as_deref().map(std::str::from_utf8);
+        .map(|file| {
+            let text = file.bytes.as_deref().map(std::str::from_utf8);
             let (added, truncated) = match text {
                 Some(Ok(text)) => lines((1..).zip(text.lines()), &mut room),
                 _ => (Vec::new(), false),
             };
             FileFact {
-                path: path.clone(),
-                change: if content.is_some() {
+                path: file.path.clone(),
+                change: if file.bytes.is_some() {
                     "modified"
                 } else {
                     "deleted"
@@ -499,7 +595,19 @@ fn granted(effect: &Effect, agent: &AgentConfig, thread: Option<&Thread>) -> Res
         Action::Issue(_) => (EffectKind::Issue, None),
         Action::Comment(_) => (EffectKind::Comment, None),
         Action::Status(_) => (EffectKind::Status, None),
-        Action::Notification(_) => return Ok(()),
+        Action::Billing(_) => return Err(people_alone()),
+        Action::Notification(action) => {
+            if agent.grants.channels.contains(&action.channel) {
+                return Ok(());
+            }
+            return Err(Refusal::with_hint(
+                format!("the agent may not write to {}", shown(&action.channel)),
+                format!(
+                    "`grants.channels = [\"{}\"]` in `[agents.{}]` would allow it",
+                    action.channel, effect.agent
+                ),
+            ));
+        }
         Action::AgentControl(action) => {
             if agent.grants.agents.contains(&action.agent) {
                 return Ok(());
@@ -580,6 +688,10 @@ fn granted(effect: &Effect, agent: &AgentConfig, thread: Option<&Thread>) -> Res
     Ok(())
 }
 
+fn people_alone() -> Refusal {
+    Refusal::new("what is paid for is for people to propose: `POST /v1/billing/proposals`")
+}
+
 fn word(kind: EffectKind) -> String {
     kind.as_str().replace('_', " ")
 }
@@ -646,13 +758,30 @@ fn shape(action: &Action) -> Result<(), Refusal> {
             if action.message.trim().is_empty() {
                 return Err(Refusal::new("the commit has no message"));
             }
+            let is_id = |id: &String| {
+                matches!(id.len(), 40 | 64) && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+            };
+            if action.start.as_ref().is_some_and(|start| !is_id(start)) {
+                return Err(Refusal::new("`start` is no full commit id"));
+            }
+            if action.base.is_some() && action.start.is_some() {
+                return Err(Refusal::new(
+                    "the commit has a `base` and a `start`; a branch that is there begins nowhere",
+                ));
+            }
             body("message", &action.message)
         }
         Action::PullRequest(action) => {
             line("title", &action.title)?;
             body("body", &action.body)?;
             names("labels", &action.labels)?;
-            names("reviewers", &action.reviewers)
+            names("reviewers", &action.reviewers)?;
+            if u64::from(action.approvals) > APPROVALS_MAX {
+                return Err(Refusal::new(format!(
+                    "`approvals` is more than {APPROVALS_MAX}"
+                )));
+            }
+            Ok(())
         }
         Action::Issue(action) => {
             line("title", &action.title)?;
@@ -673,13 +802,39 @@ fn shape(action: &Action) -> Result<(), Refusal> {
             line("title", &action.title)?;
             body("body", &action.body)
         }
-        Action::Merge(_) | Action::Publication(_) | Action::AgentControl(_) => Ok(()),
+        Action::Merge(_)
+        | Action::Publication(_)
+        | Action::AgentControl(_)
+        | Action::Billing(_) => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_branch_begins_at_a_commit_and_at_nothing_else() {
+        let commit = |base: Option<&str>, start: Option<&str>| {
+            shape(&Action::Commit(crate::model::CommitAction {
+                repository: "ops".into(),
+                branch: "b".into(),
+                base: base.map(str::to_owned),
+                start: start.map(str::to_owned),
+                message: "m".into(),
+                files: vec![crate::model::FileChange {
+                    path: "a".into(),
+                    content: Content::Deleted { deleted: true },
+                }],
+            }))
+        };
+        let id = "0123456789012345678901234567890123456789";
+        assert!(commit(None, Some(id)).is_ok());
+        for wrong in ["main", "--all", "", "0123456", "HEAD~1"] {
+            assert!(commit(None, Some(wrong)).is_err(), "{wrong}");
+        }
+        assert!(commit(Some(id), Some(id)).is_err());
+    }
 
     #[test]
     fn a_star_stands_for_any_characters() {

@@ -1,7 +1,7 @@
 //! Undoing an effect: what was committed is committed back, what was opened is closed, what was said is taken back. What cannot be undone says why.
 
 use super::{DecideError, Effects, event};
-use crate::forge::{Change, Forge as _, shown};
+use crate::forge::{Change, Forge as _, ForgeError, Repository, shown};
 use crate::model::{
     Action, AgentControlAction, Approval, CommitAction, Content, Control, Effect, EffectState,
     FileChange, ForgeRecord, Principal, Thread, ThreadState, Verdict, now,
@@ -49,9 +49,21 @@ impl Effects {
                 let repository = action.repository.clone();
                 self.close(effect, principal, &repository).await
             }
-            Action::Comment(_) => {
-                let record = ForgeRecord::Uncomment(effect.id);
-                self.taken_back(effect, principal, vec![record]).await
+            Action::Comment(action) => {
+                let record = match self.repository(&action.repository)? {
+                    Repository::Local(_) => Some(ForgeRecord::Uncomment(effect.id)),
+                    Repository::Github(github) => {
+                        let result = effect.result.as_ref();
+                        let id = result.and_then(|result| result["comment_id"].as_u64());
+                        github
+                            .uncomment(id.unwrap_or_default())
+                            .await
+                            .map_err(ForgeError::from)?;
+                        None
+                    }
+                };
+                self.taken_back(effect, principal, record.into_iter().collect())
+                    .await
             }
             Action::AgentControl(AgentControlAction { agent, control }) => {
                 let control = match control {
@@ -69,6 +81,7 @@ impl Effects {
                 });
                 self.undone_by(effect, principal, action).await
             }
+            Action::Billing(_) => never("the host changed nothing; propose the opposite"),
             Action::Status(_) => never("a status is history; propose a new one of the same name"),
             Action::Notification(_) => never("a message that was sent cannot be taken back"),
         }
@@ -92,7 +105,8 @@ impl Effects {
                 shown(branch)
             ));
         };
-        let forge = self.repository(repository)?;
+        let opened = self.repository(repository)?;
+        let forge = opened.objects().await?;
         let Some(head) = forge.branch(branch).await? else {
             return never(format!("the branch {} is gone", shown(branch)));
         };
@@ -148,6 +162,7 @@ impl Effects {
             repository: repository.to_owned(),
             branch: branch.to_owned(),
             base: Some(head),
+            start: None,
             message: format!("Revert {}\n\nThis undoes {commit}.", effect.name),
             files,
         });
@@ -165,7 +180,7 @@ impl Effects {
             .as_ref()
             .and_then(|result| result["number"].as_u64())
             .unwrap_or_default();
-        let Some(thread) = self.store.thread(repository, number).await? else {
+        let Some(thread) = self.thread(repository, number).await? else {
             return Err(DecideError::NotRevertible("it is gone".into()));
         };
         if thread.id != effect.id {
@@ -177,6 +192,12 @@ impl Effects {
             return Err(DecideError::NotRevertible(
                 "the pull request was merged; revert the merge".into(),
             ));
+        }
+        if let Repository::Github(github) = self.repository(repository)? {
+            github
+                .close(thread.kind, number)
+                .await
+                .map_err(ForgeError::from)?;
         }
         let record = ForgeRecord::Change(Box::new(Thread {
             state: ThreadState::Closed,
@@ -244,6 +265,8 @@ impl Effects {
             reverted_by: None,
             attempts: 0,
             created_at: moment,
+            caused_at: Some(moment),
+            latency_us: None,
             due_at: Some(moment),
             approved_at: Some(moment),
             ended_at: None,

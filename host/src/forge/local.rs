@@ -1,8 +1,8 @@
 //! A local repository, bare or not, read through the git command in a locked
 //! environment.
 //!
-//! Invariants: nothing is written to the repository, nothing is fetched, and
-//! no program that the repository's configuration or attributes name is run:
+//! Invariants: nothing is written to the repository, nothing is fetched (but
+//! by `mirror`, into copies of the host's own), and no program that the repository's configuration or attributes name is run:
 //! hooks, fsmonitor, external diffs, text conversions, filters and signature
 //! programs are switched off or set to their usual names. Git reads no
 //! configuration but the repository's own, and attributes neither from commits
@@ -11,9 +11,12 @@
 //! only. Each process has a deadline, a bounded answer and a place among
 //! `GIT_PROCESSES_MAX`. This module does not know who asks.
 
+pub(super) mod mirror;
+mod parse;
+mod reader;
 pub mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -26,10 +29,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
+use self::parse::{
+    ListedEntry, hex, is_object_id, is_trusted, kind_of, lossy, next_entry, parse_commit,
+    parse_diff, parse_listed, parse_raw, parse_tree_record, records,
+};
+use self::reader::{Ask, Object, Reader, Unanswered};
 use super::{
-    AddedLine, Change, Checkout, Commit, DIFF_BYTES_MAX, DIFF_FILES_MAX, Entry, EntryKind,
-    FILE_BYTES_MAX, FileDiff, Forge, ForgeError, LOG_COMMITS_MAX, Person, TREE_ENTRIES_MAX,
-    check_path, check_reference, shown, signing,
+    ChangedFile, Checkout, Commit, DIFF_BYTES_MAX, DIFF_FILES_MAX, Entry, EntryKind,
+    FILE_BYTES_MAX, FileDiff, Forge, ForgeError, LOG_COMMITS_MAX, TREE_ENTRIES_MAX, VERSIONS_MAX,
+    Version, check_path, check_reference, shown, signing,
 };
 
 /// How long one git process may take, its wait for a place included. A read of a warm repository takes milliseconds;
@@ -48,7 +56,7 @@ const GIT_PROCESSES_MAX: usize = 4;
 const TREE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// How many bytes the commits of one log may have together: messages of 16 KiB for [`LOG_COMMITS_MAX`] commits.
-const LOG_BYTES_MAX: usize = 16 * 1024 * 1024;
+const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// How many bytes of a short answer are read: ids, names, lists of configuration keys.
 const SHORT_BYTES_MAX: usize = 256 * 1024;
@@ -109,6 +117,29 @@ static GIT_PROCESSES: Semaphore = Semaphore::const_new(GIT_PROCESSES_MAX);
 static CHECKOUT_DIRECTORIES: LazyLock<Mutex<HashMap<PathBuf, Arc<CheckoutDirectory>>>> =
     LazyLock::new(Mutex::default);
 
+/// What forges over the same repository have in common, as one is opened for each run and effect.
+static SHARED: LazyLock<Mutex<HashMap<Place, Arc<Shared>>>> = LazyLock::new(Mutex::default);
+
+/// A repository's git directory, and the home that git gets.
+type Place = (PathBuf, PathBuf);
+
+/// The program, by its path where it is found: a name would make each start of it copy the host's page tables, which takes some ten milliseconds, before it is looked up.
+static GIT: LazyLock<OsString> = LazyLock::new(|| {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("git"))
+        .find(|file| file.is_absolute() && file.is_file())
+        .map_or_else(|| OsString::from("git"), PathBuf::into_os_string)
+});
+
+/// What a repository is asked by, for as long as this process runs; as many as were ever configured.
+#[derive(Default)]
+struct Shared {
+    reader: Reader,
+    /// The id of the empty tree in the repository's object format.
+    empty_tree: tokio::sync::OnceCell<&'static str>,
+}
+
 /// Where the checkouts of one repository are, and which are in use.
 #[derive(Default)]
 struct CheckoutDirectory {
@@ -125,8 +156,7 @@ pub struct LocalForge {
     /// `<state>/checkouts/<name>`.
     checkouts_path: PathBuf,
     checkouts: Arc<CheckoutDirectory>,
-    /// The id of the empty tree in this repository's object format.
-    empty_tree: tokio::sync::OnceCell<&'static str>,
+    shared: Arc<Shared>,
     program: OsString,
     deadline: Duration,
 }
@@ -150,6 +180,8 @@ struct Call<'a> {
     too_large: &'a str,
     environment: Vec<(OsString, OsString)>,
     deadline: Duration,
+    /// Where it waits for its turn.
+    places: &'static Semaphore,
 }
 
 /// What a git process answered.
@@ -161,6 +193,18 @@ struct Answer {
 
 /// Kills a process group when it is dropped before the process was waited for: git may have started programs of its own.
 struct Group(Option<rustix::process::Pid>);
+
+impl Group {
+    /// The group that a process leads.
+    fn of(child: &tokio::process::Child) -> Self {
+        Self(
+            child
+                .id()
+                .and_then(|id| i32::try_from(id).ok())
+                .and_then(rustix::process::Pid::from_raw),
+        )
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
@@ -208,14 +252,21 @@ impl LocalForge {
                     .entry(checkouts_path.clone())
                     .or_default()
                     .clone();
+                let home = state_dir.join("git-home");
+                let shared = SHARED
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .entry((git_dir.clone(), home.clone()))
+                    .or_default()
+                    .clone();
                 Self {
                     name,
                     git_dir,
-                    home: state_dir.join("git-home"),
+                    home,
                     checkouts_path,
                     checkouts,
-                    empty_tree: tokio::sync::OnceCell::new(),
-                    program: OsString::from("git"),
+                    shared,
+                    program: GIT.clone(),
                     deadline: GIT_DEADLINE,
                 }
             })
@@ -232,7 +283,98 @@ impl LocalForge {
             too_large: "git's answer is longer than expected",
             environment: Vec::new(),
             deadline: self.deadline,
+            places: &GIT_PROCESSES,
         }
+    }
+
+    /// The bytes of files of a commit and whether each can be run, in the order asked for, at most `bytes_max` together. The commit is a full id.
+    ///
+    /// # Errors
+    /// [`ForgeError::NotFound`] for a path that is no file there, [`ForgeError::TooLarge`] beyond the limit.
+    pub async fn read_all(
+        &self,
+        commit: &str,
+        paths: &[&str],
+        bytes_max: u64,
+    ) -> Result<Vec<(Vec<u8>, bool)>, ForgeError> {
+        let owned: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+        let versions = self.listed(commit, &owned).await?;
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            let file = versions
+                .get(*path)
+                .filter(|file| matches!(file.kind, EntryKind::File | EntryKind::Executable))
+                .ok_or_else(|| self.no_such_path(path, commit))?;
+            files.push(file);
+        }
+        let names = files.iter().map(|file| file.id.clone()).collect();
+        match self.ask(Ask::Contents, names, bytes_max).await {
+            Ok(blobs) => blobs
+                .into_iter()
+                .zip(files)
+                .map(|(blob, file)| {
+                    let blob = blob.filter(|blob| blob.kind == "blob");
+                    let blob = blob.ok_or_else(|| self.unreadable("cat-file"))?;
+                    Ok((blob.bytes, file.kind == EntryKind::Executable))
+                })
+                .collect(),
+            Err(Unanswered::TooLarge) => Err(ForgeError::TooLarge(format!(
+                "the files have more than {bytes_max} bytes together, which is what is read at once"
+            ))),
+            Err(Unanswered::Failed) => Err(self.unanswered()),
+        }
+    }
+
+    /// Git in its locked environment, with a group of its own.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .env_clear()
+            .env(
+                "PATH",
+                std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
+            )
+            .env("HOME", &self.home)
+            .env("LC_ALL", "C")
+            .env("GIT_DIR", &self.git_dir)
+            .env("GIT_WORK_TREE", &self.home)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            // Written by the host, in its own folder: that it trusts its own key, unless the repository says otherwise.
+            .env("GIT_CONFIG_GLOBAL", self.home.join(signing::GIT_CONFIG))
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_LITERAL_PATHSPECS", "1")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            // There is none: what others have staged concerns nobody here, and reading it takes longer than most answers.
+            .env("GIT_INDEX_FILE", self.home.join("no-index"))
+            .current_dir(&self.home)
+            .args(["--no-replace-objects", "--no-pager"])
+            .process_group(0)
+            .kill_on_drop(true);
+        for setting in CONFIGURATION {
+            command.args(["-c", setting]);
+        }
+        command
+    }
+
+    /// What some names stand for; see [`Reader::ask`].
+    async fn ask(
+        &self,
+        ask: Ask,
+        names: Vec<String>,
+        bytes_max: u64,
+    ) -> Result<Vec<Option<Object>>, Unanswered> {
+        self.shared
+            .reader
+            .ask(|| self.command(), ask, names, bytes_max)
+            .await
+    }
+
+    /// What one name stands for; none where there is no such object, or it has to be asked in another way.
+    async fn ask_one(&self, ask: Ask, name: String, bytes_max: u64) -> Option<Object> {
+        let found = self.ask(ask, vec![name], bytes_max).await.ok()?;
+        found.into_iter().next().flatten()
     }
 
     /// Runs git within the call's deadline and answers with what it said, whatever its exit code.
@@ -256,38 +398,15 @@ impl LocalForge {
                 shown(&self.name)
             ))
         };
-        let _place = GIT_PROCESSES.acquire().await.map_err(|_| {
+        let _place = call.places.acquire().await.map_err(|_| {
             ForgeError::Unavailable("the host is shutting down and reads no repositories".into())
         })?;
-        let mut command = Command::new(&self.program);
-        command
-            .env_clear()
-            .env(
-                "PATH",
-                std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
-            )
-            .env("HOME", &self.home)
-            .env("LC_ALL", "C")
-            .env("GIT_DIR", &self.git_dir)
-            .env("GIT_WORK_TREE", &self.home)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_SYSTEM", "/dev/null")
-            // Written by the host, in its own folder: that it trusts its own key, unless the repository says otherwise.
-            .env("GIT_CONFIG_GLOBAL", self.home.join(signing::GIT_CONFIG))
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_LITERAL_PATHSPECS", "1")
-            .env("GIT_NO_LAZY_FETCH", "1")
-            .envs(
-                call.environment
-                    .iter()
-                    .map(|(name, value)| (name.as_os_str(), value.as_os_str())),
-            )
-            .current_dir(&self.home)
-            .args(["--no-replace-objects", "--no-pager"]);
-        for setting in CONFIGURATION {
-            command.args(["-c", setting]);
-        }
+        let mut command = self.command();
+        command.envs(
+            call.environment
+                .iter()
+                .map(|(name, value)| (name.as_os_str(), value.as_os_str())),
+        );
         command
             .args(&call.arguments)
             .stdin(if call.stdin.is_some() {
@@ -296,9 +415,7 @@ impl LocalForge {
                 Stdio::null()
             })
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
                 ForgeError::Unavailable(
@@ -310,12 +427,7 @@ impl LocalForge {
             }
         })?;
         // Declared after `child` and so dropped before it, while the id is still its own.
-        let mut group = Group(
-            child
-                .id()
-                .and_then(|id| i32::try_from(id).ok())
-                .and_then(rustix::process::Pid::from_raw),
-        );
+        let mut group = Group::of(&child);
         let stdin = child.stdin.take();
         let (Some(stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(ForgeError::Other("git has no output".into()));
@@ -405,8 +517,29 @@ impl LocalForge {
         ))
     }
 
+    /// A process that stays was asked twice, and did not answer.
+    fn unanswered(&self) -> ForgeError {
+        ForgeError::Unavailable(format!(
+            "git did not answer about the repository {}; it is asked again with the next look",
+            shown(&self.name)
+        ))
+    }
+
     /// The object that a revision names, if there is exactly one.
     async fn rev_parse(&self, revision: &str) -> Result<Option<String>, ForgeError> {
+        match self.ask(Ask::Info, vec![revision.to_owned()], 0).await {
+            Ok(found) => {
+                if let [Some(object)] = found.as_slice() {
+                    return Ok(Some(object.id.clone()));
+                }
+                // A repository that is gone has no objects either.
+                if self.git_dir.join("HEAD").exists() {
+                    return Ok(None);
+                }
+            }
+            // Git says best itself why it does not answer.
+            Err(Unanswered::TooLarge | Unanswered::Failed) => {}
+        }
         let answer = self
             .run(self.call([
                 "rev-parse",
@@ -435,7 +568,8 @@ impl LocalForge {
 
     /// The id of the empty tree in this repository's object format.
     async fn empty_tree(&self) -> Result<&'static str, ForgeError> {
-        self.empty_tree
+        self.shared
+            .empty_tree
             .get_or_try_init(|| async {
                 let format = self
                     .output(self.call(["rev-parse", "--show-object-format"]))
@@ -494,19 +628,19 @@ impl LocalForge {
             "the commits of the repository {} have more than 16 MiB of messages; ask for fewer",
             shown(&self.name)
         );
-        let mut call = self.call(["cat-file", "--batch"]);
-        call.stdin = Some(lines(ids));
-        call.bytes_max = LOG_BYTES_MAX;
-        call.too_large = &too_large;
-        let objects = self.output(call).await?;
-        let mut rest = objects.as_slice();
+        let names = ids.iter().map(|id| (*id).to_owned()).collect();
+        let objects = match self.ask(Ask::Contents, names, LOG_BYTES_MAX).await {
+            Ok(objects) => objects,
+            Err(Unanswered::TooLarge) => return Err(ForgeError::TooLarge(too_large)),
+            Err(Unanswered::Failed) => return Err(self.unanswered()),
+        };
         let mut commits = Vec::with_capacity(ids.len());
         let mut signed = Vec::new();
-        for id in ids {
-            let (content, after) =
-                split_batch_object(rest, id).ok_or_else(|| self.unreadable("cat-file"))?;
-            rest = after;
-            let (commit, signature) = parse_commit(id, content);
+        for (id, object) in ids.iter().zip(objects) {
+            let object = object
+                .filter(|object| object.kind == "commit")
+                .ok_or_else(|| self.unreadable("cat-file"))?;
+            let (commit, signature) = parse_commit(id, &object.bytes);
             if let Some(signature) = signature {
                 signed.push((commits.len(), signature));
             }
@@ -687,6 +821,85 @@ impl LocalForge {
         }
     }
 
+    /// Those of some paths that are files, links or submodules in the commit with this id.
+    pub(super) async fn listed(
+        &self,
+        id: &str,
+        paths: &[String],
+    ) -> Result<HashMap<String, Version>, ForgeError> {
+        let wanted: HashSet<&str> = paths.iter().map(String::as_str).collect();
+        let above: HashSet<&str> = paths
+            .iter()
+            .flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at]))
+            .collect();
+        let mut found = HashMap::new();
+        let mut bytes = 0;
+        // From level to level only the folders that are on the way are read.
+        let mut folders = vec![(String::new(), format!("{id}^{{tree}}"))];
+        while !folders.is_empty() {
+            let names = folders.iter().map(|(_, tree)| tree.clone()).collect();
+            let room = (TREE_BYTES_MAX as u64).saturating_sub(bytes);
+            let trees = match self.ask(Ask::Contents, names, room).await {
+                Ok(trees) => trees,
+                Err(Unanswered::TooLarge) => {
+                    return Err(ForgeError::TooLarge(
+                        "the folders of these paths have more than 32 MiB of names; ask for fewer paths at once"
+                            .into(),
+                    ));
+                }
+                Err(Unanswered::Failed) => return Err(self.unanswered()),
+            };
+            let mut below = Vec::new();
+            for ((folder, _), tree) in folders.into_iter().zip(trees) {
+                let tree = tree.filter(|tree| tree.kind == "tree");
+                let tree = tree.ok_or_else(|| self.unreadable("cat-file"))?;
+                bytes += tree.size;
+                let mut rest = tree.bytes.as_slice();
+                let mut path = folder;
+                let folder = path.len();
+                while !rest.is_empty() {
+                    let entry = next_entry(&mut rest, id.len() / 2)
+                        .ok_or_else(|| self.unreadable("cat-file"))?;
+                    path.truncate(folder);
+                    path.push_str(&String::from_utf8_lossy(entry.name));
+                    if entry.mode == "40000" {
+                        if above.contains(path.as_str()) {
+                            below.push((format!("{path}/"), hex(entry.id)));
+                        }
+                    } else if wanted.contains(path.as_str()) {
+                        let version = Version {
+                            kind: kind_of(entry.mode),
+                            id: hex(entry.id),
+                        };
+                        found.insert(path.clone(), version);
+                    }
+                }
+            }
+            folders = below;
+        }
+        Ok(found)
+    }
+
+    /// All files, links and submodules of a commit, without their sizes, which git would have to look up one by one.
+    async fn all(&self, id: &str) -> Result<Vec<(String, Version)>, ForgeError> {
+        let too_large = format!(
+            "the tree of the repository {} has more than 100,000 files",
+            shown(&self.name)
+        );
+        let mut call = self.call(["ls-tree", "-z", "-r", "--full-tree", "--end-of-options", id]);
+        call.bytes_max = TREE_BYTES_MAX;
+        call.too_large = &too_large;
+        let listing = self.output(call).await?;
+        let mut all = Vec::new();
+        for record in records(&listing) {
+            if all.len() == TREE_ENTRIES_MAX {
+                return Err(ForgeError::TooLarge(too_large));
+            }
+            all.push(parse_listed(record).ok_or_else(|| self.unreadable("ls-tree"))?);
+        }
+        Ok(all)
+    }
+
     fn no_such_path(&self, path: &str, reference: &str) -> ForgeError {
         ForgeError::NotFound(format!(
             "the repository {} has no {} at {}",
@@ -700,6 +913,14 @@ impl LocalForge {
 #[async_trait]
 impl Forge for LocalForge {
     async fn default_branch(&self) -> Result<String, ForgeError> {
+        // Git's own file, read as git does; a process for it would be most of the work.
+        if let Ok(head) = tokio::fs::read_to_string(self.git_dir.join("HEAD")).await
+            && let Some(branch) = head.trim_end().strip_prefix("ref: refs/heads/")
+            // This stands there when references are kept elsewhere.
+            && branch != ".invalid"
+        {
+            return Ok(branch.to_owned());
+        }
         let answer = self
             .run(self.call(["symbolic-ref", "--quiet", "--short", "HEAD"]))
             .await?;
@@ -717,10 +938,20 @@ impl Forge for LocalForge {
             return Ok(id);
         }
         let name = shown(&self.name);
+        let unknown = || {
+            ForgeError::NotFound(format!(
+                "the repository {name} has no commit {}, or more than one whose id begins so",
+                shown(reference)
+            ))
+        };
+        let head = self.rev_parse("HEAD^{commit}").await?;
+        if head.is_some() && reference != "HEAD" {
+            return Err(unknown());
+        }
         let any = self
             .output(self.call(["for-each-ref", "--count=1", "--format=%(refname)"]))
             .await?;
-        if any.is_empty() && self.rev_parse("HEAD^{commit}").await?.is_none() {
+        if any.is_empty() && head.is_none() {
             return Err(ForgeError::NotFound(format!(
                 "the repository {name} has no commits yet"
             )));
@@ -731,10 +962,7 @@ impl Forge for LocalForge {
                 shown(&self.default_branch().await?)
             )));
         }
-        Err(ForgeError::NotFound(format!(
-            "the repository {name} has no commit {}, or more than one whose id begins so",
-            shown(reference)
-        )))
+        Err(unknown())
     }
 
     async fn tree(&self, reference: &str, path: &str) -> Result<Vec<Entry>, ForgeError> {
@@ -754,6 +982,61 @@ impl Forge for LocalForge {
         Ok(entries)
     }
 
+    async fn versions(
+        &self,
+        reference: &str,
+        paths: &[String],
+    ) -> Result<Vec<Option<Version>>, ForgeError> {
+        if paths.len() > VERSIONS_MAX {
+            return Err(ForgeError::TooLarge(format!(
+                "{} paths are asked for at once, and at most 10,000 are looked at",
+                paths.len()
+            )));
+        }
+        paths.iter().try_for_each(|path| check_path(path))?;
+        let id = self.resolve(reference).await?;
+        let found = self.listed(&id, paths).await?;
+        Ok(paths.iter().map(|path| found.get(path).cloned()).collect())
+    }
+
+    async fn changes(&self, base: &str, head: &str) -> Result<Vec<ChangedFile>, ForgeError> {
+        let (base, head) = (self.resolve(base).await?, self.resolve(head).await?);
+        let too_large = format!(
+            "the difference in the repository {} has more than 100,000 files",
+            shown(&self.name)
+        );
+        let mut call = self.call([
+            "diff-tree",
+            "-r",
+            "-z",
+            "--raw",
+            "--no-abbrev",
+            "--no-renames",
+            "--no-commit-id",
+            "--ignore-submodules=none",
+            &base,
+            &head,
+        ]);
+        call.bytes_max = TREE_BYTES_MAX;
+        call.too_large = &too_large;
+        let output = self.output(call).await?;
+        let mut changes = Vec::new();
+        let mut parts = records(&output);
+        while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
+            if changes.len() == TREE_ENTRIES_MAX {
+                return Err(ForgeError::TooLarge(too_large));
+            }
+            let (before, after) = parse_raw(head).ok_or_else(|| self.unreadable("diff-tree"))?;
+            changes.push(ChangedFile {
+                path: lossy(path),
+                before,
+                after,
+            });
+        }
+        changes.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(changes)
+    }
+
     async fn read(&self, reference: &str, path: &str) -> Result<Vec<u8>, ForgeError> {
         check_path(path)?;
         if path.is_empty() {
@@ -762,6 +1045,14 @@ impl Forge for LocalForge {
             ));
         }
         let id = self.resolve(reference).await?;
+        if let Some(blob) = self.ask_one(Ask::Info, format!("{id}:{path}"), 0).await
+            && blob.kind == "blob"
+            && blob.size <= FILE_BYTES_MAX
+            && let Some(blob) = self.ask_one(Ask::Contents, blob.id, blob.size).await
+        {
+            return Ok(blob.bytes);
+        }
+        // What is no file, or too much of one, is told with what git lists there.
         let entries = self.entries(&id, path, false).await?;
         let listed = entries
             .iter()
@@ -931,264 +1222,10 @@ fn directory_name(name: &str) -> String {
     encoded
 }
 
-fn is_object_id(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// The parts of NUL-terminated output.
-fn records(output: &[u8]) -> impl Iterator<Item = &[u8]> {
-    output
-        .split(|byte| *byte == 0)
-        .filter(|record| !record.is_empty())
-}
-
 fn lines(ids: &[&str]) -> Vec<u8> {
     let mut text = ids.join("\n").into_bytes();
     text.push(b'\n');
     text
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// An entry, and whether it has content of its own: a directory is listed as a file would be.
-struct ListedEntry {
-    entry: Entry,
-    is_blob: bool,
-}
-
-/// Parses `<mode> <type> <id> <size>\t<path>`, as `ls-tree --long` writes it.
-fn parse_tree_record(record: &[u8]) -> Option<ListedEntry> {
-    let tab = record.iter().position(|byte| *byte == b'\t')?;
-    let head = std::str::from_utf8(&record[..tab]).ok()?;
-    let mut fields = head.split_ascii_whitespace();
-    let (mode, object, id, size) = (
-        fields.next()?,
-        fields.next()?,
-        fields.next()?,
-        fields.next()?,
-    );
-    let kind = match mode {
-        "100755" => EntryKind::Executable,
-        "120000" => EntryKind::Symlink,
-        "160000" => EntryKind::Submodule,
-        _ => EntryKind::File,
-    };
-    let size = if size == "-" { 0 } else { size.parse().ok()? };
-    is_object_id(id).then(|| ListedEntry {
-        entry: Entry {
-            path: lossy(&record[tab + 1..]),
-            kind,
-            id: id.to_owned(),
-            size,
-        },
-        is_blob: object == "blob",
-    })
-}
-
-/// Takes the object `id` from the answer of `cat-file --batch`: `<id> <type> <size>\n<content>\n`.
-fn split_batch_object<'a>(answer: &'a [u8], id: &str) -> Option<(&'a [u8], &'a [u8])> {
-    let end = answer.iter().position(|byte| *byte == b'\n')?;
-    let head = std::str::from_utf8(&answer[..end]).ok()?;
-    let size: usize = head
-        .strip_prefix(id)?
-        .strip_prefix(" commit ")?
-        .parse()
-        .ok()?;
-    let rest = &answer[end + 1..];
-    let after = rest.get(size..)?.strip_prefix(b"\n")?;
-    Some((&rest[..size], after))
-}
-
-/// What a commit is signed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Signature {
-    Ssh,
-    Other,
-}
-
-/// Whether git's word for a signature means that the operator trusts its key.
-///
-/// `U` is a good signature of a key whose owner is not vouched for. An OpenPGP
-/// key must have been imported for that; an SSH key travels with the
-/// signature, so `U` says nothing there.
-fn is_trusted(signature: Signature, state: Option<u8>) -> bool {
-    match state {
-        Some(b'G') => true,
-        Some(b'U') => signature == Signature::Other,
-        _ => false,
-    }
-}
-
-/// Parses a commit object, leniently: what is missing is empty.
-fn parse_commit(id: &str, content: &[u8]) -> (Commit, Option<Signature>) {
-    let mut commit = Commit {
-        id: id.to_owned(),
-        parents: Vec::new(),
-        author: Person {
-            name: String::new(),
-            email: String::new(),
-        },
-        committer: Person {
-            name: String::new(),
-            email: String::new(),
-        },
-        committed_at: rfc3339(0),
-        message: String::new(),
-        verified: false,
-    };
-    let mut signature = None;
-    let mut rest = content;
-    while !rest.is_empty() {
-        let end = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .unwrap_or(rest.len());
-        let line = &rest[..end];
-        rest = rest.get(end + 1..).unwrap_or_default();
-        if line.is_empty() {
-            commit.message = lossy(rest).trim_end_matches('\n').to_owned();
-            break;
-        }
-        if let Some(parent) = line.strip_prefix(b"parent ") {
-            commit.parents.push(lossy(parent));
-        } else if let Some(person) = line.strip_prefix(b"author ") {
-            commit.author = parse_person(person).0;
-        } else if let Some(person) = line.strip_prefix(b"committer ") {
-            let (person, seconds) = parse_person(person);
-            commit.committer = person;
-            commit.committed_at = rfc3339(seconds);
-        } else if line.starts_with(b"gpgsig") {
-            signature = Some(
-                if line.windows(13).any(|window| window == b"SSH SIGNATURE") {
-                    Signature::Ssh
-                } else {
-                    Signature::Other
-                },
-            );
-        }
-    }
-    (commit, signature)
-}
-
-/// Parses `Name <email> seconds zone` into the person and the seconds since 1970.
-fn parse_person(text: &[u8]) -> (Person, i64) {
-    let text = lossy(text);
-    let (name, rest) = text.split_once('<').unwrap_or((&text, ""));
-    let (email, _) = rest.split_once('>').unwrap_or((rest, ""));
-    let seconds = text
-        .rsplit_once('>')
-        .and_then(|(_, when)| when.split_ascii_whitespace().next())
-        .and_then(|seconds| seconds.parse().ok())
-        .unwrap_or(0);
-    let person = Person {
-        name: name.trim().to_owned(),
-        email: email.trim().to_owned(),
-    };
-    (person, seconds)
-}
-
-/// Seconds since 1970 as RFC 3339 in UTC; a moment beyond the calendar is 1970.
-fn rfc3339(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds)
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .to_string()
-}
-
-/// Parses the output of `diff-tree --raw --patch -z`: NUL-separated records, an
-/// empty record, and the patch with the same files in the same order.
-fn parse_diff(output: &[u8]) -> Option<Vec<FileDiff>> {
-    let mut files = Vec::new();
-    // Which file each `diff --git` of the patch is about.
-    let mut sections = Vec::new();
-    let mut rest = output;
-    while rest.first() == Some(&b':') {
-        let (head, after) = split_nul(rest)?;
-        let (path, after) = split_nul(after)?;
-        rest = after;
-        let head = std::str::from_utf8(head).ok()?;
-        let mut fields = head[1..].split(' ');
-        let (old_mode, new_mode) = (fields.next()?, fields.next()?);
-        let status = fields.nth(2)?;
-        let mut path = path;
-        let change = match status.as_bytes().first()? {
-            b'A' => Change::Added,
-            b'D' => Change::Deleted,
-            b'R' => {
-                (path, rest) = split_nul(rest)?;
-                Change::Renamed
-            }
-            _ => Change::Modified,
-        };
-        sections.push(files.len());
-        // A file that became a link, or the reverse, is shown as a deletion and an addition.
-        if change == Change::Modified && old_mode.get(..2) != new_mode.get(..2) {
-            sections.push(files.len());
-        }
-        files.push(FileDiff {
-            path: lossy(path),
-            change,
-            binary: false,
-            added: Vec::new(),
-            removed: 0,
-        });
-    }
-    let rest = rest.strip_prefix(&[0]).unwrap_or(rest);
-
-    let mut sections = sections.into_iter();
-    let mut file: Option<&mut FileDiff> = None;
-    let (mut removed_left, mut added_left, mut line_number) = (0_u32, 0_u32, 0_u32);
-    for line in rest.split(|byte| *byte == b'\n') {
-        if removed_left > 0 || added_left > 0 {
-            let file = file.as_deref_mut()?;
-            match line.first() {
-                Some(b'-') if removed_left > 0 => {
-                    removed_left -= 1;
-                    file.removed += 1;
-                }
-                Some(b'+') if added_left > 0 => {
-                    added_left -= 1;
-                    file.added.push(AddedLine {
-                        line: line_number,
-                        text: lossy(&line[1..]),
-                    });
-                    line_number += 1;
-                }
-                // `\ No newline at end of file`
-                Some(b'\\') => {}
-                _ => return None,
-            }
-        } else if line.starts_with(b"diff --git ") {
-            file = files.get_mut(sections.next()?);
-        } else if line.starts_with(b"@@ -") {
-            (removed_left, added_left, line_number) = parse_hunk(line)?;
-        } else if line.starts_with(b"Binary files ") {
-            file.as_deref_mut()?.binary = true;
-        }
-    }
-    let complete = sections.next().is_none() && removed_left == 0 && added_left == 0;
-    complete.then_some(files)
-}
-
-fn split_nul(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|byte| *byte == 0)?;
-    Some((&bytes[..end], &bytes[end + 1..]))
-}
-
-/// Parses `@@ -12,3 +14 @@` into lines removed, lines added and the number of the first added line.
-fn parse_hunk(line: &[u8]) -> Option<(u32, u32, u32)> {
-    let text = std::str::from_utf8(line.get(4..)?.split(|byte| *byte == b'@').next()?).ok()?;
-    let (old, new) = text.trim_end().split_once(" +")?;
-    let range = |range: &str| -> Option<(u32, u32)> {
-        match range.split_once(',') {
-            Some((start, count)) => Some((start.parse().ok()?, count.parse().ok()?)),
-            None => Some((range.parse().ok()?, 1)),
-        }
-    };
-    let (_, removed) = range(old)?;
-    let (start, added) = range(new)?;
-    Some((removed, added, start))
 }
 
 /// Removes unfinished checkouts that were abandoned, and the oldest finished ones that are not in use, until [`CHECKOUTS_KEPT`] are left.

@@ -29,7 +29,7 @@ impl std::fmt::Debug for SigningKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_tuple("SigningKey")
-            .field(&self.0.fingerprint(HashAlg::Sha256).to_string())
+            .field(&self.fingerprint())
             .finish()
     }
 }
@@ -84,6 +84,12 @@ impl SigningKey {
             format!("[gpg \"ssh\"]\n\tallowedSignersFile = \"{quoted}\"\n"),
         )?;
         Ok(Self(key))
+    }
+
+    /// The key's fingerprint, as `ssh-keygen -l` prints it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.0.fingerprint(HashAlg::Sha256).to_string()
     }
 
     /// The signature over a text, as git keeps it.

@@ -73,6 +73,8 @@ pub enum Action {
     Publication(PublicationAction),
     /// Steering another agent.
     AgentControl(AgentControlAction),
+    /// A change of what is paid for, which people propose and carry out.
+    Billing(BillingAction),
 }
 
 /// Of [`Action::Commit`].
@@ -84,6 +86,9 @@ pub struct CommitAction {
     pub branch: String,
     /// The commit the change was made for; `null` means that the branch must not exist.
     pub base: Option<String>,
+    /// Where a branch that does not exist begins; `null` for one without a history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// Subject and body.
     pub message: String,
     /// At least one.
@@ -107,6 +112,9 @@ pub struct PullRequestAction {
     pub labels: Vec<String>,
     /// Names of people.
     pub reviewers: Vec<String>,
+    /// People who have to approve before it is merged.
+    #[serde(default)]
+    pub approvals: u32,
 }
 
 /// Of [`Action::Merge`].
@@ -220,6 +228,17 @@ pub struct AgentControlAction {
     pub control: Control,
 }
 
+/// Of [`Action::Billing`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BillingAction {
+    /// One line.
+    pub title: String,
+    /// What is paid for.
+    pub resource: String,
+    /// By how many US dollars a month it changes; less than zero saves.
+    pub monthly_usd: i64,
+}
+
 impl Action {
     /// The kind's name.
     #[must_use]
@@ -234,6 +253,7 @@ impl Action {
             Self::Notification(_) => "notification",
             Self::Publication(_) => "publication",
             Self::AgentControl(_) => "agent_control",
+            Self::Billing(_) => "billing",
         }
     }
 
@@ -248,7 +268,7 @@ impl Action {
             Self::Comment(action) => Some(&action.repository),
             Self::Status(action) => Some(&action.repository),
             Self::Publication(action) => Some(&action.repository),
-            Self::Notification(_) | Self::AgentControl(_) => None,
+            Self::Notification(_) | Self::AgentControl(_) | Self::Billing(_) => None,
         }
     }
 }
@@ -335,7 +355,7 @@ pub enum EffectState {
     Rejected,
     /// A person objected in time.
     Vetoed,
-    /// What it was made for moved on, or nobody decided in time.
+    /// What it was made for moved on, nobody decided in time, or a run proposes it anew.
     Expired,
     /// It is being applied.
     Applying,
@@ -459,6 +479,9 @@ pub struct Effect {
     pub approvals_needed: u32,
     /// What people said.
     pub approvals: Vec<Approval>,
+    /// Who proposed it and so does not decide on it, if that was a person.
+    #[serde(default)]
+    pub proposed_by: Option<Principal>,
     /// `sha256:<hex>` of the action: what is approved is what is applied.
     pub digest: String,
     /// What came of it, for instance `{ "commit": … }` or `{ "number": … }`.
@@ -473,6 +496,13 @@ pub struct Effect {
     /// When it was proposed.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When that happened which began its run: the event, or the moment at which the run was due.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub caused_at: Option<Timestamp>,
+    /// From `caused_at` to being applied, in microseconds.
+    #[serde(default)]
+    pub latency_us: Option<u64>,
     /// When something happens to it by itself: it is applied, tried again, or expires.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub due_at: Option<Timestamp>,
@@ -527,6 +557,9 @@ pub struct Thread {
     pub labels: Vec<String>,
     /// Of a pull request: names of people.
     pub reviewers: Vec<String>,
+    /// Of a pull request: people who have to approve before it is merged.
+    #[serde(default)]
+    pub approvals_needed: u32,
     /// Of a pull request: the branch with the change.
     pub head: Option<String>,
     /// Of a pull request: the branch it is for.
@@ -543,6 +576,16 @@ pub struct Thread {
     /// When it was closed or merged.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub closed_at: Option<Timestamp>,
+}
+
+impl Thread {
+    /// People who approve of a commit.
+    #[must_use]
+    pub fn approvals_of(&self, commit: &str) -> u32 {
+        let approving =
+            |review: &&Approval| review.decision == Verdict::Approve && review.digest == commit;
+        u32::try_from(self.reviews.iter().filter(approving).count()).unwrap_or(u32::MAX)
+    }
 }
 
 /// A comment on a thread.

@@ -1,7 +1,7 @@
 //! Turns what a report proposes into records, which the end of its run brings to the store.
 
 use crate::forge::shown;
-use crate::model::{Effect, EffectState, Outcome, Proposal, Report, Run, now};
+use crate::model::{Effect, EffectState, Outcome, Proposal, Report, Run, Trigger, now};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
@@ -23,6 +23,13 @@ pub(super) fn propose(run: &Run, report: &Report, dry_run: bool) -> Vec<Effect> 
         })
         .collect();
     let created_at = run.ended_at.unwrap_or_else(now);
+    let event_at = match run.trigger {
+        Trigger::Event => run.input["time"]
+            .as_str()
+            .and_then(|time| time.parse().ok()),
+        _ => None,
+    };
+    let caused_at = event_at.unwrap_or(run.scheduled_at);
     let mut ids: HashMap<&str, Uuid> = HashMap::new();
     let mut effects = Vec::new();
     for proposal in &proposals {
@@ -79,11 +86,14 @@ pub(super) fn propose(run: &Run, report: &Report, dry_run: bool) -> Vec<Effect> 
                 hint: None,
                 approvals_needed: 0,
                 approvals: Vec::new(),
+                proposed_by: None,
                 result: None,
                 reverts: None,
                 reverted_by: None,
                 attempts: 0,
                 created_at,
+                caused_at: Some(caused_at),
+                latency_us: None,
                 approved_at: None,
             }
         })

@@ -267,6 +267,7 @@ fn served_run(agent: &Agent, config_digest: String, input: Value, began: Instant
         trigger: Trigger::Manual,
         attempt: 1,
         idempotency_key: id.to_string(),
+        dry_run: false,
         state: RunState::Running,
         outcome: None,
         reason: None,

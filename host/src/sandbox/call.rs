@@ -246,12 +246,13 @@ fn effect(effect: agent::infinity::agent::types::Effect) -> Value {
         Action::Commit(action) => (
             "commit",
             json!({ "repository": action.repository, "branch": action.branch, "base": action.base,
-                "message": action.message, "files": files(action.files) }),
+                "start": action.start, "message": action.message, "files": files(action.files) }),
         ),
         Action::PullRequest(action) => (
             "pull_request",
             json!({ "repository": action.repository, "head": action.head, "base": action.base,
-                "title": action.title, "body": action.body, "labels": action.labels, "reviewers": action.reviewers }),
+                "title": action.title, "body": action.body, "labels": action.labels, "reviewers": action.reviewers,
+                "approvals": action.approvals }),
         ),
         Action::Merge(action) => (
             "merge",

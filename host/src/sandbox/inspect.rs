@@ -150,7 +150,7 @@ const EXACT_INTERFACES: &[&str] = &[
 ];
 
 /// The interfaces of `infinity:agent` that the host serves.
-const AGENT_INTERFACES: &[&str] = &["types", "forge", "artifacts", "progress", "events"];
+const AGENT_INTERFACES: &[&str] = &["types", "forge", "artifacts", "progress", "events", "views"];
 
 /// Why bytes are no plugin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -1225,5 +1225,16 @@ mod tests {
             .map(|name| (*name).to_owned())
             .collect();
         assert_eq!(unknown_imports(&imports), unknown);
+    }
+
+    #[test]
+    fn every_interface_of_the_contract_is_served() {
+        let worlds = include_str!("../../../wit/0.1.0/worlds.wit");
+        let imported: Vec<&str> = worlds
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("import ")?.strip_suffix(';'))
+            .filter(|name| !name.contains(':'))
+            .collect();
+        assert_eq!(AGENT_INTERFACES, imported);
     }
 }

@@ -3,7 +3,8 @@
 use super::contract::agent::infinity::agent::forge as wit;
 use super::meter::escape;
 use super::state::RunState;
-use crate::forge::{self, Forge, ForgeError};
+use crate::forge::{self, Forge, ForgeError, OpenThread};
+use crate::model::ThreadKind;
 use std::sync::Arc;
 
 fn told(error: ForgeError) -> wit::Error {
@@ -19,6 +20,39 @@ fn person(person: forge::Person) -> wit::Person {
     wit::Person {
         name: person.name,
         email: person.email,
+    }
+}
+
+fn kind(kind: forge::EntryKind) -> wit::EntryKind {
+    match kind {
+        forge::EntryKind::File => wit::EntryKind::File,
+        forge::EntryKind::Executable => wit::EntryKind::Executable,
+        forge::EntryKind::Symlink => wit::EntryKind::Symlink,
+        forge::EntryKind::Submodule => wit::EntryKind::Submodule,
+    }
+}
+
+fn version(version: forge::Version) -> wit::Version {
+    wit::Version {
+        kind: kind(version.kind),
+        id: version.id,
+    }
+}
+
+fn thread(thread: OpenThread) -> wit::Thread {
+    wit::Thread {
+        number: thread.number,
+        kind: match thread.kind {
+            ThreadKind::PullRequest => wit::ThreadKind::PullRequest,
+            ThreadKind::Issue => wit::ThreadKind::Issue,
+        },
+        title: thread.title,
+        labels: thread.labels,
+        author: thread.author,
+        head: thread.head,
+        base: thread.base,
+        approvals: thread.approvals,
+        approvals_needed: thread.approvals_needed,
     }
 }
 
@@ -83,14 +117,46 @@ impl wit::Host for RunState {
                 .into_iter()
                 .map(|entry| wit::Entry {
                     path: entry.path,
-                    kind: match entry.kind {
-                        forge::EntryKind::File => wit::EntryKind::File,
-                        forge::EntryKind::Executable => wit::EntryKind::Executable,
-                        forge::EntryKind::Symlink => wit::EntryKind::Symlink,
-                        forge::EntryKind::Submodule => wit::EntryKind::Submodule,
-                    },
+                    kind: kind(entry.kind),
                     id: entry.id,
                     size: entry.size,
+                })
+                .collect()
+        }))
+    }
+
+    async fn versions(
+        &mut self,
+        repository: String,
+        reference: String,
+        paths: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<Option<wit::Version>>, wit::Error>> {
+        let repository = match self.repository(&repository) {
+            Ok(repository) => repository,
+            Err(error) => return Ok(Err(error)),
+        };
+        let found = repository.versions(&reference, &paths).await.map_err(told);
+        Ok(found.map(|found| found.into_iter().map(|one| one.map(version)).collect()))
+    }
+
+    async fn changes(
+        &mut self,
+        repository: String,
+        base: String,
+        head: String,
+    ) -> wasmtime::Result<Result<Vec<wit::ChangedFile>, wit::Error>> {
+        let repository = match self.repository(&repository) {
+            Ok(repository) => repository,
+            Err(error) => return Ok(Err(error)),
+        };
+        let changes = repository.changes(&base, &head).await.map_err(told);
+        Ok(changes.map(|changes| {
+            changes
+                .into_iter()
+                .map(|file| wit::ChangedFile {
+                    path: file.path,
+                    before: file.before.map(version),
+                    after: file.after.map(version),
                 })
                 .collect()
         }))
@@ -107,6 +173,25 @@ impl wit::Host for RunState {
             Err(error) => return Ok(Err(error)),
         };
         Ok(repository.read(&reference, &path).await.map_err(told))
+    }
+
+    async fn threads(
+        &mut self,
+        repository: String,
+        kind: wit::ThreadKind,
+    ) -> wasmtime::Result<Result<Vec<wit::Thread>, wit::Error>> {
+        if let Err(error) = self.repository(&repository) {
+            return Ok(Err(error));
+        }
+        let Some(threads) = self.capabilities.threads.clone() else {
+            return Ok(Ok(Vec::new()));
+        };
+        let kind = match kind {
+            wit::ThreadKind::PullRequest => ThreadKind::PullRequest,
+            wit::ThreadKind::Issue => ThreadKind::Issue,
+        };
+        let open = threads.open(&repository, kind).await.map_err(told);
+        Ok(open.map(|open| open.into_iter().map(thread).collect()))
     }
 
     async fn log(

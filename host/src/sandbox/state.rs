@@ -6,7 +6,8 @@ use super::http::{GuestHttp, HttpGrant};
 use super::key_value::KeyValue;
 use super::meter::{Meter, Stream};
 use super::streams::LogStream;
-use crate::forge::Forge;
+use super::views::Views;
+use crate::forge::{Forge, Threads};
 use crate::model::Artifact;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -29,6 +30,12 @@ pub struct Capabilities {
     pub directories: Vec<Directory>,
     /// Repositories whose read side is open, by name.
     pub repositories: BTreeMap<String, Arc<dyn Forge>>,
+    /// What is open in them, if somebody knows.
+    pub threads: Option<Arc<dyn Threads>>,
+    /// Views that it may read.
+    pub views: Vec<String>,
+    /// Who makes them, if somebody does.
+    pub viewer: Option<Arc<dyn Views>>,
     /// Types of events that it may announce, with `*` at the end for any continuation.
     pub events: Vec<String>,
     /// Requests that may leave.

@@ -33,6 +33,25 @@ pub(super) struct EffectRow {
     action: Option<String>,
 }
 
+/// Records an effect that no run proposed.
+pub(super) struct Propose {
+    pub(super) effect: EffectRow,
+    pub(super) events: Vec<EventRow>,
+}
+
+#[async_trait]
+impl Operation for Propose {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        self.effect.insert(connection).await?;
+        for event in &self.events {
+            insert_event(connection, event).await?;
+        }
+        Ok(())
+    }
+}
+
 /// The record of an effect, and its action apart where that is long.
 fn texts(effect: &Effect) -> Result<(String, Option<String>), sqlx::Error> {
     match effect.action.elided() {
@@ -182,6 +201,10 @@ async fn write_record(
     record: &ForgeRecord,
 ) -> Result<Option<u64>, sqlx::Error> {
     match record {
+        // One that is kept elsewhere has its number from there; a record of another repository of the same name gives way.
+        ForgeRecord::Open(thread) if thread.number > 0 => {
+            insert_thread(connection, thread).await?;
+        }
         ForgeRecord::Open(thread) => {
             let highest: i64 = sqlx::query_scalar(
                 "SELECT coalesce(max(number), 0) FROM threads WHERE repository = ?",
@@ -194,18 +217,7 @@ async fn write_record(
                 number,
                 ..(**thread).clone()
             };
-            sqlx::query(
-                "INSERT INTO threads (id, repository, number, kind, state, thread, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(&thread.id.as_bytes()[..])
-            .bind(&thread.repository)
-            .bind(rows::integer(number))
-            .bind(kind(thread.kind))
-            .bind(thread_state(thread.state))
-            .bind(rows::to_json(&thread)?)
-            .bind(thread.created_at.as_microsecond())
-            .execute(connection)
-            .await?;
+            insert_thread(connection, &thread).await?;
             return Ok(Some(number));
         }
         ForgeRecord::Change(thread) => {
@@ -249,6 +261,38 @@ async fn write_record(
         }
     }
     Ok(None)
+}
+
+async fn insert_thread(
+    connection: &mut SqliteConnection,
+    thread: &Thread,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO threads (id, repository, number, kind, state, thread, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&thread.id.as_bytes()[..])
+    .bind(&thread.repository)
+    .bind(rows::integer(thread.number))
+    .bind(kind(thread.kind))
+    .bind(thread_state(thread.state))
+    .bind(rows::to_json(thread)?)
+    .bind(thread.created_at.as_microsecond())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A thread as its forge has it now.
+pub(super) struct KeepThread(pub(super) Thread);
+
+#[async_trait]
+impl Operation for KeepThread {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        change_thread(connection, &self.0).await?;
+        Ok(())
+    }
 }
 
 async fn change_thread(
@@ -394,18 +438,21 @@ pub(super) async fn page(
     found.iter().map(effect).collect()
 }
 
-/// The ids of effects to which something is to happen by a moment, the first proposed first, and when the next one is due after that.
+/// The effects to which something is to happen by a moment, the first proposed first, each with its lane; and when the next one is due after that. What is in a lane of `busy` is left out.
 pub(super) async fn due(
     pool: &SqlitePool,
     now: i64,
+    busy: &[String],
     limit: u32,
-) -> Result<(Vec<Uuid>, Option<i64>), sqlx::Error> {
+) -> Result<(Vec<(Uuid, String)>, Option<i64>), sqlx::Error> {
     let found = sqlx::query(
-        "SELECT id FROM effects INDEXED BY effects_open \
-         WHERE state IN ('proposed', 'waiting', 'approved', 'applying') AND due_at <= ?1 ORDER BY seq LIMIT +?2",
+        "SELECT id, coalesce(repository, kind) AS lane FROM effects INDEXED BY effects_open \
+         WHERE state IN ('proposed', 'waiting', 'approved', 'applying') AND due_at <= ?1 \
+         AND coalesce(repository, kind) NOT IN (SELECT value FROM json_each(?3)) ORDER BY seq LIMIT +?2",
     )
     .bind(now)
     .bind(limit)
+    .bind(rows::to_json(&busy)?)
     .fetch_all(pool)
     .await?;
     let next: Option<i64> = sqlx::query_scalar(
@@ -417,7 +464,7 @@ pub(super) async fn due(
     .await?;
     let effects = found
         .iter()
-        .map(|row| rows::id(row, 0))
+        .map(|row| Ok((rows::id(row, 0)?, row.try_get(1)?)))
         .collect::<Result<_, sqlx::Error>>()?;
     Ok((effects, next))
 }

@@ -32,7 +32,7 @@ macro_rules! run_columns {
          runs.principal_kind, runs.principal_name, runs.trigger_kind, runs.attempt, \
          runs.idempotency_key, runs.state, runs.outcome, runs.reason, runs.message, runs.hint, \
          runs.summary, runs.findings, runs.denials, runs.usage, runs.input, runs.scheduled_at, \
-         runs.created_at, runs.started_at, runs.ended_at"
+         runs.created_at, runs.started_at, runs.ended_at, runs.dry_run"
     };
 }
 pub(super) use run_columns;
@@ -66,6 +66,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<(i64, Run), sqlx::Error> {
         created_at: time(row.try_get(22)?)?,
         started_at: optional_time(row, 23)?,
         ended_at: optional_time(row, 24)?,
+        dry_run: row.try_get(25)?,
     };
     Ok((row.try_get(0)?, run))
 }

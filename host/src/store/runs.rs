@@ -37,8 +37,8 @@ macro_rules! insert_run {
         "INSERT INTO runs (id, agent, plugin, plugin_digest, config_digest, principal_kind, \
          principal_name, trigger_kind, attempt, idempotency_key, state, outcome, reason, \
          message, hint, summary, findings, denials, usage, input, scheduled_at, created_at, \
-         started_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, \
-         ?, ?, ?, ?, ?, ?)"
+         started_at, ended_at, dry_run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, \
+         ?, ?, ?, ?, ?, ?, ?)"
     };
 }
 const INSERT_RUN: &str = insert_run!();
@@ -88,6 +88,7 @@ impl CreateRun {
             .bind(run.created_at.as_microsecond())
             .bind(run.started_at.map(Timestamp::as_microsecond))
             .bind(run.ended_at.map(Timestamp::as_microsecond))
+            .bind(run.dry_run)
     }
 }
 

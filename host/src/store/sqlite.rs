@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
 use super::cursor::{Cursors, Position};
-use super::effects::{self, ChangeEffect, EffectRow, PruneEffects, Review};
+use super::effects::{self, ChangeEffect, EffectRow, KeepThread, Propose, PruneEffects, Review};
 use super::events::{self, EventRow, PruneEvents, SetFlag};
 use super::executions::{self, Begin, PruneExecutions, Update};
 use super::key_value::{self, Delete, Increment, Set};
@@ -74,6 +74,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         6,
         "effects",
         include_str!("../../migrations/sqlite/0006_effects.sql"),
+    ),
+    (
+        7,
+        "dry_runs",
+        include_str!("../../migrations/sqlite/0007_dry_runs.sql"),
     ),
 ];
 
@@ -997,9 +1002,10 @@ impl Store for SqliteStore {
     async fn due_effects(
         &self,
         now: Timestamp,
+        busy: &[String],
         limit: u32,
-    ) -> Result<(Vec<Uuid>, Option<Timestamp>), StoreError> {
-        let (ids, next) = effects::due(&self.readers, now.as_microsecond(), limit)
+    ) -> Result<(Vec<(Uuid, String)>, Option<Timestamp>), StoreError> {
+        let (ids, next) = effects::due(&self.readers, now.as_microsecond(), busy, limit)
             .await
             .map_err(|error| self.fail(error))?;
         let next = next
@@ -1022,6 +1028,14 @@ impl Store for SqliteStore {
             .transpose()
             .map_err(|error| self.fail(error))?;
         Ok((count, first))
+    }
+
+    async fn propose(&self, effect: Effect, event: Event) -> Result<(), StoreError> {
+        let operation = Propose {
+            effect: EffectRow::new(effect).map_err(|error| self.fail(error))?,
+            events: self.event_rows(vec![event])?,
+        };
+        self.writer.write(operation).await
     }
 
     async fn change_effect(&self, change: EffectChange) -> Result<Option<Effect>, StoreError> {
@@ -1095,6 +1109,10 @@ impl Store for SqliteStore {
             events: self.event_rows(vec![event])?,
         };
         self.writer.write(operation).await
+    }
+
+    async fn keep_thread(&self, thread: Thread) -> Result<(), StoreError> {
+        self.writer.write(KeepThread(thread)).await
     }
 
     async fn shrink(&self, bytes: u64) -> Result<u64, StoreError> {

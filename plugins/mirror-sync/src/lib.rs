@@ -3,12 +3,9 @@
 //! A file that is gone at its source goes from the branch, too; what no source speaks of stays. Files of repositories are named by commit and path and never pass through the guest; files of
 //! directories become artifacts.
 
-mod plan;
-mod source;
-
 use infinity_sdk::prelude::*;
 use infinity_sdk::types::{Action, CommitAction, Content, FileChange, RepositoryFile};
-use plan::{Change, Origin};
+use mirror::{Change, Origin};
 use serde_json::json;
 
 infinity_sdk::agent!(run, manifest = "../manifest.json");
@@ -21,11 +18,21 @@ const NAMED_MAX: usize = 20;
 /// # Errors
 /// [`Failure::InvalidInput`] when the settings cannot be used, [`Failure::Unavailable`] when a repository does not answer.
 pub fn run(_: Invocation) -> Result<Report, Failure> {
-    let sources: Vec<source::Source> = settings::required("sources")?;
-    let target: source::Target = settings::required("target")?;
-    let wanted = source::collect(&sources)?;
-    let (head, present) = source::present(&target)?;
-    let changes = plan::changes(&wanted, &present, &sources, |path| {
+    let sources: Vec<mirror::Source> = settings::required("sources")?;
+    let target: mirror::Target = settings::required("target")?;
+    let collected = mirror::collect(&sources)?;
+    let wanted = &collected.files;
+    let skipped = collected.unknown.iter().map(|name| {
+        Finding::new(
+            "mirror/no-view",
+            Level::Note,
+            format!("the host makes no view `{name}`; it is left out"),
+        )
+        .with_help("its copy stays as it is; take the view out of `sources`, or wait for a version that makes it")
+    });
+    let skipped: Vec<Finding> = skipped.collect();
+    let (head, present) = mirror::present(&target)?;
+    let changes = mirror::changes(&collected, &present, &sources, |path| {
         let head = head.as_deref().unwrap_or_default();
         forge::read(&target.repository, head, path).ok()
     });
@@ -39,6 +46,7 @@ pub fn run(_: Invocation) -> Result<Report, Failure> {
     });
     if changes.is_empty() {
         return Report::passed(format!("{} files, none changed", wanted.len()))
+            .with_findings(skipped)
             .with_output(&output);
     }
     let message = message(&changes);
@@ -72,12 +80,14 @@ pub fn run(_: Invocation) -> Result<Report, Failure> {
             repository: target.repository,
             branch: target.branch,
             base: head,
+            start: None,
             message,
             files,
         }),
     );
     Ok(
         Report::passed(format!("{} files, {count} to change", wanted.len()))
+            .with_findings(skipped)
             .with_output(&output)?
             .with_effect(effect),
     )

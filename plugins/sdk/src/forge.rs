@@ -3,7 +3,8 @@
 use crate::host::on_host;
 
 pub use crate::bindings::infinity::agent::forge::{
-    AddedLine, Change, Commit, Entry, EntryKind, Error, FileDiff, Person, Repository,
+    AddedLine, Change, ChangedFile, Commit, Entry, EntryKind, Error, FileDiff, Person, Repository,
+    Thread, ThreadKind, Version,
 };
 
 #[cfg(target_arch = "wasm32")]
@@ -34,6 +35,32 @@ pub fn tree(repository: &str, reference: &str, path: &str) -> Result<Vec<Entry>,
     on_host!(
         wasm => calls::tree(repository, reference, path),
         native => |host| host.forge.tree(repository, reference, path)
+    )
+}
+
+/// What each of these paths holds at a commit, in their order, at most 10,000.
+///
+/// # Errors
+/// As the contract's `forge.error`.
+pub fn versions(
+    repository: &str,
+    reference: &str,
+    paths: &[String],
+) -> Result<Vec<Option<Version>>, Error> {
+    on_host!(
+        wasm => calls::versions(repository, reference, paths),
+        native => |host| host.forge.versions(repository, reference, paths)
+    )
+}
+
+/// The files that are not the same in two commits, sorted by path.
+///
+/// # Errors
+/// As the contract's `forge.error`.
+pub fn changes(repository: &str, base: &str, head: &str) -> Result<Vec<ChangedFile>, Error> {
+    on_host!(
+        wasm => calls::changes(repository, base, head),
+        native => |host| host.forge.changes(repository, base, head)
     )
 }
 
@@ -72,6 +99,17 @@ pub fn diff(repository: &str, base: Option<&str>, head: &str) -> Result<Vec<File
     on_host!(
         wasm => calls::diff(repository, base, head),
         native => |host| host.forge.diff(repository, base, head)
+    )
+}
+
+/// The open issues or pull requests, newest first.
+///
+/// # Errors
+/// As the contract's `forge.error`.
+pub fn threads(repository: &str, kind: ThreadKind) -> Result<Vec<Thread>, Error> {
+    on_host!(
+        wasm => calls::threads(repository, kind),
+        native => |host| host.forge.threads(repository, kind)
     )
 }
 

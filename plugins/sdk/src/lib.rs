@@ -42,6 +42,8 @@ pub mod settings;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
+pub mod views;
+
 /// The contract's types, as the WIT file documents them.
 pub mod types {
     pub use crate::bindings::infinity::agent::types::*;
@@ -54,7 +56,7 @@ pub mod prelude {
     pub use crate::types::{
         Effect, Failure, Finding, Invocation, Level, Location, Report, Trigger, Verdict,
     };
-    pub use crate::{artifacts, events, forge, http, kv, progress, settings};
+    pub use crate::{artifacts, events, forge, http, kv, progress, settings, views};
 }
 
 /// Makes a function the `run` export of this component.

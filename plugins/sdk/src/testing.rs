@@ -15,7 +15,9 @@
 //! # let _ = testing::invocation("null");
 //! ```
 
-use crate::forge::{Commit, Entry, EntryKind, Error, FileDiff, Repository};
+use crate::forge::{
+    ChangedFile, Commit, Entry, EntryKind, Error, FileDiff, Repository, Thread, ThreadKind, Version,
+};
 use crate::http::{Request, Response};
 use crate::log::Severity;
 use crate::types::{Failure, Invocation, Report, Trigger};
@@ -42,6 +44,8 @@ pub struct TestHost {
     pub artifacts: BTreeMap<String, (String, Vec<u8>)>,
     /// The repositories.
     pub forge: TestForge,
+    /// What the host makes of what it knows of itself, by name.
+    pub views: BTreeMap<String, Option<Vec<u8>>>,
     /// Answers HTTP requests; without it every request is denied.
     pub http: Option<Responder>,
 }
@@ -62,6 +66,8 @@ pub struct TestRepository {
     pub diffs: BTreeMap<String, Vec<FileDiff>>,
     /// The files of the newest commit.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// What is open, newest first.
+    pub threads: Vec<Thread>,
 }
 
 impl TestForge {
@@ -107,6 +113,44 @@ impl TestForge {
             .collect())
     }
 
+    pub(crate) fn versions(
+        &self,
+        repository: &str,
+        _: &str,
+        paths: &[String],
+    ) -> Result<Vec<Option<Version>>, Error> {
+        let files = &self.get(repository)?.files;
+        let version = |path: &String| {
+            Some(Version {
+                kind: EntryKind::File,
+                id: format!("{:040x}", files.get(path)?.len()),
+            })
+        };
+        Ok(paths.iter().map(version).collect())
+    }
+
+    /// All files came with the newest commit.
+    pub(crate) fn changes(
+        &self,
+        repository: &str,
+        base: &str,
+        head: &str,
+    ) -> Result<Vec<ChangedFile>, Error> {
+        if base == head {
+            return Ok(Vec::new());
+        }
+        let changed = |entry: Entry| ChangedFile {
+            path: entry.path,
+            before: None,
+            after: Some(Version {
+                kind: entry.kind,
+                id: entry.id,
+            }),
+        };
+        let files = self.tree(repository, head, "")?;
+        Ok(files.into_iter().map(changed).collect())
+    }
+
     pub(crate) fn read(&self, repository: &str, _: &str, path: &str) -> Result<Vec<u8>, Error> {
         self.get(repository)?
             .files
@@ -144,6 +188,12 @@ impl TestForge {
             .get(head)
             .cloned()
             .unwrap_or_default())
+    }
+
+    pub(crate) fn threads(&self, repository: &str, kind: ThreadKind) -> Result<Vec<Thread>, Error> {
+        let threads = &self.get(repository)?.threads;
+        let of_kind = threads.iter().filter(|thread| thread.kind == kind);
+        Ok(of_kind.cloned().collect())
     }
 }
 

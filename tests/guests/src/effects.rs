@@ -24,6 +24,7 @@ pub(crate) fn propose(input: &Input) -> Answer {
                 repository: text(action, "repository"),
                 branch: text(action, "branch"),
                 base: action["base"].as_str().map(str::to_owned),
+                start: action["start"].as_str().map(str::to_owned),
                 message: text(action, "message"),
                 files: files(action)?,
             }),
@@ -38,8 +39,9 @@ pub(crate) fn propose(input: &Input) -> Answer {
                 base: text(action, "base"),
                 title: text(action, "title"),
                 body: text(action, "body"),
-                labels: Vec::new(),
-                reviewers: Vec::new(),
+                labels: texts(action, "labels"),
+                reviewers: texts(action, "reviewers"),
+                approvals: u32::try_from(action["approvals"].as_u64().unwrap_or(0)).unwrap_or(0),
             }),
             "merge" => Action::Merge(MergeAction {
                 repository: text(action, "repository"),
@@ -50,7 +52,7 @@ pub(crate) fn propose(input: &Input) -> Answer {
                 repository: text(action, "repository"),
                 title: text(action, "title"),
                 body: text(action, "body"),
-                labels: Vec::new(),
+                labels: texts(action, "labels"),
             }),
             "comment" => Action::Comment(CommentAction {
                 repository: text(action, "repository"),
@@ -93,6 +95,14 @@ pub(crate) fn propose(input: &Input) -> Answer {
         report = report.with_effect(made);
     }
     Ok(report)
+}
+
+/// A list of strings of an action.
+fn texts(action: &Value, name: &str) -> Vec<String> {
+    let listed = action[name].as_array().into_iter().flatten();
+    listed
+        .filter_map(|one| one.as_str().map(str::to_owned))
+        .collect()
 }
 
 fn text(value: &Value, name: &str) -> String {

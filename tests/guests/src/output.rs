@@ -262,6 +262,7 @@ pub(crate) fn effects(input: &Input) -> Answer {
             Action::Commit(CommitAction {
                 repository: text("repository", "ops"),
                 branch: text("branch", "main"),
+                start: None,
                 base: input
                     .get("base")
                     .and_then(|base| base.as_str())

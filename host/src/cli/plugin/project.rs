@@ -51,6 +51,7 @@ const WIT: &[(&str, &str)] = wit![
     "badge.wit",
     "artifacts.wit",
     "events.wit",
+    "views.wit",
     "types.wit",
     "forge.wit",
     "deps/config/world.wit",
@@ -179,4 +180,31 @@ pub(super) fn javascript(name: &str) -> Project {
 fn contract() -> impl Iterator<Item = (String, String)> {
     WIT.iter()
         .map(|(path, text)| (format!("wit/{path}"), (*text).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn below(folder: &Path, at: &str, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{at}{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                below(&entry.path(), &format!("{name}/"), found);
+            } else {
+                found.insert(name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_project_gets_the_whole_contract() {
+        let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/0.1.0");
+        let mut there = BTreeSet::new();
+        below(&contract, "", &mut there);
+        let given: BTreeSet<String> = WIT.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(given, there);
+    }
 }

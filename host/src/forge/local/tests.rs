@@ -1,6 +1,8 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use super::parse::Signature;
 use super::*;
+use crate::forge::{AddedLine, Change, Person};
 
 /// A repository that a test fills, and the state folder of the forge over it.
 struct Fixture {
@@ -762,4 +764,437 @@ fn repository_names_become_names_of_one_directory() {
     assert_eq!(directory_name("../a/b"), "%2E.%2Fa%2Fb");
     assert_eq!(directory_name(".unfinished-x"), "%2Eunfinished-x");
     assert_eq!(directory_name("a%2Fb"), "a%252Fb");
+}
+
+#[tokio::test]
+async fn a_change_that_was_made_before_is_found_and_not_made_again() {
+    use super::write::{Base, File, Say, WriteError, Written};
+    let mut fixture = Fixture::new();
+    fixture.write("a", "1\n");
+    let base = fixture.commit("base");
+    fixture.git(&["branch", "other"]);
+    fixture.make_bare();
+    let forge = fixture.forge();
+    let key = crate::forge::signing::SigningKey::open(fixture.folder.path()).unwrap();
+    let trailers = ["Infinity-Effect: 01890000-0000-7000-8000-00000000000a".to_owned()];
+    let other = ["Infinity-Effect: 01890000-0000-7000-8000-00000000000b".to_owned()];
+    let say = |trailers| Say {
+        author: "writer",
+        message: "Change a",
+        trailers,
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let files = [File {
+        path: "a".into(),
+        bytes: Some(b"2\n".to_vec()),
+        executable: None,
+    }];
+    // As after a kill between the branch's move and the record of it: the branch is where the change brought it.
+    let mut at = Some(base.clone());
+    let mut made = None;
+    for _ in 0..2 {
+        let now = Base {
+            at: at.as_deref(),
+            start: None,
+        };
+        let written = forge
+            .commit("main", now, &files, true, &say(&trailers), &key)
+            .await
+            .unwrap();
+        let Written::Commit { id, before } = &written else {
+            panic!("{written:?}");
+        };
+        assert_eq!(before.as_ref(), Some(&base));
+        at = Some(id.clone());
+        assert!(made.replace(id.clone()).is_none_or(|made| made == *id));
+    }
+    let made = made.unwrap();
+    assert_eq!(
+        forge
+            .commit(
+                "main",
+                Base {
+                    at: at.as_deref(),
+                    start: None
+                },
+                &files,
+                true,
+                &say(&other),
+                &key
+            )
+            .await,
+        Ok(Written::Unchanged)
+    );
+    // The same for a merge, which moves the branch it goes into.
+    let mut at = base.clone();
+    for _ in 0..2 {
+        let merged = forge
+            .merge("other", &at, &made, &say(&other), &key)
+            .await
+            .unwrap();
+        let Written::Commit { id, before } = merged else {
+            panic!("{merged:?}");
+        };
+        assert_eq!(before, Some(base.clone()));
+        at = id;
+    }
+    let third = ["Infinity-Effect: 01890000-0000-7000-8000-00000000000c".to_owned()];
+    let stale = forge.merge("other", &base, &made, &say(&third), &key).await;
+    assert!(matches!(stale, Err(WriteError::Moved(_))));
+}
+
+#[tokio::test]
+async fn many_files_are_stored_at_once_and_read_back_the_same() {
+    use super::write::{Base, File, Say, Written};
+    let mut fixture = Fixture::new();
+    fixture.write("a", "1\n");
+    let base = fixture.commit("base");
+    fixture.make_bare();
+    let forge = fixture.forge();
+    let key = crate::forge::signing::SigningKey::open(fixture.folder.path()).unwrap();
+    // Bytes that a stream could stumble over, an empty file among them.
+    let bytes = |number: usize| format!("blob\nmark :{number}\ndata 3\n\0ü\n").repeat(number % 3);
+    let files: Vec<File> = (0..100)
+        .map(|number| File {
+            path: format!("f/{number}"),
+            bytes: Some(bytes(number).into_bytes()),
+            executable: Some(number % 2 == 0),
+        })
+        .collect();
+    let say = Say {
+        author: "writer",
+        message: "Many",
+        trailers: &[],
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let start = Base {
+        at: None,
+        start: Some(&base),
+    };
+    let patch = forge.preview(Some(&base), &files, false).await.unwrap();
+    assert!(patch.contains("diff --git a/f/1 b/f/1"), "{patch}");
+    let written = forge
+        .commit("new", start, &files, false, &say, &key)
+        .await
+        .unwrap();
+    let Written::Commit { id, before } = written else {
+        panic!("{written:?}");
+    };
+    assert_eq!(before, Some(base));
+    let paths: Vec<String> = (0..100).map(|number| format!("f/{number}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let read = forge.read_all(&id, &paths, 1 << 20).await.unwrap();
+    for (number, (content, runs)) in read.into_iter().enumerate() {
+        assert_eq!(content, bytes(number).into_bytes(), "{number}");
+        assert_eq!(runs, number % 2 == 0, "{number}");
+    }
+    assert_eq!(forge.tree(&id, "").await.unwrap().len(), 101);
+    // Names that the stream would take for something else, a deletion among many, and what no work tree may hold.
+    let odd = [r#""quoted""#, r#""back\slash"#, " space ", "ü"];
+    let mut more: Vec<File> = files[..40].to_vec();
+    more.extend(odd.map(|path| File {
+        path: path.to_owned(),
+        bytes: Some(b"odd".to_vec()),
+        executable: None,
+    }));
+    more.push(File {
+        path: "a".into(),
+        bytes: None,
+        executable: None,
+    });
+    let next = Base {
+        at: Some(&id),
+        start: None,
+    };
+    let written = forge.commit("new", next, &more, false, &say, &key).await;
+    let Ok(Written::Commit { id: second, .. }) = written else {
+        panic!("{written:?}");
+    };
+    let tree = forge.tree(&second, "").await.unwrap();
+    for path in odd {
+        assert!(tree.iter().any(|entry| entry.path == path), "{path}");
+    }
+    assert!(tree.iter().all(|entry| entry.path != "a"));
+    more[0].path = "GIT~1/config".into();
+    let next = Base {
+        at: Some(&second),
+        start: None,
+    };
+    more.retain(|file| file.bytes.is_some());
+    let refused = forge.commit("new", next, &more, false, &say, &key).await;
+    assert!(
+        matches!(refused, Err(super::write::WriteError::Refused(_))),
+        "{refused:?}"
+    );
+    assert!(
+        fixture
+            .git(&["-C", "../bare.git", "for-each-ref"])
+            .lines()
+            .count()
+            <= 2
+    );
+    let gone = forge.read_all(&id, &["f/0", "nowhere"], 1 << 20).await;
+    assert!(matches!(gone, Err(ForgeError::NotFound(_))), "{gone:?}");
+    let much = forge.read_all(&id, &paths, 10).await;
+    assert!(matches!(much, Err(ForgeError::TooLarge(_))), "{much:?}");
+}
+
+#[tokio::test]
+async fn changes_and_versions_are_those_of_the_trees() {
+    let fixture = Fixture::new();
+    for path in ["same", "changed", "gone", "moved/old", "runs"] {
+        fixture.write(path, format!("{path}\n"));
+    }
+    let base = fixture.commit("base");
+    fixture.write("changed", "new\n");
+    fixture.write("added/ü b", "added\n");
+    std::fs::remove_file(fixture.work().join("gone")).unwrap();
+    std::fs::rename(
+        fixture.work().join("moved/old"),
+        fixture.work().join("moved/new"),
+    )
+    .unwrap();
+    std::fs::set_permissions(
+        fixture.work().join("runs"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    symlink("same", fixture.work().join("link")).unwrap();
+    let head = fixture.commit("head");
+    let forge = fixture.forge();
+    let changes = forge.changes(&base, &head).await.unwrap();
+    let told: Vec<(&str, bool, bool)> = changes
+        .iter()
+        .map(|file| {
+            (
+                file.path.as_str(),
+                file.before.is_some(),
+                file.after.is_some(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("added/ü b", false, true),
+            ("changed", true, true),
+            ("gone", true, false),
+            ("link", false, true),
+            ("moved/new", false, true),
+            ("moved/old", true, false),
+            ("runs", true, true),
+        ]
+    );
+    let runs = changes[6].after.as_ref().unwrap();
+    assert_eq!(runs.kind, EntryKind::Executable);
+    assert_eq!(changes[3].after.as_ref().unwrap().kind, EntryKind::Symlink);
+    let mut paths: Vec<String> = [
+        "changed",
+        "gone",
+        "added/ü b",
+        "moved",
+        "nowhere",
+        "same/below",
+    ]
+    .map(str::to_owned)
+    .into();
+    for odd in [false, true] {
+        let found = forge.versions(&head, &paths).await.unwrap();
+        let ids: Vec<Option<&str>> = found
+            .iter()
+            .take(6)
+            .map(|version| version.as_ref().map(|version| version.id.as_str()))
+            .collect();
+        let id = |path: &str| fixture.git(&["rev-parse", &format!("{head}:{path}")]);
+        assert_eq!(
+            ids,
+            [
+                Some(id("changed").as_str()),
+                None,
+                Some(id("added/ü b").as_str()),
+                None,
+                None,
+                None
+            ],
+            "{odd}"
+        );
+        paths.push("changed/line\nfeed".to_owned());
+    }
+    assert!(forge.versions(&head, &[]).await.unwrap().is_empty());
+    let much = vec!["x".to_owned(); VERSIONS_MAX + 1];
+    assert!(matches!(
+        forge.versions(&head, &much).await,
+        Err(ForgeError::TooLarge(_))
+    ));
+    let out = forge.versions(&head, &["../x".to_owned()]).await;
+    assert!(matches!(out, Err(ForgeError::Other(_))), "{out:?}");
+    not_found(forge.changes(&"0".repeat(40), &head).await);
+}
+
+/// A commit of so many files, made without touching the disk for each, beside the given ones.
+fn many(fixture: &Fixture, count: usize, more: &[(&str, &[u8])]) -> String {
+    let mut stream = b"blob\nmark :1\ndata 2\nx\n\n".to_vec();
+    for (index, (_, bytes)) in more.iter().enumerate() {
+        stream.extend_from_slice(
+            format!("blob\nmark :{}\ndata {}\n", index + 2, bytes.len()).as_bytes(),
+        );
+        stream.extend_from_slice(bytes);
+        stream.push(b'\n');
+    }
+    stream.extend_from_slice(
+        b"commit refs/heads/many\ncommitter Ada <ada@example.org> 1 +0000\ndata 4\nmany\n",
+    );
+    for number in 0..count {
+        stream.extend_from_slice(format!("M 100644 :1 d{:03}/{number}\n", number % 300).as_bytes());
+    }
+    for (index, (path, _)) in more.iter().enumerate() {
+        stream.extend_from_slice(format!("M 100644 :{} {path}\n", index + 2).as_bytes());
+    }
+    let mut child = std::process::Command::new("git")
+        .args(["fast-import", "--quiet", "--force"])
+        .current_dir(fixture.work())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &stream).unwrap();
+    assert!(child.wait().unwrap().success());
+    fixture.git(&["rev-parse", "refs/heads/many"])
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_files_are_read_and_changed_and_one_more_is_too_much() {
+    use super::write::{Base, File, Say, WriteError, Written};
+    let mut fixture = Fixture::new();
+    fixture.write("a", "1\n");
+    fixture.commit("base");
+    let whole = many(&fixture, TREE_ENTRIES_MAX, &[]);
+    fixture.make_bare();
+    let forge = fixture.forge();
+    assert_eq!(
+        forge.tree(&whole, "").await.unwrap().len(),
+        TREE_ENTRIES_MAX
+    );
+    let key = crate::forge::signing::SigningKey::open(fixture.folder.path()).unwrap();
+    let say = Say {
+        author: "writer",
+        message: "One of many",
+        trailers: &[],
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let file = |path: &str| File {
+        path: path.to_owned(),
+        bytes: Some(b"new\n".to_vec()),
+        executable: None,
+    };
+    let base = Base {
+        at: Some(&whole),
+        start: None,
+    };
+    let written = forge
+        .commit("many", base, &[file("d000/0")], false, &say, &key)
+        .await
+        .unwrap();
+    let Written::Commit { id, .. } = written else {
+        panic!("{written:?}");
+    };
+    assert_eq!(forge.changes(&whole, &id).await.unwrap().len(), 1);
+    // A tree that grows beyond what the host reads is still a tree; what cannot be compared is said.
+    let base = Base {
+        at: Some(&id),
+        start: None,
+    };
+    let grown = forge
+        .commit("many", base, &[file("one-more")], false, &say, &key)
+        .await
+        .unwrap();
+    let Written::Commit { id: grown, .. } = grown else {
+        panic!("{grown:?}");
+    };
+    assert!(matches!(
+        forge.tree(&grown, "").await,
+        Err(ForgeError::TooLarge(_))
+    ));
+    let base = Base {
+        at: Some(&grown),
+        start: None,
+    };
+    let refused = forge
+        .commit("many", base, &[file("two-more")], false, &say, &key)
+        .await;
+    assert!(
+        matches!(refused, Err(WriteError::Forge(ForgeError::TooLarge(_)))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn long_lines_bytes_that_are_no_text_and_names_that_are_none_come_through() {
+    use super::write::{Base, File, Say, WriteError, Written};
+    let mut fixture = Fixture::new();
+    fixture.write("A.md", "1\n");
+    fixture.commit("base");
+    // Names as bytes that are no UTF-8, as another system may have left them.
+    let head = many(
+        &fixture,
+        3,
+        &[(r#""odd\377name""#, b"odd"), ("UPPER/x", b"x")],
+    );
+    fixture.make_bare();
+    let forge = fixture.forge();
+    let key = crate::forge::signing::SigningKey::open(fixture.folder.path()).unwrap();
+    let say = Say {
+        author: "writer",
+        message: "Odd",
+        trailers: &[],
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let long = vec![b'x'; 5 * 1024 * 1024];
+    let binary: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let invalid = b"caf\xe9\n".to_vec();
+    let file = |path: &str, bytes: &[u8]| File {
+        path: path.to_owned(),
+        bytes: Some(bytes.to_vec()),
+        executable: None,
+    };
+    let files = [
+        file("long", &long),
+        file("binary", &binary),
+        file("invalid", &invalid),
+    ];
+    let base = Base {
+        at: Some(&head),
+        start: None,
+    };
+    let written = forge
+        .commit("many", base, &files, false, &say, &key)
+        .await
+        .unwrap();
+    let Written::Commit { id, .. } = written else {
+        panic!("{written:?}");
+    };
+    for (path, bytes) in [("long", &long), ("binary", &binary), ("invalid", &invalid)] {
+        assert_eq!(&forge.read(&id, path).await.unwrap(), bytes, "{path}");
+    }
+    // What was odd before stays as it was, byte for byte.
+    let odd = fixture.git(&["-C", "../bare.git", "ls-tree", "-z", "--name-only", &id]);
+    assert!(odd.contains("odd"), "{odd:?}");
+    let base = Base {
+        at: Some(&id),
+        start: None,
+    };
+    for path in ["upper/x", "BINARY"] {
+        let refused = forge
+            .commit("many", base, &[file(path, b"x")], false, &say, &key)
+            .await;
+        assert!(
+            matches!(refused, Err(WriteError::Refused(_))),
+            "{path}: {refused:?}"
+        );
+    }
+    // Five megabytes on a line are no reading for a person, and that is said.
+    let patch = forge.preview(Some(&head), &files, false).await;
+    assert!(
+        matches!(&patch, Err(WriteError::Forge(ForgeError::TooLarge(_)))),
+        "{patch:?}"
+    );
 }

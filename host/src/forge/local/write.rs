@@ -11,14 +11,17 @@ use std::path::Path;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{Call, Entry, EntryKind, LocalForge};
+use super::{Call, EntryKind, LocalForge, Version};
 use crate::forge::signing::SigningKey;
-use crate::forge::{Forge, ForgeError, check_path, check_reference, shown};
+use crate::forge::{ForgeError, check_path, check_reference, shown};
 
 /// How many bytes the patch of a preview may have: more is no reading for a person.
 const PATCH_BYTES_MAX: usize = 1024 * 1024;
 
-/// How many commits behind a branch's head are looked at for one that was made before.
+/// From more files than this on a change is stored as a pack.
+const PACKED_FROM: usize = 32;
+
+/// How many commits of a branch are looked at for one that was made before: its place moves on only while the host is down.
 const LOOK_BACK_MAX: &str = "--max-count=1000";
 
 /// What is set beside the settings for reading: what has a name is on the disk, and names that a file system could take for `.git` are refused.
@@ -43,8 +46,32 @@ pub enum WriteError {
     Forge(#[from] ForgeError),
 }
 
-/// A file after a change: its bytes, or none where it is gone.
-pub type File = (String, Option<Vec<u8>>);
+/// A file after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Relative, with `/` between its parts.
+    pub path: String,
+    /// None where it is gone.
+    pub bytes: Option<Vec<u8>>,
+    /// Whether it can be run; none where that stays as it is.
+    pub executable: Option<bool>,
+}
+
+/// Where a branch is when a change is made, and where it begins when the change makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base<'a> {
+    /// The commit that the branch is at; none when there is no such branch.
+    pub at: Option<&'a str>,
+    /// The commit that a new branch begins at; none for one without a history.
+    pub start: Option<&'a str>,
+}
+
+impl<'a> Base<'a> {
+    /// The commit that the change is made to.
+    pub(in crate::forge) fn parent(self) -> Option<&'a str> {
+        self.at.or(self.start)
+    }
+}
 
 /// Who is behind a commit, and what it says.
 #[derive(Clone, Debug)]
@@ -59,17 +86,48 @@ pub struct Say<'a> {
     pub at: Timestamp,
 }
 
+impl Say<'_> {
+    /// The whole message, without a line feed at its end.
+    pub(in crate::forge) fn text(&self) -> String {
+        let message = self.message.trim_end();
+        format!("{message}\n\n{}", self.trailers.join("\n"))
+    }
+}
+
+/// The lines of a commit before its message and its signature. `by` is author and committer, each with a mail address.
+pub(in crate::forge) fn commit_head(
+    tree: &str,
+    parents: &[&str],
+    by: &[(&str, String); 2],
+    at: Timestamp,
+) -> String {
+    let seconds = at.as_second();
+    let mut head = format!("tree {tree}\n");
+    for parent in parents {
+        head.push_str(&format!("parent {parent}\n"));
+    }
+    for (role, (name, mail)) in ["author", "committer"].into_iter().zip(by) {
+        head.push_str(&format!("{role} {name} <{mail}> {seconds} +0000\n"));
+    }
+    head
+}
+
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
     /// This commit holds it.
-    Commit(String),
+    Commit {
+        /// The commit.
+        id: String,
+        /// What the branch was at before; none where the commit made it.
+        before: Option<String>,
+    },
     /// There was nothing to change.
     Unchanged,
 }
 
 /// Where the objects of a tree go.
-enum Objects<'a> {
+pub(in crate::forge) enum Objects<'a> {
     /// Into the repository.
     Kept,
     /// Into this directory, to be looked at and thrown away.
@@ -77,14 +135,40 @@ enum Objects<'a> {
 }
 
 impl LocalForge {
-    /// Makes an empty bare repository with the branch `main` where there is nothing.
+    /// Makes a bare repository where there is nothing. Its branch `main` begins with a commit without files, so that changes can be proposed to it.
     ///
     /// # Errors
     /// [`ForgeError::Other`] when the place cannot be written.
-    pub async fn create(path: &Path, state: &Path) -> Result<(), ForgeError> {
+    pub async fn create(
+        name: &str,
+        path: &Path,
+        state: &Path,
+        key: &SigningKey,
+    ) -> Result<(), ForgeError> {
         if path.exists() {
             return Ok(());
         }
+        Self::init(path, state).await?;
+        let forge = Self::open(name, path, state)?;
+        let none = Base {
+            at: None,
+            start: None,
+        };
+        let say = Say {
+            author: "Infinity",
+            message: "Begin",
+            trailers: &[],
+            at: Timestamp::now(),
+        };
+        match forge.commit("main", none, &[], false, &say, key).await {
+            Ok(_) => Ok(()),
+            Err(WriteError::Forge(error)) => Err(error),
+            Err(error) => Err(ForgeError::Other(error.to_string())),
+        }
+    }
+
+    /// Makes an empty bare repository.
+    pub(in crate::forge) async fn init(path: &Path, state: &Path) -> Result<(), ForgeError> {
         let failed = |error: std::io::Error| {
             ForgeError::Other(format!(
                 "{} cannot be made: {error}",
@@ -93,7 +177,7 @@ impl LocalForge {
         };
         std::fs::create_dir_all(path).map_err(failed)?;
         std::fs::create_dir_all(state.join("git-home")).map_err(failed)?;
-        let made = tokio::process::Command::new("git")
+        let made = tokio::process::Command::new(&*super::GIT)
             .env_clear()
             .env(
                 "PATH",
@@ -112,12 +196,12 @@ impl LocalForge {
             .output()
             .await
             .map_err(failed)?;
-        if made.status.success() {
-            return Ok(());
+        if !made.status.success() {
+            return Err(ForgeError::Other(
+                String::from_utf8_lossy(&made.stderr).trim().to_owned(),
+            ));
         }
-        Err(ForgeError::Other(
-            String::from_utf8_lossy(&made.stderr).trim().to_owned(),
-        ))
+        Ok(())
     }
 
     /// The commit that a branch is at; none when there is no such branch.
@@ -131,37 +215,36 @@ impl LocalForge {
 
     /// Puts files onto a branch as one commit. With `whole` the branch holds these files alone afterwards.
     ///
-    /// `base` is the commit that the branch is at, none when there is no such branch.
-    ///
     /// # Errors
     /// [`WriteError::Moved`] when the branch is elsewhere, [`WriteError::Refused`] when the files cannot be in one tree or the branch is checked out.
     pub async fn commit(
         &self,
         branch: &str,
-        base: Option<&str>,
+        base: Base<'_>,
         files: &[File],
         whole: bool,
         say: &Say<'_>,
         key: &SigningKey,
     ) -> Result<Written, WriteError> {
-        let head = self.branch(branch).await?;
-        if let Some(made) = self.made_before(branch, base, head.as_deref(), say).await? {
-            return Ok(Written::Commit(made));
-        }
-        if head.as_deref() != base {
-            return Err(moved(branch, base, head.as_deref()));
+        if let Some(made) = self.begin(branch, base.at, say).await? {
+            return Ok(made);
         }
         self.refuse_checked_out(branch).await?;
-        let tree = self.tree_of(base, files, whole, &Objects::Kept).await?;
-        if let Some(base) = base
-            && self.tree_id(base).await? == tree
+        let parent = base.parent();
+        let tree = self.tree_of(parent, files, whole, &Objects::Kept).await?;
+        if let Some(parent) = parent
+            && self.tree_id(parent).await? == tree
         {
             return Ok(Written::Unchanged);
         }
-        let parents: Vec<&str> = base.into_iter().collect();
+        let parents: Vec<&str> = parent.into_iter().collect();
         let commit = self.write_commit(&tree, &parents, say, key).await?;
-        self.move_branch(branch, base, &commit).await?;
-        Ok(Written::Commit(commit))
+        crate::boundary::at("effect.written");
+        self.move_branch(branch, base.at, &commit).await?;
+        Ok(Written::Commit {
+            id: commit,
+            before: parent.map(str::to_owned),
+        })
     }
 
     /// Merges `head` into a branch that is at `base`, always by a commit of its own.
@@ -176,15 +259,8 @@ impl LocalForge {
         say: &Say<'_>,
         key: &SigningKey,
     ) -> Result<Written, WriteError> {
-        let now = self.branch(branch).await?;
-        if let Some(made) = self
-            .made_before(branch, Some(base), now.as_deref(), say)
-            .await?
-        {
-            return Ok(Written::Commit(made));
-        }
-        if now.as_deref() != Some(base) {
-            return Err(moved(branch, Some(base), now.as_deref()));
+        if let Some(made) = self.begin(branch, Some(base), say).await? {
+            return Ok(made);
         }
         self.refuse_checked_out(branch).await?;
         let answer = self
@@ -221,8 +297,12 @@ impl LocalForge {
             return Ok(Written::Unchanged);
         }
         let commit = self.write_commit(&tree, &[base, head], say, key).await?;
+        crate::boundary::at("effect.written");
         self.move_branch(branch, Some(base), &commit).await?;
-        Ok(Written::Commit(commit))
+        Ok(Written::Commit {
+            id: commit,
+            before: Some(base.to_owned()),
+        })
     }
 
     /// What a change would do, as a patch; nothing of it stays.
@@ -264,6 +344,18 @@ impl LocalForge {
         call.environment.push(self.without_attributes().await?);
         let patch = self.output(call).await?;
         Ok(String::from_utf8_lossy(&patch).into_owned())
+    }
+
+    /// What a commit has that another has not, as a patch; everything, without another.
+    ///
+    /// # Errors
+    /// [`ForgeError::TooLarge`] for a patch that nobody would read.
+    pub async fn patch_since(&self, base: Option<&str>, head: &str) -> Result<String, ForgeError> {
+        let from = match base {
+            Some(base) => base,
+            None => self.empty_tree().await?,
+        };
+        self.patch(from, head, &Objects::Kept).await
     }
 
     /// The commit on which the histories of two commits meet.
@@ -347,7 +439,7 @@ impl LocalForge {
     }
 
     /// A directory of this change alone.
-    async fn scratch(&self) -> Result<TempDir, ForgeError> {
+    pub(in crate::forge) async fn scratch(&self) -> Result<TempDir, ForgeError> {
         let made = tokio::task::spawn_blocking(|| {
             let directory = tempfile::Builder::new()
                 .prefix("infinity-change-")
@@ -365,20 +457,21 @@ impl LocalForge {
     }
 
     /// The tree that a change makes of a commit's.
-    async fn tree_of(
+    pub(in crate::forge) async fn tree_of(
         &self,
         base: Option<&str>,
         files: &[File],
         whole: bool,
         objects: &Objects<'_>,
     ) -> Result<String, WriteError> {
-        let before = match base {
-            Some(base) if !whole => self.tree(base, "").await?,
-            _ => Vec::new(),
+        let before = async {
+            match base {
+                Some(base) if !whole => self.all(base).await,
+                _ => Ok(Vec::new()),
+            }
         };
+        let (before, scratch) = tokio::try_join!(before, self.scratch())?;
         let modes = fits(&before, files)?;
-        let scratch = self.scratch().await?;
-        let ids = self.write_blobs(&scratch, files, objects).await?;
         let index: OsString = scratch.path().join("index").into();
         let with_index = |mut call: Call<'static>| {
             call.environment
@@ -386,22 +479,39 @@ impl LocalForge {
             self.place_objects(&mut call, objects);
             call
         };
-        let mut start = vec!["read-tree".to_owned()];
-        match base {
-            Some(base) if !whole => start.push(base.to_owned()),
-            _ => start.push("--empty".into()),
+        if files.len() > PACKED_FROM {
+            let tree = self
+                .import_tree(base.filter(|_| !whole), files, &modes, &scratch, objects)
+                .await?;
+            // Git looks at each path of a tree as it would at one that is added.
+            let looked = self
+                .run(with_index(self.writing(["read-tree", tree.as_str()])))
+                .await?;
+            return match looked.code {
+                Some(0) => Ok(tree),
+                _ => Err(refused_path(&looked.complaint)),
+            };
         }
-        self.output(with_index(self.writing(start))).await?;
+        // Without a base there is no index, and git begins with an empty one.
+        let read = async {
+            match base {
+                Some(base) if !whole => {
+                    let call = self.writing(["read-tree", base]);
+                    self.output(with_index(call)).await.map(drop)
+                }
+                _ => Ok(()),
+            }
+        };
+        let read = async { read.await.map_err(WriteError::from) };
+        let (ids, ()) = tokio::try_join!(self.write_blobs(&scratch, files, objects), read)?;
         let mut info = Vec::new();
         let mut ids = ids.into_iter();
-        for (path, content) in files {
-            let (mode, id) = match content {
+        for file in files {
+            let path = file.path.as_str();
+            let (mode, id) = match file.bytes {
                 None => ("0", "0".repeat(self.empty_tree().await?.len())),
                 Some(_) => {
-                    let mode = match modes.get(path.as_str()) {
-                        Some(EntryKind::Executable) => "100755",
-                        _ => "100644",
-                    };
+                    let mode = mode_of(file, modes.get(path).copied());
                     let id = ids.next().ok_or_else(|| self.unreadable("hash-object"))?;
                     (mode, id)
                 }
@@ -412,15 +522,73 @@ impl LocalForge {
         call.stdin = Some(info);
         let answer = self.run(call).await?;
         if answer.code != Some(0) {
-            return Err(WriteError::Refused(format!(
-                "git refuses a path: {}",
-                shown(&answer.complaint)
-            )));
+            return Err(refused_path(&answer.complaint));
         }
         let tree = self
             .output(with_index(self.writing(["write-tree"])))
             .await?;
         Ok(String::from_utf8_lossy(&tree).trim().to_owned())
+    }
+
+    /// Makes a tree of many changed files as one pack: a file of its own for each object would be brought to the disk one by one. No reference is left, and the commit that git wants for it is
+    /// nobody's.
+    async fn import_tree(
+        &self,
+        base: Option<&str>,
+        files: &[File],
+        modes: &BTreeMap<&str, EntryKind>,
+        scratch: &TempDir,
+        objects: &Objects<'_>,
+    ) -> Result<String, WriteError> {
+        let mut call = self.writing([
+            "-c",
+            "fastimport.unpackLimit=1",
+            "fast-import",
+            "--quiet",
+            "--done",
+        ]);
+        // Unique among changes that are made at the same time.
+        let unique = scratch.path().file_name().unwrap_or_default();
+        let reference = format!("refs/{}", unique.to_string_lossy());
+        let mut stream = Vec::new();
+        let mut changes = Vec::new();
+        for (mark, file) in (2..).zip(files) {
+            let path = quoted(&file.path);
+            match &file.bytes {
+                None => changes.extend_from_slice(format!("D {path}\n").as_bytes()),
+                Some(bytes) => {
+                    stream.extend_from_slice(
+                        format!("blob\nmark :{mark}\ndata {}\n", bytes.len()).as_bytes(),
+                    );
+                    stream.extend_from_slice(bytes);
+                    stream.push(b'\n');
+                    let mode = mode_of(file, modes.get(file.path.as_str()).copied());
+                    changes.extend_from_slice(format!("M {mode} :{mark} {path}\n").as_bytes());
+                }
+            }
+        }
+        stream.extend_from_slice(
+            format!("commit {reference}\nmark :1\ncommitter Infinity <infinity@localhost> 0 +0000\ndata 0\n")
+                .as_bytes(),
+        );
+        if let Some(base) = base {
+            stream.extend_from_slice(format!("from {base}\n").as_bytes());
+        }
+        stream.extend_from_slice(&changes);
+        let none = "0".repeat(self.empty_tree().await?.len());
+        stream.extend_from_slice(
+            format!("\nls :1 \"\"\nreset {reference}\nfrom {none}\n\ndone\n").as_bytes(),
+        );
+        call.stdin = Some(stream);
+        self.place_objects(&mut call, objects);
+        let listed = self.output(call).await?;
+        let listed = String::from_utf8_lossy(&listed);
+        let tree = listed.split_ascii_whitespace().nth(2).unwrap_or_default();
+        if super::is_object_id(tree) {
+            Ok(tree.to_owned())
+        } else {
+            Err(self.unreadable("fast-import").into())
+        }
     }
 
     /// Stores the bytes of files, and gives their ids in order.
@@ -431,10 +599,7 @@ impl LocalForge {
         objects: &Objects<'_>,
     ) -> Result<Vec<String>, WriteError> {
         let folder = scratch.path().join("files");
-        let contents: Vec<Vec<u8>> = files
-            .iter()
-            .filter_map(|(_, content)| content.clone())
-            .collect();
+        let contents: Vec<Vec<u8>> = files.iter().filter_map(|file| file.bytes.clone()).collect();
         let count = contents.len();
         let place = folder.clone();
         tokio::task::spawn_blocking(move || {
@@ -478,7 +643,7 @@ impl LocalForge {
         }
     }
 
-    async fn tree_id(&self, commit: &str) -> Result<String, ForgeError> {
+    pub(in crate::forge) async fn tree_id(&self, commit: &str) -> Result<String, ForgeError> {
         self.rev_parse(&format!("{commit}^{{tree}}"))
             .await?
             .ok_or_else(|| self.unreadable("rev-parse"))
@@ -491,20 +656,13 @@ impl LocalForge {
         say: &Say<'_>,
         key: &SigningKey,
     ) -> Result<String, WriteError> {
-        let seconds = say.at.as_second();
-        let mut head = format!("tree {tree}\n");
-        for parent in parents {
-            head.push_str(&format!("parent {parent}\n"));
-        }
         let author = name(say.author);
-        head.push_str(&format!(
-            "author {author} <{author}@agents.invalid> {seconds} +0000\ncommitter Infinity <infinity@localhost> {seconds} +0000\n"
-        ));
-        let message = format!(
-            "\n{}\n\n{}\n",
-            say.message.trim_end(),
-            say.trailers.join("\n")
-        );
+        let by = [
+            (author.as_str(), format!("{author}@agents.invalid")),
+            ("Infinity", "infinity@localhost".into()),
+        ];
+        let head = commit_head(tree, parents, &by, say.at);
+        let message = format!("\n{}\n", say.text());
         let signature = key
             .sign(format!("{head}{message}").as_bytes())
             .map_err(|error| ForgeError::Other(format!("the commit cannot be signed: {error}")))?;
@@ -521,53 +679,74 @@ impl LocalForge {
         Ok(String::from_utf8_lossy(&id).trim().to_owned())
     }
 
-    /// The commit of the same change that an earlier attempt made.
+    /// Begins a change of a branch: what an earlier attempt made of it, if there was one. Otherwise the branch has to be where the change was made for.
+    pub(in crate::forge) async fn begin(
+        &self,
+        branch: &str,
+        at: Option<&str>,
+        say: &Say<'_>,
+    ) -> Result<Option<Written>, WriteError> {
+        let head = self.branch(branch).await?;
+        let made = self.made_before(branch, head.as_deref(), say).await?;
+        if made.is_none() && head.as_deref() != at {
+            return Err(moved(branch, at, head.as_deref()));
+        }
+        Ok(made)
+    }
+
+    /// The commit of the same change that an earlier attempt made, among the latest of the branch.
     async fn made_before(
         &self,
         branch: &str,
-        base: Option<&str>,
         head: Option<&str>,
         say: &Say<'_>,
-    ) -> Result<Option<String>, ForgeError> {
-        let (Some(mark), Some(_)) = (say.trailers.first(), head) else {
+    ) -> Result<Option<Written>, ForgeError> {
+        let mark = say.trailers.first().and_then(|line| line.split_once(": "));
+        let (Some((name, value)), Some(_)) = (mark, head) else {
             return Ok(None);
         };
-        let mut arguments = vec![
-            "log".to_owned(),
-            "--format=%H".into(),
-            "--fixed-strings".into(),
-            format!("--grep={mark}"),
-            LOOK_BACK_MAX.into(),
-            format!("refs/heads/{branch}"),
-        ];
-        arguments.extend(base.map(|base| format!("^{base}")));
-        arguments.push("--".into());
-        let found = self.output(self.call(arguments)).await?;
-        Ok(String::from_utf8_lossy(&found)
-            .lines()
-            .next_back()
-            .map(str::to_owned))
+        let listed = self
+            .output(self.call([
+                "log".to_owned(),
+                "--first-parent".into(),
+                format!("--format=%H %P|%(trailers:key={name},valueonly,separator=%x2C)"),
+                LOOK_BACK_MAX.into(),
+                format!("refs/heads/{branch}"),
+                "--".into(),
+            ]))
+            .await?;
+        let listed = String::from_utf8_lossy(&listed);
+        let made = listed.lines().find_map(|line| {
+            let (commits, found) = line.split_once('|')?;
+            let mut commits = commits.split(' ').filter(|commit| !commit.is_empty());
+            found.split(',').any(|one| one == value).then(|| {
+                Some(Written::Commit {
+                    id: commits.next()?.to_owned(),
+                    before: commits.next().map(str::to_owned),
+                })
+            })?
+        });
+        Ok(made)
     }
 
     /// A branch that somebody works on must not move under them.
     async fn refuse_checked_out(&self, branch: &str) -> Result<(), WriteError> {
+        // Git's own file, read as git does; a process for it would be most of the work.
+        let head = tokio::fs::read_to_string(self.git_dir.join("HEAD")).await;
+        if head.is_ok_and(|head| head.trim() != format!("ref: refs/heads/{branch}")) {
+            return Ok(());
+        }
         let bare = self
             .run(self.call(["config", "--type=bool", "--get", "core.bare"]))
             .await?;
         if bare.stdout.starts_with(b"true") {
             return Ok(());
         }
-        let head = self
-            .run(self.call(["symbolic-ref", "--quiet", "HEAD"]))
-            .await?;
-        if String::from_utf8_lossy(&head.stdout).trim() == format!("refs/heads/{branch}") {
-            return Err(WriteError::Refused(format!(
-                "the branch {} of {} is checked out; name another branch, or a bare repository",
-                shown(branch),
-                shown(&self.name)
-            )));
-        }
-        Ok(())
+        Err(WriteError::Refused(format!(
+            "the branch {} of {} is checked out; name another branch, or a bare repository",
+            shown(branch),
+            shown(&self.name)
+        )))
     }
 
     async fn move_branch(
@@ -598,7 +777,7 @@ impl LocalForge {
     }
 }
 
-fn moved(branch: &str, base: Option<&str>, head: Option<&str>) -> WriteError {
+pub(in crate::forge) fn moved(branch: &str, base: Option<&str>, head: Option<&str>) -> WriteError {
     let place = |commit: Option<&str>| commit.map_or_else(|| "nowhere".to_owned(), shown);
     WriteError::Moved(format!(
         "the branch {} is at {} and the change was made for {}",
@@ -608,8 +787,33 @@ fn moved(branch: &str, base: Option<&str>, head: Option<&str>) -> WriteError {
     ))
 }
 
+/// The mode of a file after a change; `before` is what it was.
+pub(in crate::forge) fn mode_of(file: &File, before: Option<EntryKind>) -> &'static str {
+    if file
+        .executable
+        .unwrap_or(before == Some(EntryKind::Executable))
+    {
+        "100755"
+    } else {
+        "100644"
+    }
+}
+
+/// A path as a line of `fast-import` has it: control characters are refused before.
+fn quoted(path: &str) -> String {
+    if path.starts_with('"') {
+        format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        path.to_owned()
+    }
+}
+
+fn refused_path(complaint: &str) -> WriteError {
+    WriteError::Refused(format!("git refuses a path: {}", shown(complaint)))
+}
+
 /// A name as a commit may hold it.
-fn name(text: &str) -> String {
+pub(in crate::forge) fn name(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control() && !"<>\"".contains(*character))
         .collect()
@@ -617,7 +821,7 @@ fn name(text: &str) -> String {
 
 /// Checks that the files can be in one tree, and says what those are now that are there already.
 fn fits<'b>(
-    before: &'b [Entry],
+    before: &'b [(String, Version)],
     files: &[File],
 ) -> Result<BTreeMap<&'b str, EntryKind>, WriteError> {
     let refuse = |path: &str, why: &str| {
@@ -628,11 +832,11 @@ fn fits<'b>(
     };
     let there: BTreeMap<&str, EntryKind> = before
         .iter()
-        .map(|entry| (entry.path.as_str(), entry.kind))
+        .map(|(path, version)| (path.as_str(), version.kind))
         .collect();
     let mut after: BTreeSet<&str> = there.keys().copied().collect();
     let mut named = BTreeSet::new();
-    for (path, content) in files {
+    for File { path, bytes, .. } in files {
         check_path(path)?;
         if path.is_empty() {
             return refuse(path, "is empty");
@@ -649,7 +853,7 @@ fn fits<'b>(
         if !named.insert(path.as_str()) {
             return refuse(path, "is there twice");
         }
-        if content.is_some() {
+        if bytes.is_some() {
             after.insert(path);
         } else if !after.remove(path.as_str()) {
             return refuse(path, "is to be removed and is not there");

@@ -3,6 +3,7 @@
 //! Absolute times belong to a machine, ratios travel: so every figure stands beside its peer's, rounds of both take turns, and nothing here fails because
 //! something was slow. `bench [NAME…] [--json]`; all of them without a name. Tables for people, `--json` for programs, progress on standard error.
 
+mod effects;
 mod load;
 mod machine;
 mod policy;
@@ -10,6 +11,7 @@ mod runs;
 mod samples;
 mod sandbox;
 mod scene;
+mod sync;
 mod table;
 mod whole;
 
@@ -19,8 +21,9 @@ use std::io::Write as _;
 use table::Section;
 
 /// The benches by name.
-const NAMES: [&str; 9] = [
-    "sandbox", "runs", "policy", "schedule", "api", "badge", "serve", "webhooks", "density",
+const NAMES: [&str; 11] = [
+    "sandbox", "runs", "policy", "schedule", "api", "badge", "serve", "webhooks", "effects",
+    "sync", "density",
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -60,6 +63,8 @@ fn main() -> anyhow::Result<()> {
                     "badge" => whole::badge().await,
                     "serve" => whole::serve().await,
                     "webhooks" => whole::webhooks().await,
+                    "effects" => tokio::task::block_in_place(effects::measure),
+                    "sync" => tokio::task::block_in_place(sync::measure),
                     _ => whole::density().await,
                 }
             })

@@ -168,6 +168,7 @@ async fn through_the_host(app: &Arc<App>) -> anyhow::Result<Run> {
             trigger: Trigger::Manual,
             idempotency_key: None,
             scheduled_at: Timestamp::now(),
+            dry_run: false,
             occurrence: None,
         })
         .await?;

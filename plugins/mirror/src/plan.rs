@@ -1,15 +1,18 @@
 //! What differs between the files and their copies.
 
-use crate::source::Source;
+use crate::source::{Collected, Source};
 use std::collections::BTreeMap;
 
 /// Where a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
     /// In a repository.
     Repository {
+        /// The repository.
         name: String,
+        /// A full commit id.
         commit: String,
+        /// Relative.
         path: String,
         /// Of its content.
         id: String,
@@ -20,18 +23,21 @@ pub(crate) enum Origin {
 
 /// What to do to a place on the branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Change<'o> {
+pub enum Change<'o> {
+    /// It becomes a copy of this.
     Write(&'o Origin),
+    /// It goes.
     Delete,
 }
 
-/// The changes that make `present` what is `wanted`, by place. `read` gives a copy's bytes.
-pub(crate) fn changes<'o>(
-    wanted: &'o BTreeMap<String, Origin>,
+/// The changes that make `present` what was collected, by place. `read` gives a copy's bytes.
+pub fn changes<'o>(
+    collected: &'o Collected,
     present: &'o BTreeMap<String, String>,
     sources: &[Source],
     read: impl Fn(&str) -> Option<Vec<u8>>,
 ) -> Vec<(&'o str, Change<'o>)> {
+    let wanted = &collected.files;
     let mut changes: Vec<(&str, Change<'_>)> = wanted
         .iter()
         .filter(|(place, origin)| match (present.get(*place), origin) {
@@ -44,7 +50,7 @@ pub(crate) fn changes<'o>(
     changes.extend(
         present
             .keys()
-            .filter(|place| !wanted.contains_key(*place))
+            .filter(|place| !wanted.contains_key(*place) && !collected.unknown.contains(place))
             .filter(|place| sources.iter().any(|source| source.speaks_of(place)))
             .map(|place| (place.as_str(), Change::Delete)),
     );
@@ -66,7 +72,7 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_changed_and_only_what_a_source_speaks_of_goes() {
-        let wanted = BTreeMap::from([
+        let files = BTreeMap::from([
             ("state/a.json".to_owned(), file("1")),
             ("state/b.json".to_owned(), file("2")),
             ("state/new.json".to_owned(), file("3")),
@@ -80,11 +86,16 @@ mod tests {
                 ("state/gone.json", "9"),
                 ("state/local", "x"),
                 ("state/other", "y"),
+                ("state/unknown.json", "9"),
                 ("state/kept.txt", "9"),
                 ("README.md", "9"),
             ]
             .map(|(place, id)| (place.to_owned(), id.to_owned())),
         );
+        let wanted = Collected {
+            files,
+            unknown: vec!["state/unknown.json".into()],
+        };
         let sources = [Source::new(&["*.json"], "state/")];
         let read = |place: &str| match place {
             "state/local" => Some(b"same".to_vec()),

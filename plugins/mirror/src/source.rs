@@ -25,11 +25,14 @@ fn head() -> String {
 
 /// Where files come from.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Source {
+pub struct Source {
     repository: Option<String>,
     #[serde(default = "head")]
     reference: String,
     directory: Option<String>,
+    /// Files that the host makes of what it knows of itself.
+    #[serde(default)]
+    views: Vec<String>,
     #[serde(default = "everything")]
     paths: Vec<String>,
     #[serde(default)]
@@ -38,9 +41,11 @@ pub(crate) struct Source {
 
 /// Where they go.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Target {
-    pub(crate) repository: String,
-    pub(crate) branch: String,
+pub struct Target {
+    /// A granted repository.
+    pub repository: String,
+    /// Its branch.
+    pub branch: String,
 }
 
 impl Source {
@@ -50,6 +55,7 @@ impl Source {
             repository: Some("source".into()),
             reference: head(),
             directory: None,
+            views: Vec::new(),
             paths: paths.iter().map(|path| (*path).to_owned()).collect(),
             to: to.into(),
         }
@@ -72,6 +78,62 @@ impl Source {
             .map_err(|error| Failure::InvalidInput(format!("setting `sources`: {error}")))
     }
 
+    /// The repository and the reference that the files come from, if they come from one.
+    #[must_use]
+    pub fn origin(&self) -> Option<(&str, &str)> {
+        Some((self.repository.as_deref()?, &self.reference))
+    }
+
+    /// What the host makes of each view, by its place on the branch; and what it makes none of.
+    fn views(&self) -> Result<(BTreeMap<String, Origin>, Vec<String>), Failure> {
+        let mut files = BTreeMap::new();
+        let mut unknown = Vec::new();
+        for name in &self.views {
+            match views::read(name) {
+                Ok(Some(bytes)) => drop(files.insert(self.place(name), Origin::Bytes(bytes))),
+                // What is not there is not on the branch, either.
+                Ok(None) => {}
+                Err(views::Error::Unknown(_)) => unknown.push(self.place(name)),
+                Err(error) => {
+                    return Err(Failure::Other(format!(
+                        "the view `{name}`: {}",
+                        views::message(&error)
+                    )));
+                }
+            }
+        }
+        Ok((files, unknown))
+    }
+
+    /// The files of a commit of the source's repository, by their place on the branch.
+    ///
+    /// # Errors
+    /// When the repository does not answer, or a path is no glob.
+    pub fn files_at(
+        &self,
+        repository: &str,
+        commit: &str,
+    ) -> Result<BTreeMap<String, Origin>, Failure> {
+        let globs = self.globs()?;
+        let entries = forge::tree(repository, commit, "")
+            .map_err(|error| failed(&format!("repository `{repository}`"), &error))?;
+        let kept = entries.into_iter().filter(|entry| {
+            matches!(entry.kind, EntryKind::File | EntryKind::Executable)
+                && globs.is_match(&entry.path)
+        });
+        Ok(kept
+            .map(|entry| {
+                let origin = Origin::Repository {
+                    name: repository.to_owned(),
+                    commit: commit.to_owned(),
+                    path: entry.path.clone(),
+                    id: entry.id,
+                };
+                (self.place(&entry.path), origin)
+            })
+            .collect())
+    }
+
     /// The place on the branch of a file of this source.
     fn place(&self, path: &str) -> String {
         match self.to.trim_matches('/') {
@@ -81,14 +143,20 @@ impl Source {
     }
 
     /// Whether a place on the branch is for this source to fill.
-    pub(crate) fn speaks_of(&self, place: &str) -> bool {
+    #[must_use]
+    pub fn speaks_of(&self, place: &str) -> bool {
         let path = match self.to.trim_matches('/') {
             "" => Some(place),
             folder => place
                 .strip_prefix(folder)
                 .and_then(|rest| rest.strip_prefix('/')),
         };
-        path.is_some_and(|path| self.globs().is_ok_and(|globs| globs.is_match(path)))
+        path.is_some_and(|path| {
+            if self.repository.is_none() && self.directory.is_none() {
+                return self.views.iter().any(|name| name == path);
+            }
+            self.globs().is_ok_and(|globs| globs.is_match(path))
+        })
     }
 }
 
@@ -100,32 +168,32 @@ fn failed(what: &str, error: &forge::Error) -> Failure {
     }
 }
 
-/// The files that should be on the branch, by their place there.
-pub(crate) fn collect(sources: &[Source]) -> Result<BTreeMap<String, Origin>, Failure> {
+/// What the sources hold.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// The files that should be on the branch, by their place there.
+    pub files: BTreeMap<String, Origin>,
+    /// The places of views that the host does not make: their copies stay as they are.
+    pub unknown: Vec<String>,
+}
+
+/// Looks at what the sources hold.
+///
+/// # Errors
+/// When a repository, a directory or a view cannot be read, a path is no glob, or there are too many files.
+pub fn collect(sources: &[Source]) -> Result<Collected, Failure> {
     let mut files = BTreeMap::new();
+    let mut missing = Vec::new();
     for source in sources {
         let globs = source.globs()?;
         if let Some(name) = &source.repository {
             let commit = forge::resolve(name, &source.reference)
                 .map_err(|error| failed(&format!("repository `{name}`"), &error))?;
-            let entries = forge::tree(name, &commit, "")
-                .map_err(|error| failed(&format!("repository `{name}`"), &error))?;
-            let kept = entries.into_iter().filter(|entry| {
-                matches!(entry.kind, EntryKind::File | EntryKind::Executable)
-                    && globs.is_match(&entry.path)
-            });
-            for entry in kept {
-                files.insert(
-                    source.place(&entry.path),
-                    Origin::Repository {
-                        name: name.clone(),
-                        commit: commit.clone(),
-                        path: entry.path,
-                        id: entry.id,
-                    },
-                );
-            }
+            files.extend(source.files_at(name, &commit)?);
         }
+        let (made, unknown) = source.views()?;
+        files.extend(made);
+        missing.extend(unknown);
         if let Some(directory) = &source.directory {
             let root = Path::new(directory);
             let mut found = Vec::new();
@@ -143,7 +211,10 @@ pub(crate) fn collect(sources: &[Source]) -> Result<BTreeMap<String, Origin>, Fa
             )));
         }
     }
-    Ok(files)
+    Ok(Collected {
+        files,
+        unknown: missing,
+    })
 }
 
 /// All files below a directory, relative to it.
@@ -183,9 +254,10 @@ fn walk(root: &Path, below: &str, depth: usize, found: &mut Vec<String>) -> Resu
 }
 
 /// The commit that the branch is at and its files by their ids; nothing when there is no such branch.
-pub(crate) fn present(
-    target: &Target,
-) -> Result<(Option<String>, BTreeMap<String, String>), Failure> {
+///
+/// # Errors
+/// When the repository does not answer.
+pub fn present(target: &Target) -> Result<(Option<String>, BTreeMap<String, String>), Failure> {
     let what = format!("repository `{}`", target.repository);
     let head = match forge::resolve(&target.repository, &target.branch) {
         Ok(head) => head,
