@@ -14,9 +14,10 @@
 pub(super) mod mirror;
 mod parse;
 mod reader;
+mod trees;
 pub mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -30,10 +31,11 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use self::parse::{
-    ListedEntry, hex, is_object_id, is_trusted, kind_of, lossy, next_entry, parse_commit,
-    parse_diff, parse_listed, parse_raw, parse_tree_record, records,
+    ListedEntry, is_object_id, is_trusted, parse_commit, parse_diff, parse_listed,
+    parse_tree_record, records,
 };
 use self::reader::{Ask, Object, Reader, Unanswered};
+use self::trees::Answers;
 use super::{
     ChangedFile, Checkout, Commit, DIFF_BYTES_MAX, DIFF_FILES_MAX, Entry, EntryKind,
     FILE_BYTES_MAX, FileDiff, Forge, ForgeError, LOG_COMMITS_MAX, TREE_ENTRIES_MAX, VERSIONS_MAX,
@@ -136,6 +138,7 @@ static GIT: LazyLock<OsString> = LazyLock::new(|| {
 #[derive(Default)]
 struct Shared {
     reader: Reader,
+    answers: Answers,
     /// The id of the empty tree in the repository's object format.
     empty_tree: tokio::sync::OnceCell<&'static str>,
 }
@@ -821,65 +824,6 @@ impl LocalForge {
         }
     }
 
-    /// Those of some paths that are files, links or submodules in the commit with this id.
-    pub(super) async fn listed(
-        &self,
-        id: &str,
-        paths: &[String],
-    ) -> Result<HashMap<String, Version>, ForgeError> {
-        let wanted: HashSet<&str> = paths.iter().map(String::as_str).collect();
-        let above: HashSet<&str> = paths
-            .iter()
-            .flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at]))
-            .collect();
-        let mut found = HashMap::new();
-        let mut bytes = 0;
-        // From level to level only the folders that are on the way are read.
-        let mut folders = vec![(String::new(), format!("{id}^{{tree}}"))];
-        while !folders.is_empty() {
-            let names = folders.iter().map(|(_, tree)| tree.clone()).collect();
-            let room = (TREE_BYTES_MAX as u64).saturating_sub(bytes);
-            let trees = match self.ask(Ask::Contents, names, room).await {
-                Ok(trees) => trees,
-                Err(Unanswered::TooLarge) => {
-                    return Err(ForgeError::TooLarge(
-                        "the folders of these paths have more than 32 MiB of names; ask for fewer paths at once"
-                            .into(),
-                    ));
-                }
-                Err(Unanswered::Failed) => return Err(self.unanswered()),
-            };
-            let mut below = Vec::new();
-            for ((folder, _), tree) in folders.into_iter().zip(trees) {
-                let tree = tree.filter(|tree| tree.kind == "tree");
-                let tree = tree.ok_or_else(|| self.unreadable("cat-file"))?;
-                bytes += tree.size;
-                let mut rest = tree.bytes.as_slice();
-                let mut path = folder;
-                let folder = path.len();
-                while !rest.is_empty() {
-                    let entry = next_entry(&mut rest, id.len() / 2)
-                        .ok_or_else(|| self.unreadable("cat-file"))?;
-                    path.truncate(folder);
-                    path.push_str(&String::from_utf8_lossy(entry.name));
-                    if entry.mode == "40000" {
-                        if above.contains(path.as_str()) {
-                            below.push((format!("{path}/"), hex(entry.id)));
-                        }
-                    } else if wanted.contains(path.as_str()) {
-                        let version = Version {
-                            kind: kind_of(entry.mode),
-                            id: hex(entry.id),
-                        };
-                        found.insert(path.clone(), version);
-                    }
-                }
-            }
-            folders = below;
-        }
-        Ok(found)
-    }
-
     /// All files, links and submodules of a commit, without their sizes, which git would have to look up one by one.
     async fn all(&self, id: &str) -> Result<Vec<(String, Version)>, ForgeError> {
         let too_large = format!(
@@ -1001,38 +945,7 @@ impl Forge for LocalForge {
 
     async fn changes(&self, base: &str, head: &str) -> Result<Vec<ChangedFile>, ForgeError> {
         let (base, head) = (self.resolve(base).await?, self.resolve(head).await?);
-        let too_large = format!(
-            "the difference in the repository {} has more than 100,000 files",
-            shown(&self.name)
-        );
-        let mut call = self.call([
-            "diff-tree",
-            "-r",
-            "-z",
-            "--raw",
-            "--no-abbrev",
-            "--no-renames",
-            "--no-commit-id",
-            "--ignore-submodules=none",
-            &base,
-            &head,
-        ]);
-        call.bytes_max = TREE_BYTES_MAX;
-        call.too_large = &too_large;
-        let output = self.output(call).await?;
-        let mut changes = Vec::new();
-        let mut parts = records(&output);
-        while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
-            if changes.len() == TREE_ENTRIES_MAX {
-                return Err(ForgeError::TooLarge(too_large));
-            }
-            let (before, after) = parse_raw(head).ok_or_else(|| self.unreadable("diff-tree"))?;
-            changes.push(ChangedFile {
-                path: lossy(path),
-                before,
-                after,
-            });
-        }
+        let mut changes = self.changed(&base, &head).await?;
         changes.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(changes)
     }
@@ -1104,7 +1017,15 @@ impl Forge for LocalForge {
         if let Some(since) = since {
             arguments.push(format!("^{}", self.resolve(since).await?));
         }
-        let listing = self.output(self.call(arguments)).await?;
+        let question = arguments.join(" ");
+        let listing = match self.shared.answers.get(&question) {
+            Some(listing) => listing,
+            None => {
+                let listing = self.output(self.call(arguments)).await?.into();
+                self.shared.answers.keep(&question, &listing);
+                listing
+            }
+        };
         let listing = String::from_utf8_lossy(&listing);
         let ids: Vec<&str> = listing.lines().collect();
         if !ids.iter().all(|id| is_object_id(id)) {

@@ -93,24 +93,6 @@ pub(super) fn hex(id: &[u8]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Parses `:<mode> <mode> <id> <id> <status>` into what was and what is.
-pub(super) fn parse_raw(head: &[u8]) -> Option<(Option<Version>, Option<Version>)> {
-    let head = std::str::from_utf8(head).ok()?.strip_prefix(':')?;
-    let fields: Vec<&str> = head.split(' ').collect();
-    let [before, after, old, new, _] = fields.as_slice() else {
-        return None;
-    };
-    let version = |mode: &str, id: &str| {
-        is_object_id(id).then(|| {
-            (mode != "000000").then(|| Version {
-                kind: kind_of(mode),
-                id: id.to_owned(),
-            })
-        })
-    };
-    Some((version(before, old)?, version(after, new)?))
-}
-
 /// What a commit is signed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signature {

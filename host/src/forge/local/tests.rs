@@ -1031,6 +1031,107 @@ async fn changes_and_versions_are_those_of_the_trees() {
     not_found(forge.changes(&"0".repeat(40), &head).await);
 }
 
+/// Names that git orders in its own way, by whether they are folders.
+const CLOSE_NAMES: [&str; 10] = [
+    "a", "a-b", "a.b", "a0", "a/b", "a/b.c", "a/b/c", "a/b0", "a.b/c", "b",
+];
+
+#[tokio::test]
+async fn changes_are_what_git_says_whatever_became_of_a_name() {
+    let fixture = Fixture::new();
+    // Which names a commit has, and with what: by the bits of a number that goes through many of them.
+    let (mut state, mut stream) = (1_u64, String::new());
+    for commit in 0..60 {
+        stream.push_str(
+            "commit refs/heads/many\ncommitter Ada <ada@example.org> 1 +0000\ndata 1\nx\ndeleteall\n",
+        );
+        let mut taken: Vec<&str> = Vec::new();
+        for name in CLOSE_NAMES {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let bits = state >> 59;
+            let within = |one: &str, other: &str| {
+                one.strip_prefix(other)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            };
+            let fits = taken
+                .iter()
+                .all(|other| !within(name, other) && !within(other, name));
+            if bits & 3 != 0 && fits {
+                taken.push(name);
+                let mode = if bits & 4 == 0 { "100644" } else { "100755" };
+                stream.push_str(&format!("M {mode} inline {name}\ndata 1\n{}\n", bits >> 3));
+            }
+        }
+        if commit % 7 == 0 {
+            stream.push_str(&format!("M 160000 {} module\n", "1".repeat(40)));
+        }
+    }
+    let mut child = std::process::Command::new("git")
+        .args(["fast-import", "--quiet", "--force"])
+        .current_dir(fixture.work())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), stream.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    let listed = fixture.git(&["rev-list", "refs/heads/many"]);
+    let commits: Vec<&str> = listed.lines().collect();
+    assert_eq!(commits.len(), 60);
+    let forge = fixture.forge();
+    let side = |version: &Option<Version>| {
+        let version = version.as_ref()?;
+        let mode = match version.kind {
+            EntryKind::File => "100644",
+            EntryKind::Executable => "100755",
+            EntryKind::Symlink => "120000",
+            EntryKind::Submodule => "160000",
+        };
+        Some((mode.to_owned(), version.id.clone()))
+    };
+    let none = || ("000000".to_owned(), "0".repeat(40));
+    for pair in commits.windows(2) {
+        let own: Vec<String> = forge
+            .changes(pair[1], pair[0])
+            .await
+            .unwrap()
+            .iter()
+            .map(|file| {
+                let (old, new) = (side(&file.before), side(&file.after));
+                let ((old, old_id), (new, new_id)) =
+                    (old.unwrap_or_else(none), new.unwrap_or_else(none));
+                format!(":{old} {new} {old_id} {new_id}\t{}", file.path)
+            })
+            .collect();
+        let arguments = [
+            "diff-tree",
+            "-r",
+            "--raw",
+            "--no-abbrev",
+            "--no-renames",
+            pair[1],
+            pair[0],
+        ];
+        let told = fixture.git(&arguments);
+        // A path that was a file and is a folder is told of twice there, once as each.
+        let mut theirs: Vec<String> = told
+            .lines()
+            .map(|line| {
+                let (head, path) = line.split_once('\t').unwrap();
+                format!("{}\t{path}", head.rsplit_once(' ').unwrap().0)
+            })
+            .collect();
+        theirs.sort_by(|one, other| {
+            one.split_once('\t')
+                .unwrap()
+                .1
+                .cmp(other.split_once('\t').unwrap().1)
+        });
+        assert_eq!(own, theirs);
+    }
+}
+
 /// A commit of so many files, made without touching the disk for each, beside the given ones.
 fn many(fixture: &Fixture, count: usize, more: &[(&str, &[u8])]) -> String {
     let mut stream = b"blob\nmark :1\ndata 2\nx\n\n".to_vec();
