@@ -233,15 +233,11 @@ fn version(entry: &StoredEntry<'_>) -> Version {
 
 /// How git orders the entries of a tree: a folder as if its name ended with a slash.
 fn order(one: &StoredEntry<'_>, other: &StoredEntry<'_>) -> Ordering {
-    let bytes = |entry: &StoredEntry<'_>| {
+    fn bytes<'e>(entry: &StoredEntry<'e>) -> impl Iterator<Item = u8> + use<'e> {
         let slash = (entry.mode == FOLDER).then_some(b'/');
-        entry.name.to_vec().into_iter().chain(slash)
-    };
-    // Nearly all are told apart, or are the same, by their names alone.
-    let common = one.name.len().min(other.name.len());
-    one.name[..common]
-        .cmp(&other.name[..common])
-        .then_with(|| bytes(one).cmp(bytes(other)))
+        entry.name.iter().copied().chain(slash)
+    }
+    bytes(one).cmp(bytes(other))
 }
 
 /// What is not the same in two trees of one folder, and the folders in it that are not.
