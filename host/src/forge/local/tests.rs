@@ -1132,6 +1132,50 @@ async fn changes_are_what_git_says_whatever_became_of_a_name() {
     }
 }
 
+#[tokio::test]
+async fn trees_that_contain_one_another_are_too_large_and_not_the_end_of_the_host() {
+    let fixture = Fixture::new();
+    fixture.write("a", "1\n");
+    let base = fixture.commit("base");
+    let blob = fixture.git(&["rev-parse", "HEAD:a"]);
+    let make = |entries: String| {
+        let mut child = std::process::Command::new("git")
+            .arg("mktree")
+            .current_dir(fixture.work())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), entries.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    // Ten to the twelfth files in thirteen small objects; and paths that are longer than the objects that lead to them.
+    let mut wide = make(format!("100644 blob {blob}\tf\n"));
+    for _ in 0..12 {
+        let entries = (0..10).map(|number| format!("040000 tree {wide}\t{number}\n"));
+        wide = make(entries.collect());
+    }
+    let many = (0..2_000).map(|number| format!("100644 blob {blob}\t{number}\n"));
+    let mut deep = make(many.collect());
+    for _ in 0..100 {
+        deep = make(format!("040000 tree {deep}\t{}\n", "n".repeat(250)));
+    }
+    let forge = fixture.forge();
+    for tree in [wide, deep] {
+        let head = fixture.git(&["commit-tree", &tree, "-m", "large"]);
+        for (one, other) in [(&base, &head), (&head, &base)] {
+            let answer = forge.changes(one, other).await;
+            assert!(matches!(answer, Err(ForgeError::TooLarge(_))), "{answer:?}");
+        }
+        let path = ["a".to_owned(), "0/0/0/0/0/0/0/0/0/0/0/0/f".to_owned()];
+        let versions = forge.versions(&head, &path).await.unwrap();
+        assert_eq!(versions[0], None);
+    }
+    assert_eq!(forge.changes(&base, &base).await.unwrap(), []);
+}
+
 /// A commit of so many files, made without touching the disk for each, beside the given ones.
 fn many(fixture: &Fixture, count: usize, more: &[(&str, &[u8])]) -> String {
     let mut stream = b"blob\nmark :1\ndata 2\nx\n\n".to_vec();

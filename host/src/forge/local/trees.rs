@@ -84,33 +84,46 @@ struct Pair {
     after: Option<String>,
 }
 
+/// What is not the same in two commits, as far as it is known.
+struct Differences {
+    files: Vec<ChangedFile>,
+    /// Those that are still to be compared.
+    folders: Vec<Pair>,
+    /// Bytes that further paths may have: trees that contain one another are small, and their paths are not.
+    room: usize,
+}
+
+/// Whether two trees could be compared.
+#[derive(Debug, PartialEq, Eq)]
+enum Compared {
+    Whole,
+    TooMuch,
+}
+
 impl LocalForge {
     /// The trees with these names, each a full id or the tree of one, in their order. `room` is what may be read of them.
     async fn trees(&self, names: &[&str], room: &mut u64) -> Result<Vec<Arc<[u8]>>, ForgeError> {
         let mut found: HashMap<&str, Arc<[u8]>> = HashMap::new();
-        let mut missing = Vec::new();
+        let mut missing: HashSet<&str> = HashSet::new();
         for name in names {
             if found.contains_key(name) || missing.contains(name) {
                 continue;
             }
             match self.shared.answers.get(name) {
                 Some(tree) => {
-                    *room = room.saturating_sub(tree.len() as u64);
                     found.insert(name, tree);
                 }
-                None => missing.push(*name),
+                None => {
+                    missing.insert(name);
+                }
             }
         }
+        let missing: Vec<&str> = missing.into_iter().collect();
         if !missing.is_empty() {
             let asked = missing.iter().map(|name| (*name).to_owned()).collect();
             let trees = match self.ask(Ask::Contents, asked, *room).await {
                 Ok(trees) => trees,
-                Err(Unanswered::TooLarge) => {
-                    return Err(ForgeError::TooLarge(format!(
-                        "the folders of the repository {} that have to be read have more than 32 MiB of names; ask for less at once",
-                        shown(&self.name)
-                    )));
-                }
+                Err(Unanswered::TooLarge) => return Err(self.too_many_names()),
                 Err(Unanswered::Failed) => return Err(self.unanswered()),
             };
             for (name, tree) in missing.into_iter().zip(trees) {
@@ -119,12 +132,27 @@ impl LocalForge {
                     .ok_or_else(|| self.unreadable("cat-file"))?
                     .bytes
                     .into();
-                *room = room.saturating_sub(tree.len() as u64);
                 self.shared.answers.keep(name, &tree);
                 found.insert(name, tree);
             }
         }
-        Ok(names.iter().map(|name| Arc::clone(&found[name])).collect())
+        let mut trees = Vec::with_capacity(names.len());
+        for name in names {
+            let tree = Arc::clone(&found[name]);
+            // Each time: a tree that has another one a thousand times is a thousand trees to look at.
+            *room = room
+                .checked_sub(tree.len() as u64)
+                .ok_or_else(|| self.too_many_names())?;
+            trees.push(tree);
+        }
+        Ok(trees)
+    }
+
+    fn too_many_names(&self) -> ForgeError {
+        ForgeError::TooLarge(format!(
+            "the folders of the repository {} that have to be read have more than 32 MiB of names; ask for less at once",
+            shown(&self.name)
+        ))
     }
 
     /// Those of some paths that are files, links or submodules in the commit with this id.
@@ -181,20 +209,23 @@ impl LocalForge {
         head: &str,
     ) -> Result<Vec<ChangedFile>, ForgeError> {
         let mut room = TREE_BYTES_MAX as u64;
-        let mut changed = Vec::new();
-        let mut folders = vec![Pair {
-            path: String::new(),
-            before: Some(format!("{base}^{{tree}}")),
-            after: Some(format!("{head}^{{tree}}")),
-        }];
-        while !folders.is_empty() {
+        let mut found = Differences {
+            files: Vec::new(),
+            folders: vec![Pair {
+                path: String::new(),
+                before: Some(format!("{base}^{{tree}}")),
+                after: Some(format!("{head}^{{tree}}")),
+            }],
+            room: TREE_BYTES_MAX,
+        };
+        while !found.folders.is_empty() {
+            let folders = std::mem::take(&mut found.folders);
             let names: Vec<&str> = folders
                 .iter()
                 .flat_map(|pair| pair.before.iter().chain(&pair.after))
                 .map(String::as_str)
                 .collect();
             let mut trees = self.trees(&names, &mut room).await?.into_iter();
-            let mut below = Vec::new();
             for Pair {
                 path,
                 before,
@@ -203,24 +234,17 @@ impl LocalForge {
             {
                 let before = before.and_then(|_| trees.next()).unwrap_or_default();
                 let after = after.and_then(|_| trees.next()).unwrap_or_default();
-                compare(
-                    &path,
-                    [&before, &after],
-                    base.len() / 2,
-                    &mut changed,
-                    &mut below,
-                )
-                .ok_or_else(|| self.unreadable("cat-file"))?;
-                if changed.len() > TREE_ENTRIES_MAX {
+                let compared = compare(&path, [&before, &after], base.len() / 2, &mut found)
+                    .ok_or_else(|| self.unreadable("cat-file"))?;
+                if compared == Compared::TooMuch {
                     return Err(ForgeError::TooLarge(format!(
-                        "the difference in the repository {} has more than 100,000 files",
+                        "the difference in the repository {} has more than 100,000 files, or 32 MiB of their names",
                         shown(&self.name)
                     )));
                 }
             }
-            folders = below;
         }
-        Ok(changed)
+        Ok(found.files)
     }
 }
 
@@ -240,19 +264,18 @@ fn order(one: &StoredEntry<'_>, other: &StoredEntry<'_>) -> Ordering {
     bytes(one).cmp(bytes(other))
 }
 
-/// What is not the same in two trees of one folder, and the folders in it that are not.
+/// Adds what is not the same in two trees of one folder; none if one is no tree.
 fn compare(
-    path: &str,
+    folder: &str,
     trees: [&[u8]; 2],
     width: usize,
-    changed: &mut Vec<ChangedFile>,
-    below: &mut Vec<Pair>,
-) -> Option<()> {
+    found: &mut Differences,
+) -> Option<Compared> {
     let [mut old, mut new] = trees;
     let (mut before, mut after) = (take(&mut old, width)?, take(&mut new, width)?);
     loop {
         let side = match (&before, &after) {
-            (None, None) => return Some(()),
+            (None, None) => return Some(Compared::Whole),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(one), Some(other)) => order(one, other),
@@ -274,20 +297,26 @@ fn compare(
         let Some(name) = one.as_ref().or(other.as_ref()).map(|entry| entry.name) else {
             continue;
         };
-        let path = format!("{path}{}", String::from_utf8_lossy(name));
+        let name = String::from_utf8_lossy(name);
+        let room = found.room.checked_sub(folder.len() + name.len() + 1);
+        let (Some(room), true) = (room, found.files.len() < TREE_ENTRIES_MAX) else {
+            return Some(Compared::TooMuch);
+        };
+        found.room = room;
+        let path = format!("{folder}{name}");
         // What is a folder on one side is none on the other only where that has nothing: the order tells them apart.
         if one
             .as_ref()
             .or(other.as_ref())
             .is_some_and(|entry| entry.mode == FOLDER)
         {
-            below.push(Pair {
+            found.folders.push(Pair {
                 path: path + "/",
                 before: one.map(|entry| hex(entry.id)),
                 after: other.map(|entry| hex(entry.id)),
             });
         } else {
-            changed.push(ChangedFile {
+            found.files.push(ChangedFile {
                 path,
                 before: one.as_ref().map(version),
                 after: other.as_ref().map(version),
