@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::PAGE;
+use super::client::{Answer, PAGE};
 use super::{GithubForge, RequestError};
 use crate::forge::{Forge as _, ForgeError, OpenThread, THREADS_MAX};
 use crate::model::{
@@ -97,6 +97,18 @@ pub(crate) struct Opened {
     pub(crate) before: bool,
     /// What could not be done beside it.
     pub(crate) note: Option<String>,
+}
+
+/// What GitHub refuses beside a pull request that is there is a note on it, no failure: the pull request would stay, and nothing would say that it is ours.
+fn beside(what: &str, made: Result<Answer, RequestError>) -> Result<Option<String>, RequestError> {
+    match made {
+        Ok(_) => Ok(None),
+        // New tokens are there at the next attempt, which finds the pull request.
+        Err(error @ (RequestError::Later(_) | RequestError::Status { status: 401, .. })) => {
+            Err(error)
+        }
+        Err(RequestError::Status { message, .. }) => Ok(Some(format!("{what}: {message}"))),
+    }
 }
 
 impl GithubForge {
@@ -315,15 +327,12 @@ impl GithubForge {
                 number(&made.body)
             }
         };
-        let mut note = None;
+        let mut notes = Vec::new();
         if !action.labels.is_empty() {
             let body = json!({ "labels": action.labels });
-            self.change(
-                Method::POST,
-                &format!("/issues/{number}/labels"),
-                Some(&body),
-            )
-            .await?;
+            let path = format!("/issues/{number}/labels");
+            let made = self.change(Method::POST, &path, Some(&body)).await;
+            notes.extend(beside("the labels could not be set", made)?);
         }
         if !action.reviewers.is_empty() {
             let (teams, people): (Vec<&String>, Vec<&String>) = action
@@ -336,18 +345,13 @@ impl GithubForge {
                 .collect();
             let body = json!({ "reviewers": people, "team_reviewers": teams });
             let path = format!("/pulls/{number}/requested_reviewers");
-            match self.change(Method::POST, &path, Some(&body)).await {
-                // Whom GitHub does not let be asked is no reason to have no pull request.
-                Err(RequestError::Status { message, .. }) => {
-                    note = Some(format!("the reviewers could not be asked: {message}"));
-                }
-                other => drop(other?),
-            }
+            let made = self.change(Method::POST, &path, Some(&body)).await;
+            notes.extend(beside("the reviewers could not be asked", made)?);
         }
         Ok(Opened {
             number,
             before: false,
-            note,
+            note: (!notes.is_empty()).then(|| notes.join("; ")),
         })
     }
 
