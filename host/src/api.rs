@@ -3,10 +3,12 @@
 //! Invariants: every answer carries `x-request-id`; every failure is an RFC 9457 problem with a stable code; every wait and every buffer has a bound.
 //! What a request asks for is done by the [`ControlPlane`], which the application implements: nothing here knows of SQL, wasm or a plugin's file.
 
+mod access;
 mod agent_records;
 mod agents;
 mod autodeploy;
 mod badges;
+mod bans;
 mod billing;
 mod commands;
 mod dead_letters;
@@ -21,6 +23,7 @@ mod github;
 mod health;
 mod integrations;
 mod json;
+mod keys;
 mod logs;
 mod observe;
 pub mod params;
@@ -37,14 +40,17 @@ pub mod views;
 mod webhooks;
 mod workflows;
 
+pub use bans::{BanList, LockoutList};
 pub use error::{ApiError, InputError, Problem};
-pub use server::{Connection, DRAIN_MAX, serve};
+pub use keys::{KeyList, SessionView};
+pub use server::{Connection, DRAIN_MAX, Listener, serve};
 pub use views::{
     AgentHealth, AgentState, AgentView, Badge, BadgeStyle, BadgeSubject, HealthCheck,
     IntegrationView, LiveRun, PluginStatus, PluginView, Progress, RunSummary, RunView, Status,
     WorkflowStep, WorkflowView,
 };
 
+use crate::access::Access;
 use crate::commands::Template;
 use crate::config::{Secret, WebhookConfig};
 use crate::effects::{Comparison, DecideError, Difference};
@@ -321,6 +327,11 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Looks at every component.
     async fn health(&self) -> Vec<HealthCheck>;
 
+    /// What stands in front of the API; none where everybody is let in, as in a test.
+    fn access(&self) -> Option<&Access> {
+        None
+    }
+
     /// Whether runs are taken; the text says why not.
     fn ready(&self) -> Result<(), String>;
 }
@@ -348,6 +359,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
         (name = "commands", description = "What people and programs ask for in words"),
         (name = "events", description = "What happened"),
         (name = "badges", description = "States as images"),
+        (name = "access", description = "Who may call, and who is kept out"),
         (name = "host", description = "The host itself"),
     )
 )]
@@ -426,6 +438,14 @@ fn routes() -> (
         .routes(routes!(effects::list_pull_requests))
         .routes(routes!(effects::get_pull_request))
         .routes(routes!(repositories::get_difference))
+        .routes(routes!(keys::list_keys, keys::create_key))
+        .routes(routes!(keys::revoke_key))
+        .routes(routes!(keys::rotate_key))
+        .routes(routes!(keys::get_session, keys::end_session))
+        .routes(routes!(bans::list_bans))
+        .routes(routes!(bans::lift_ban))
+        .routes(routes!(bans::list_lockouts))
+        .routes(routes!(bans::end_lockout))
         .routes(routes!(integrations::list_integrations))
         .routes(routes!(integrations::get_integration))
         .routes(routes!(badges::get_agent_badge))
@@ -448,13 +468,18 @@ pub fn openapi() -> Value {
     // Both are part of the program, and tests read them.
     let mut document = serde_json::to_value(routes().1).unwrap_or_default();
     let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    document["components"]["securitySchemes"] = access::security_schemes();
     let operations = document["paths"]
         .as_object_mut()
         .into_iter()
-        .flat_map(|paths| paths.values_mut())
-        .filter_map(Value::as_object_mut)
-        .flat_map(|item| item.values_mut());
-    for operation in operations {
+        .flatten()
+        .filter_map(|(path, item)| Some((path, item.as_object_mut()?)))
+        .flat_map(|(path, item)| {
+            item.iter_mut()
+                .map(move |(method, one)| (path, method, one))
+        });
+    for (path, method, operation) in operations {
+        access::describe(method, path, operation);
         let Some(example) = operation["operationId"]
             .as_str()
             .and_then(|id| examples.get(id))
@@ -476,6 +501,14 @@ pub fn openapi() -> Value {
         }
     }
     document
+}
+
+/// Whether there is a route of this method and path, such as `GET /v1/runs`.
+#[must_use]
+pub fn is_route(route: &str) -> bool {
+    access::STATED
+        .iter()
+        .any(|(method, path, _)| route == format!("{method} {path}"))
 }
 
 /// The part of the routes whose paths begin so, and `/health`: for a listener of its own.
@@ -523,5 +556,5 @@ pub fn router(plane: Arc<dyn ControlPlane>) -> axum::Router {
         .route("/agents/{name}/", any(served::serve))
         .route("/agents/{name}/{*path}", any(served::serve))
         .with_state(Arc::clone(&plane));
-    envelope::wrap(router, Arc::clone(&plane)).merge(envelope::wrap_served(served))
+    envelope::wrap(router, Arc::clone(&plane)).merge(envelope::wrap_served(served, plane))
 }

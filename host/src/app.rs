@@ -6,8 +6,11 @@ mod github;
 mod ways;
 
 use self::ways::{Boards, Keys, Panels, Policies, Posted, Scheduled, Steering, Steps, Telling};
+use crate::access::guard::Guard;
+use crate::access::keys::{KeyRequest, NewKey};
+use crate::access::{self, Access, Role};
 use crate::api::{self, Badge, ControlPlane};
-use crate::config::{Config, Place};
+use crate::config::{Config, Place, Secret};
 use crate::delivery;
 use crate::effects::Effects;
 use crate::forge::github::Standing;
@@ -16,7 +19,7 @@ use crate::forge::signing::SigningKey;
 use crate::forge::{Forge as _, ForgeError, Forges, Repository};
 use crate::holds::Holds;
 use crate::metrics::Metrics;
-use crate::model::{AgentState, BadgeStyle, Event, now};
+use crate::model::{AgentState, BadgeStyle, Event, Principal, now};
 use crate::notify::Channels;
 use crate::observers;
 use crate::pipelines::{self, Pipelines, SchedulerLog};
@@ -28,14 +31,17 @@ use crate::schedule;
 use crate::store::{Retention, SqliteStore, Store};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::net::UnixListener;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -97,6 +103,15 @@ const AUTODEPLOY_PATHS: &[&str] = &["/autodeploy"];
 /// The file in the state folder that says where a running host listens.
 pub const ADDRESS_FILE: &str = "address";
 
+/// The socket in the state folder: whoever may open it is the operator and needs no key.
+pub const SOCKET_FILE: &str = "admin.sock";
+
+/// Bytes of a socket's path that the kernel takes.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// How often the counted requests are kept for the process after this one.
+const KEEP_COUNTS_EVERY: Duration = Duration::from_secs(5);
+
 /// What differs between the program and its tests.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -117,6 +132,7 @@ pub struct App {
     effects: Arc<Effects>,
     channels: Arc<Channels>,
     holds: Arc<Holds>,
+    access: Access,
     metrics: Arc<Metrics>,
     wake: Notify,
     /// Told when the snapshots of all agents are made.
@@ -246,6 +262,7 @@ impl App {
             &config.host.state,
             config.host.maintenance.clone(),
         ));
+        let access = open_access(&config, &dynamic).await?;
         let metrics = Arc::new(Metrics::default());
         let runtime = Arc::new(Runtime::new(
             Arc::clone(&registry),
@@ -298,6 +315,7 @@ impl App {
             effects,
             channels,
             holds,
+            access,
             metrics,
             wake: Notify::new(),
             prepared: Notify::new(),
@@ -386,6 +404,7 @@ impl App {
         let address_file = self.config.host.state.join(ADDRESS_FILE);
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("`{}` cannot be written", address_file.display()))?;
+        let socket = open_socket(&self.config.host.state)?;
         // Nothing runs before it is sure that this host serves.
         self.begin(true).await?;
         let tasks = TaskTracker::new();
@@ -398,12 +417,16 @@ impl App {
         listening(address);
         let stopping = self.stopping.clone();
         let router = self.router();
-        for (listener, prefixes) in parts {
+        let mut further: Vec<(api::Listener, axum::Router)> = parts
+            .into_iter()
+            .map(|(listener, prefixes)| (listener.into(), api::part(router.clone(), prefixes)))
+            .collect();
+        further.extend(socket.map(|socket| (socket.into(), router.clone())));
+        for (listener, router) in further {
             let stopping = stopping.clone();
-            let part = api::part(router.clone(), prefixes);
             tasks.spawn(async move {
                 let ended = async move { stopping.cancelled().await };
-                if let Err(error) = api::serve(listener, part, ended).await {
+                if let Err(error) = api::serve(listener, router, ended).await {
                     tracing::error!("a further listener failed: {error}");
                 }
             });
@@ -425,6 +448,10 @@ impl App {
         tasks.wait().await;
         let _ = serving.await;
         let _ = std::fs::remove_file(address_file);
+        let _ = std::fs::remove_file(self.config.host.state.join(SOCKET_FILE));
+        if let Err(error) = self.access.guard.keep().await {
+            tracing::warn!("what was counted of clients is not kept: {error}");
+        }
         self.close().await
     }
 
@@ -464,6 +491,8 @@ impl App {
         until_stopped(Box::pin(async move { app.keep_house().await }));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.watch_health().await }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.keep_counts().await }));
         let store = || Arc::clone(&self.store) as Arc<dyn Store>;
         until_stopped(Box::pin(observers::alert(
             store(),
@@ -479,6 +508,39 @@ impl App {
         }
         until_stopped(Box::pin(observers::count(store())));
         until_stopped(Box::pin(observers::stream(store(), self.news.subscribe())));
+    }
+
+    /// Keeps what was counted of clients, where clients are counted.
+    async fn keep_counts(&self) {
+        loop {
+            tokio::time::sleep(KEEP_COUNTS_EVERY).await;
+            if self.access.keys.required()
+                && let Err(error) = self.access.guard.keep().await
+            {
+                tracing::warn!("what was counted of clients is not kept: {error}");
+            }
+        }
+    }
+
+    /// The first key of a host that asks for one and has none, an admin's. It is shown this once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn first_key(&self) -> anyhow::Result<Option<NewKey>> {
+        let keys = &self.access.keys;
+        if !keys.required()
+            || !keys.list().is_empty()
+            || self.config.host.variables.founder_api_key.is_some()
+        {
+            return Ok(None);
+        }
+        let request = KeyRequest {
+            name: "admin".into(),
+            role: Role::Admin,
+            scopes: Vec::new(),
+            lasts: None,
+        };
+        Ok(Some(keys.create(request, &Principal::local()).await?))
     }
 
     /// Ends what is still in progress and closes the store.
@@ -732,4 +794,45 @@ async fn open_store(state: PathBuf) -> anyhow::Result<SqliteStore> {
     let opened =
         tokio::task::spawn_blocking(move || handle.block_on(SqliteStore::open(&state))).await?;
     Ok(opened?)
+}
+
+/// Who may call, as the configuration and the store say.
+async fn open_access(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<Access> {
+    let host = &config.host;
+    for route in host.access.guard.rates.keys() {
+        anyhow::ensure!(
+            api::is_route(route),
+            "`[[host.rate_limits]]` names the route `{route}`, which there is none of; `GET /openapi.json` lists them"
+        );
+    }
+    let mut settings = host.access.guard.clone();
+    // A lockout is enough against what runs on this machine, and a ban would keep its people out.
+    settings.never_banned.extend([
+        IpNet::new_assert([127, 0, 0, 0].into(), 8),
+        IpNet::new_assert(Ipv6Addr::UNSPECIFIED.into(), 64),
+    ]);
+    let founder = host.variables.founder_api_key.as_ref();
+    let required = !host.listen.ip().is_loopback();
+    Ok(Access {
+        keys: access::keys::Keys::open(Arc::clone(store), founder.map(Secret::expose), required)
+            .await?,
+        guard: Guard::open(Arc::clone(store), settings).await?,
+        trusted_proxies: host.access.trusted_proxies.clone(),
+        names: host.access.names.clone(),
+    })
+}
+
+/// The socket in the state folder, for its owner alone; none where the path is too long for one, and there commands use the port.
+fn open_socket(state: &Path) -> anyhow::Result<Option<UnixListener>> {
+    let path = state.join(SOCKET_FILE);
+    if path.as_os_str().len() > SOCKET_PATH_MAX {
+        return Ok(None);
+    }
+    // The folder is locked by this process, so what is there is what a killed one left.
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("`{}` cannot be made", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("`{}` cannot be made private", path.display()))?;
+    Ok(Some(listener))
 }

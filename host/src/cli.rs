@@ -4,6 +4,7 @@
 //! what a guest or a file says reaches a terminal only without control characters. What needs more than the API (serving, compiling, judging policies)
 //! is behind [`Launcher`], which the application implements: nothing here knows how a host is put together.
 
+mod access;
 mod ask;
 mod client;
 mod config;
@@ -124,6 +125,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<effects::EffectsCommand>,
     },
+    /// Keys for programs and people that come over the network: create, list, rotate, revoke
+    #[command(subcommand)]
+    Key(access::KeyCommand),
+    /// Who is kept out after failed keys: list, lift, lockouts, unlock
+    #[command(subcommand)]
+    Bans(access::BansCommand),
     /// Show what a sync between repositories would change, or undo the last one
     #[command(subcommand)]
     Sync(sync::SyncCommand),
@@ -162,7 +169,7 @@ pub enum Command {
 /// How to serve.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ServeOptions {
-    /// Where to listen instead of `host.listen`; loopback only
+    /// Where to listen instead of `host.listen`
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
     /// Where to keep state instead of `host.state`
@@ -427,6 +434,12 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         }
         Command::Logs(options) => {
             show::logs(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Key(command) => {
+            access::keys(command, &launcher.connect(global).await?, output).await
+        }
+        Command::Bans(command) => {
+            access::bans(command, &launcher.connect(global).await?, output).await
         }
         Command::Pause { agent } => {
             let client = launcher.connect(global).await?;

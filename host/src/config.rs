@@ -5,6 +5,7 @@
 //!
 //! It does not know components, databases or requests: whether a plugin exists, what its settings mean and whether a grant is wise is decided later.
 
+mod access;
 mod agent;
 mod channels;
 mod error;
@@ -55,6 +56,7 @@ pub use self::pipelines::{PipelineConfig, StepConfig};
 pub use self::schema::schema;
 pub use self::secret::Secret;
 pub use self::triggers::{CatchUp, Maintenance, Overlap, ScheduleConfig};
+pub use access::AccessConfig;
 
 /// Bytes of `plugins.toml`: thousands of agents, and little enough to read at once.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;

@@ -1,7 +1,7 @@
 //! The command line's way to the application: a client of the host that runs, or of one made for a single command; and the policy commands, which need a sandbox
 //! and no host.
 
-use crate::app::{ADDRESS_FILE, App, Options};
+use crate::app::{ADDRESS_FILE, App, Options, SOCKET_FILE};
 use crate::cli::{
     CliError, Client, GlobalOptions, Launcher, PolicyAnswer, PolicyEvalOptions, PolicyTest,
     PolicyTestOptions, PolicyTestOutcome, ServeOptions,
@@ -133,6 +133,14 @@ fn greeting(app: &App, address: std::net::SocketAddr) -> String {
     text
 }
 
+/// What a person who puts a host on a network needs once.
+fn first_key(secret: &str, address: std::net::SocketAddr) -> String {
+    format!(
+        "\nThis host is reached from other machines, so every request needs a key. The first one is an admin's and is shown this once:\n\n  {secret}\n\n  \
+         curl -H 'Authorization: Bearer …' http://{address}/v1/status\n  infinity key create NAME --role viewer     on this machine, without a key\n"
+    )
+}
+
 #[async_trait]
 impl Launcher for Program {
     async fn connect(&self, global: &GlobalOptions) -> Result<Client, CliError> {
@@ -168,9 +176,14 @@ impl Launcher for Program {
         })
         .await
         .map_err(|error| failed(&error))?;
+        let first = app.first_key().await.map_err(|error| failed(&error))?;
         let greeted = Arc::clone(&app);
         app.serve(asked_to_stop(), move |address| {
-            let _ = std::io::stderr().write_all(greeting(&greeted, address).as_bytes());
+            let mut text = greeting(&greeted, address);
+            if let Some(first) = &first {
+                text.push_str(&first_key(&first.secret, address));
+            }
+            let _ = std::io::stderr().write_all(text.as_bytes());
         })
         .await
         .map_err(|error| failed(&error))
@@ -278,6 +291,14 @@ impl Launcher for Program {
 /// Does one job of the compiler. It needs no runtime and prints one line for the parent.
 #[must_use]
 pub fn compile_worker(job: &Path) -> ExitCode {
+    // Nobody waits for the answer once the host is gone, and compiling takes a core for many seconds.
+    let alone = std::thread::Builder::new().stack_size(64 * 1024).spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(1);
+    });
+    if let Err(error) = alone {
+        let _ = writeln!(std::io::stderr(), "nothing watches the host: {error}");
+    }
     let answered = worker::work(job).and_then(|answer| {
         let answer = serde_json::to_vec(&answer)?;
         std::io::stdout().write_all(&answer)?;
@@ -310,13 +331,18 @@ async fn asked_to_stop() {
 
 /// A client of the host that runs on the configuration's state folder, if one does.
 async fn running(config: &Config) -> Result<Option<Client>, CliError> {
-    let Ok(address) = std::fs::read_to_string(config.host.state.join(ADDRESS_FILE)) else {
+    let state = &config.host.state;
+    // Whoever may open the socket needs no key. A host that was killed leaves it behind: only an answer counts.
+    let socket = state.join(SOCKET_FILE);
+    if tokio::net::UnixStream::connect(&socket).await.is_ok() {
+        return Client::on_socket(&socket).map(Some);
+    }
+    let Ok(address) = std::fs::read_to_string(state.join(ADDRESS_FILE)) else {
         return Ok(None);
     };
     let Ok(address) = address.trim().parse::<std::net::SocketAddr>() else {
         return Ok(None);
     };
-    // A host that was killed leaves its address behind: only an answer counts.
     let connect = tokio::net::TcpStream::connect(address);
     match tokio::time::timeout(Duration::from_secs(2), connect).await {
         Ok(Ok(_)) => Client::remote(&format!("http://{address}")).map(Some),

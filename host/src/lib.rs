@@ -1,5 +1,6 @@
 //! Infinity runs automation agents that nobody has to trust. Start reading at [`app`], which joins the stages.
 
+pub mod access;
 pub mod api;
 pub mod app;
 pub mod boundary;
@@ -28,3 +29,4 @@ pub mod schedule;
 pub mod store;
 pub mod timetable;
 pub mod topics;
+pub mod words;

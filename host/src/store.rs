@@ -6,6 +6,7 @@
 //! Times are kept in microseconds; anything finer is cut off.
 //! A future of a writing method that is dropped before it answered may or may not have written.
 
+mod access;
 mod artifacts;
 mod cursor;
 mod effects;
@@ -31,6 +32,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::access::guard::Offender;
+use crate::access::keys::ApiKey;
 use crate::model::{
     Approval, Artifact, Comment, CommitStatus, Effect, EffectState, Event, Execution, Finding,
     ForgeRecord, Level, LogLine, Occurrence, OccurrenceResult, Outcome, Report, Run, RunEnd,
@@ -546,6 +549,26 @@ pub struct KvUsage {
     pub keys: u64,
 }
 
+/// A key, and what it is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// The SHA-256 of the whole key.
+    pub digest: [u8; 32],
+    /// What may be shown of it.
+    pub key: ApiKey,
+}
+
+/// What is remembered of a client or a key that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffenderRow {
+    /// The client, or `key:` and a key's id.
+    pub subject: String,
+    /// Rises with each change; an earlier one does not overwrite a later one.
+    pub version: i64,
+    /// What is remembered.
+    pub offender: Offender,
+}
+
 /// What pruning removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
@@ -1024,6 +1047,39 @@ pub trait Store: Send + Sync + 'static {
         review: Approval,
         event: Event,
     ) -> Result<Option<Thread>, StoreError>;
+
+    /// All API keys.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError>;
+
+    /// Writes keys and removes others, with the event that says so: all or nothing.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn put_keys(
+        &self,
+        keys: Vec<KeyRow>,
+        removed: Vec<Uuid>,
+        event: Event,
+    ) -> Result<(), StoreError>;
+
+    /// What is remembered of clients and keys that failed, who was quiet longest first.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn offenders(&self) -> Result<Vec<OffenderRow>, StoreError>;
+
+    /// Remembers clients and keys that failed, with the events that say so: all or nothing.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn put_offenders(
+        &self,
+        offenders: Vec<OffenderRow>,
+        events: Vec<Event>,
+    ) -> Result<(), StoreError>;
 
     /// Gives up what the oldest ended runs left until the rows and files take `bytes` at most: first files, then whole runs. Answers how many bytes are left.
     ///

@@ -29,6 +29,8 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
     let host = serve_without_repository(folder)?;
     let document = host.json("/openapi.json")?;
     let mut examples = Map::new();
+    // Once there is one, everything takes a key.
+    let key = std::cell::RefCell::new(None::<String>);
     let mut keep = |method: &str, path: &str, request: Option<&Value>, concrete: &str| {
         let id = document["paths"][path][method]["operationId"]
             .as_str()
@@ -37,6 +39,9 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
             .client()
             .request(method.to_uppercase().parse()?, host.url(concrete))
             .header("accept", "application/json");
+        if let Some(key) = key.borrow().as_ref() {
+            call = call.bearer_auth(key);
+        }
         if path.ends_with("/webhook") || path == "/webhooks/github" {
             let body = request.context("a body")?.to_string();
             call = call
@@ -240,6 +245,26 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         None,
         "/v1/agents/guests/data",
     )?;
+    let admin = json!({ "name": "root", "role": "admin", "scopes": ["*", "effects:approve"] });
+    let made = keep("post", "/v1/keys", Some(&admin), "/v1/keys")?;
+    *key.borrow_mut() = made["secret"].as_str().map(str::to_owned);
+    let service = json!({ "name": "ci", "role": "service", "scopes": ["agents:run:badge"], "expires_at": "2030-01-01T00:00:00Z" });
+    let made = keep("post", "/v1/keys", Some(&service), "/v1/keys")?;
+    let id = made["id"].as_str().context("an id")?;
+    keep(
+        "post",
+        "/v1/keys/{id}/rotate",
+        Some(&json!({ "grace_seconds": 3600 })),
+        &format!("/v1/keys/{id}/rotate"),
+    )?;
+    keep("delete", "/v1/keys/{id}", None, &format!("/v1/keys/{id}"))?;
+    for path in ["/v1/keys", "/v1/session"] {
+        keep("get", path, None, path)?;
+    }
+    // Nothing that looks like a key stands in a document.
+    for operation in ["create_key", "rotate_key"] {
+        examples[operation]["response"]["secret"] = json!("inf_… (shown this once)");
+    }
     host.stop()?;
     Ok(examples)
 }

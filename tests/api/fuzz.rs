@@ -28,7 +28,7 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         [pipelines.full]\nsteps = [\"badge\"]\n[pipelines.stuck]\nsteps = [\"slow\"]\n",
         effects::everything()
     );
-    let folder = folder("queue = 100000", &table)?;
+    let folder = folder("queue = 100000\nreads = 1000000\nchanges = 1000000", &table)?;
     effects::with_policy(&folder)?;
     folder.component("badge", "badge")?;
     fs::create_dir(folder.path().join("commands"))?;
@@ -67,6 +67,33 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
             .send()?;
         proposals.push(answer.json::<Value>()?);
     }
+
+    // Requests make keys, so they need one themselves.
+    let full = crate::access::key(
+        host.folder(),
+        &[
+            "fuzz",
+            "--role",
+            "admin",
+            "--scope",
+            "*",
+            "--scope",
+            "effects:approve",
+            "--scope",
+            "billing:approve",
+        ],
+    )?;
+    let spare = crate::access::key(host.folder(), &["spare", "--role", "viewer"])?;
+    let keys = host.folder().infinity(&["--json", "key", "list"])?;
+    let keys: Value = serde_json::from_slice(&keys.stdout)?;
+    let spare_id = keys["items"]
+        .as_array()
+        .context("keys")?
+        .iter()
+        .find(|key| key["name"] == "spare")
+        .and_then(|key| key["id"].as_str())
+        .context("an id")?
+        .to_owned();
 
     let mut config = String::new();
     for (operation, parameters) in [
@@ -119,6 +146,11 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         ),
         ("GET /v1/prs/{id}", vec![("path.id", made.request.as_str())]),
         (
+            "POST /v1/keys/{id}/rotate",
+            vec![("path.id", spare_id.as_str())],
+        ),
+        ("DELETE /v1/keys/{id}", vec![("path.id", spare_id.as_str())]),
+        (
             "DELETE /v1/dead-letters/{id}",
             vec![("path.id", id(&letters[1])?)],
         ),
@@ -135,26 +167,58 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
     fs::create_dir(&place)?;
     fs::write(place.join("schemathesis.toml"), config)?;
     let examples = count("8", "200");
-    let said = Command::new(tools.join("bin/schemathesis"))
-        .current_dir(&place)
-        .env("NO_COLOR", "1")
-        .arg("run")
-        .arg(host.url("/openapi.json"))
-        .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"])
-        .args(["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", examples])
-        // The same requests each time; a soak looks further.
-        .args(["--seed", "1", "--continue-on-failure", "--request-timeout", "60"])
-        // These would end what the others need.
-        .args(["--exclude-operation-id", "delete_agent_data"])
-        .output()?;
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&said.stdout),
-        String::from_utf8_lossy(&said.stderr)
-    );
-    ensure!(said.status.success(), "{text}");
+    let schemathesis = |key: Option<&str>, phases: &str| -> anyhow::Result<String> {
+        let mut command = Command::new(tools.join("bin/schemathesis"));
+        command
+            .current_dir(&place)
+            .env("NO_COLOR", "1")
+            .arg("run")
+            .arg(host.url("/openapi.json"))
+            .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"])
+            .args(["--phases", phases, "--max-examples", examples])
+            // The same requests each time; a soak looks further.
+            .args(["--seed", "1", "--continue-on-failure", "--request-timeout", "60"])
+            // These would end what the others need.
+            .args(["--exclude-operation-id", "delete_agent_data"]);
+        if let Some(key) = key {
+            command.args(["--header", &format!("Authorization: Bearer {key}")]);
+        }
+        let said = command.output()?;
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&said.stdout),
+            String::from_utf8_lossy(&said.stderr)
+        );
+        ensure!(said.status.success(), "{text}");
+        Ok(text)
+    };
+    // Who has less finds fewer ways, and each of them keeps its word as well.
+    let roles = [
+        None,
+        Some(crate::access::key(
+            host.folder(),
+            &["one", "--role", "service", "--scope", "agents:run:guests"],
+        )?),
+        Some(spare),
+        Some(crate::access::key(
+            host.folder(),
+            &["two", "--role", "editor"],
+        )?),
+    ];
+    for key in &roles {
+        schemathesis(key.as_deref(), "examples")?;
+    }
+    let text = schemathesis(Some(&full), "examples,coverage,fuzzing,stateful")?;
+    let fetch = |path: &str| -> anyhow::Result<String> {
+        let answer = host
+            .client()
+            .get(host.url(path))
+            .bearer_auth(&full)
+            .send()?;
+        Ok(answer.text()?)
+    };
     // The host itself counts which operations were answered with a 2xx.
-    let metrics = host.get("/metrics")?.text()?;
+    let metrics = fetch("/metrics")?;
     let document = host.json("/openapi.json")?;
     let (mut operations, mut unreached) = (0, Vec::new());
     for (path, item) in document["paths"].as_object().context("paths")? {
@@ -176,7 +240,7 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         reached >= REACHED_MIN,
         "not reached with a 2xx: {unreached:#?}\n{text}"
     );
-    crate::cancel(&host, &busy)?;
+    fetch(&format!("/v1/runs/{}", id(&busy)?))?;
     let log = host.log();
     ensure!(
         !log.contains("panicked") && !log.contains("host_error"),

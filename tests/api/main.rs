@@ -1,5 +1,6 @@
 //! The API of the real program, as clients see it; a module for each group of routes.
 
+mod access;
 mod commands;
 mod compatibility;
 mod document;

@@ -1,5 +1,6 @@
 //! What belongs to one agent over time: `state`, `history`, `health`, `usage`, and its data as a whole: exported, imported, deleted.
 
+use super::access::By;
 use super::agents::find_agent;
 use super::error::{ApiError, InputError, Problem};
 use super::json::{Json, LargeJsonBody};
@@ -7,7 +8,7 @@ use super::params::{FromQuery, Name, NoQuery, PageQuery, Params, Values};
 use super::runs::view;
 use super::views::{AgentHealth, AgentStateView, Forgotten, Imported, RunList, UsageList};
 use super::{Answer, ControlPlane, Plane};
-use crate::model::{LogLine, Occurrence, Principal, Report, Run, RunEnd, RunState};
+use crate::model::{LogLine, Occurrence, Report, Run, RunEnd, RunState};
 use crate::store::{KvQuota, OccurrenceFilter, PageRequest, RunFilter, StoreError};
 use axum::body::Body;
 use axum::extract::State;
@@ -187,6 +188,7 @@ pub(super) async fn get_agent_usage(
 )]
 pub(super) async fn delete_agent_data(
     State(plane): Plane,
+    By(by): By,
     Name(name): Name,
     _: Params<NoQuery>,
 ) -> Answer<Json<Forgotten>> {
@@ -196,7 +198,7 @@ pub(super) async fn delete_agent_data(
             .err()
             .unwrap_or_else(|| super::error::unknown_agent(None)));
     }
-    match plane.forget(&name, Principal::local()).await? {
+    match plane.forget(&name, by.principal).await? {
         Some(rows) => Ok(Json(Forgotten { rows })),
         None => Err(ApiError::new(
             StatusCode::CONFLICT,

@@ -1,13 +1,15 @@
 //! `/v1/agents`, and the start of a run.
 
+use super::access::By;
 use super::error::{ApiError, Problem, unknown_agent};
 use super::json::{Json, JsonBody};
-use super::params::{FromQuery, Name, NoQuery, Params, Values, nearest};
+use super::params::{FromQuery, Name, NoQuery, Params, Values};
 use super::runs::{view, waited};
 use super::server::Connection;
 use super::views::{AgentList, AgentView, RunView};
 use super::{Answer, ControlPlane, Plane, StartError, StartRun};
-use crate::model::{Principal, Run, Trigger};
+use crate::model::{Run, Trigger};
+use crate::words::nearest;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -126,6 +128,7 @@ impl FromQuery for StartQuery {
 )]
 pub(super) async fn start_run(
     State(plane): Plane,
+    By(by): By,
     Name(agent): Name,
     Params(query): Params<StartQuery>,
     connection: Option<Extension<Connection>>,
@@ -135,7 +138,7 @@ pub(super) async fn start_run(
     let request = StartRun {
         agent: agent.clone(),
         input: input.clone(),
-        principal: Principal::local(),
+        principal: by.principal,
         trigger: Trigger::Manual,
         idempotency_key: idempotency_key(&headers)?,
         dry_run: query.dry_run,

@@ -1,5 +1,6 @@
 //! `/autodeploy/…`: the steps of a deployment under names of their own. Each is an agent's run, the whole of them a pipeline.
 
+use super::access::By;
 use super::agents::idempotency_key;
 use super::error::{ApiError, Problem};
 use super::json::Json;
@@ -56,6 +57,7 @@ pub(super) enum Deployment {
 )]
 pub(super) async fn start_deployment(
     State(plane): Plane,
+    By(by): By,
     Name(step): Name,
     _: Params<NoQuery>,
     headers: HeaderMap,
@@ -68,7 +70,7 @@ pub(super) async fn start_deployment(
     };
     let (location, started) = match *does {
         Does::Agent(agent) => {
-            let run = run(&plane, agent, &headers).await?;
+            let run = run(&plane, agent, by.principal, &headers).await?;
             let location = format!("/v1/runs/{}", run.id);
             (location, Deployment::Run(Box::new(run)))
         }
@@ -82,7 +84,7 @@ pub(super) async fn start_deployment(
                     "there is no pipeline `{name}`; `[pipelines.{name}]` with `steps = [\"mirror-sync\", \"docs\", \"autodeploy\", \"badge\"]` makes it"
                 )));
             }
-            let execution = plane.begin_workflow(name, Principal::local()).await?;
+            let execution = plane.begin_workflow(name, by.principal).await?;
             let location = format!("/v1/workflows/{name}/executions/{}", execution.id);
             (location, Deployment::Execution(Box::new(execution)))
         }
@@ -101,6 +103,7 @@ fn missing(message: &str) -> ApiError {
 async fn run(
     plane: &std::sync::Arc<dyn ControlPlane>,
     agent: &str,
+    principal: Principal,
     headers: &HeaderMap,
 ) -> Answer<Run> {
     if !plane.agents().iter().any(|one| one.name == agent) {
@@ -111,7 +114,7 @@ async fn run(
     let request = StartRun {
         agent: agent.to_owned(),
         input: Value::Null,
-        principal: Principal::local(),
+        principal,
         trigger: Trigger::Manual,
         idempotency_key: idempotency_key(headers)?,
         dry_run: false,

@@ -1,11 +1,13 @@
 //! `/v1/billing/proposals`: changes of what is paid for. Nothing here changes a bill: several people agree, and that is recorded and announced.
 
+use super::access::By;
 use super::effects::{DecisionRequest, decided_by, no_such_effect};
 use super::error::{ApiError, InputError, Problem};
 use super::json::{Json, JsonBody};
 use super::params::{NoQuery, PageQuery, Params, RunId};
 use super::views::EffectList;
 use super::{Answer, ControlPlane, Plane};
+use crate::access::Caller;
 use crate::model::{Action, BillingAction, Effect, Verdict};
 use crate::store::{EffectFilter, PageRequest};
 use axum::extract::State;
@@ -37,7 +39,7 @@ pub(super) struct ProposalRequest {
     /// Why; at most 4,000 characters.
     #[schema(min_length = 1, max_length = 4000)]
     reason: String,
-    /// Who proposes, and so does not decide; the person at this machine without it. While the host has no keys it is taken at its word.
+    /// Who proposes, and so does not decide; without it the key's own name, or the person at this machine, who is taken at their word.
     #[serde(default)]
     #[schema(max_length = 100)]
     by: Option<String>,
@@ -102,6 +104,7 @@ pub(super) async fn list_billing_proposals(
 )]
 pub(super) async fn propose_billing(
     State(plane): Plane,
+    By(caller): By,
     _: Params<NoQuery>,
     JsonBody(body): JsonBody,
 ) -> Answer<(
@@ -123,7 +126,7 @@ pub(super) async fn propose_billing(
     if request.monthly_usd.unsigned_abs() > 1_000_000_000 {
         return Err(invalid("/monthly_usd", "is more than anybody pays"));
     }
-    let principal = decided_by(request.by)?;
+    let principal = decided_by(request.by, caller)?;
     let action = BillingAction {
         title: request.title,
         resource: request.resource,
@@ -143,6 +146,7 @@ pub(super) async fn propose_billing(
 
 async fn decide(
     plane: &Arc<dyn ControlPlane>,
+    caller: Caller,
     id: Uuid,
     body: serde_json::Value,
     verdict: Verdict,
@@ -154,7 +158,7 @@ async fn decide(
     };
     let request: DecisionRequest =
         serde_json::from_value(body).map_err(|error| invalid("", &error.to_string()))?;
-    let (comment, principal) = request.checked()?;
+    let (comment, principal) = request.checked(caller)?;
     let there = plane.store().effect(id).await?;
     if !there.is_some_and(|effect| matches!(effect.action, Action::Billing(_))) {
         return Err(no_such_effect());
@@ -180,11 +184,12 @@ async fn decide(
 )]
 pub(super) async fn approve_billing(
     State(plane): Plane,
+    By(caller): By,
     RunId(id): RunId,
     _: Params<NoQuery>,
     JsonBody(body): JsonBody,
 ) -> Answer<Json<Effect>> {
-    decide(&plane, id, body, Verdict::Approve).await
+    decide(&plane, caller, id, body, Verdict::Approve).await
 }
 
 /// Reject a billing proposal
@@ -201,9 +206,10 @@ pub(super) async fn approve_billing(
 )]
 pub(super) async fn reject_billing(
     State(plane): Plane,
+    By(caller): By,
     RunId(id): RunId,
     _: Params<NoQuery>,
     JsonBody(body): JsonBody,
 ) -> Answer<Json<Effect>> {
-    decide(&plane, id, body, Verdict::Reject).await
+    decide(&plane, caller, id, body, Verdict::Reject).await
 }

@@ -1,5 +1,6 @@
 //! `/v1/commands` and `/v1/status/{job_id}`: commands of people and programs, each a run of the agent that takes them.
 
+use super::access::By;
 use super::agents::{idempotency_key, replay};
 use super::error::{ApiError, InputError, Problem};
 use super::json::{Json, JsonBody};
@@ -8,7 +9,7 @@ use super::runs::{find, view};
 use super::views::{CommandAccepted, CommandRequest, RunList, RunView, TemplateList};
 use super::{Answer, Plane, StartError, StartRun};
 use crate::commands::{COMMAND_MAX, fill};
-use crate::model::{Principal, Trigger};
+use crate::model::Trigger;
 use crate::store::{PageRequest, RunFilter};
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -61,6 +62,7 @@ fn mistake(pointer: &str, message: impl Into<String>) -> InputError {
 )]
 pub(super) async fn give_command(
     State(plane): Plane,
+    By(by): By,
     _: Params<NoQuery>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
@@ -147,7 +149,7 @@ pub(super) async fn give_command(
     let request = StartRun {
         agent: agent.clone(),
         input: input.clone(),
-        principal: Principal::local(),
+        principal: by.principal,
         trigger: Trigger::Manual,
         idempotency_key: idempotency_key(&headers)?,
         dry_run: false,

@@ -1,12 +1,12 @@
 //! `/v1/dead-letters`: runs that were given up on after all their attempts.
 
+use super::access::By;
 use super::error::{ApiError, Problem, no_such_run};
 use super::json::Json;
 use super::params::{NoQuery, PageQuery, Params, RunId};
 use super::runs::view;
 use super::views::{RunList, RunView};
 use super::{Answer, Plane};
-use crate::model::Principal;
 use crate::store::{PageRequest, RunFilter};
 use axum::extract::State;
 use http::StatusCode;
@@ -59,10 +59,11 @@ pub(super) async fn list_dead_letters(
 )]
 pub(super) async fn retry_dead_letter(
     State(plane): Plane,
+    By(by): By,
     RunId(id): RunId,
     _: Params<NoQuery>,
 ) -> Answer<(StatusCode, Json<RunView>)> {
-    match plane.retry_dead(id, Principal::local()).await? {
+    match plane.retry_dead(id, by.principal).await? {
         Some(run) => Ok((StatusCode::CREATED, Json(view(plane.as_ref(), run)))),
         None => Err(absent(&plane, id).await?),
     }

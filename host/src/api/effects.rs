@@ -1,10 +1,12 @@
 //! `/v1/effects`, `/v1/approvals` and `/v1/prs`: what runs propose to change, and what people say to it.
 
+use super::access::By;
 use super::error::{ApiError, InputError, Problem};
 use super::json::{Json, JsonBody};
 use super::params::{FromQuery, NoQuery, Params, RunId, Values};
 use super::views::{EffectList, EffectView, PullRequestList, PullRequestView};
 use super::{Answer, ControlPlane, Plane};
+use crate::access::Caller;
 use crate::effects::DecideError;
 use crate::model::{Effect, EffectState, Principal, Thread, ThreadKind, ThreadState, Verdict};
 use crate::store::{EffectFilter, PageRequest, ThreadFilter};
@@ -181,10 +183,11 @@ pub(super) async fn get_effect(
 )]
 pub(super) async fn revert_effect(
     State(plane): Plane,
+    By(by): By,
     RunId(id): RunId,
     _: Params<NoQuery>,
 ) -> Answer<Json<Effect>> {
-    Ok(Json(plane.revert(id, Principal::local()).await?))
+    Ok(Json(plane.revert(id, by.principal).await?))
 }
 
 /// A person's word.
@@ -206,7 +209,7 @@ pub(super) struct ApprovalRequest {
     /// The effect's `digest` as it was looked at; another one is refused.
     #[serde(default)]
     digest: Option<String>,
-    /// Who decides; the person at this machine without it. While the host has no keys it is taken at its word.
+    /// Who decides; without it the key's own name, or the person at this machine, who is taken at their word. A key decides in its own name alone.
     #[serde(default)]
     #[schema(max_length = 100)]
     by: Option<String>,
@@ -220,7 +223,7 @@ pub(super) struct DecisionRequest {
     #[serde(default)]
     #[schema(max_length = 1000)]
     comment: Option<String>,
-    /// Who decides; the person at this machine without it. While the host has no keys it is taken at its word.
+    /// Who decides; without it the key's own name, or the person at this machine, who is taken at their word. A key decides in its own name alone.
     #[serde(default)]
     #[schema(max_length = 100)]
     by: Option<String>,
@@ -228,27 +231,32 @@ pub(super) struct DecisionRequest {
 
 impl DecisionRequest {
     /// The comment and the person, if they can be used.
-    pub(super) fn checked(self) -> Answer<(Option<String>, Principal)> {
+    pub(super) fn checked(self, caller: Caller) -> Answer<(Option<String>, Principal)> {
         let long = |comment: &String| comment.chars().count() > COMMENT_MAX;
         if self.comment.as_ref().is_some_and(long) {
             return Err(invalid("/comment", "has more than 1,000 characters"));
         }
-        Ok((self.comment, decided_by(self.by)?))
+        Ok((self.comment, decided_by(self.by, caller)?))
     }
 }
 
-/// Who decides, by the name they give.
-pub(super) fn decided_by(by: Option<String>) -> Answer<Principal> {
+/// Who decides, by the name they give. Who came with a key is known by its name.
+pub(super) fn decided_by(by: Option<String>, caller: Caller) -> Answer<Principal> {
     let named = |name: &String| {
         !name.trim().is_empty()
             && name.chars().count() <= NAME_MAX
             && !name.chars().any(char::is_control)
     };
     match by {
-        None => Ok(Principal::local()),
+        None => Ok(caller.principal),
+        Some(name) if name == caller.principal.name => Ok(caller.principal),
+        Some(_) if caller.key.is_some() => Err(invalid(
+            "/by",
+            "is not the name of the key that the request came with; leave it out",
+        )),
         Some(name) if named(&name) => Ok(Principal {
             name,
-            ..Principal::local()
+            ..caller.principal
         }),
         Some(_) => Err(invalid("/by", "is no name of 1 to 100 characters")),
     }
@@ -290,6 +298,7 @@ fn invalid(pointer: &str, message: &str) -> ApiError {
 )]
 pub(super) async fn decide(
     State(plane): Plane,
+    By(caller): By,
     _: Params<NoQuery>,
     JsonBody(body): JsonBody,
 ) -> Answer<Json<Decided>> {
@@ -299,7 +308,7 @@ pub(super) async fn decide(
         comment: request.comment,
         by: request.by,
     };
-    let (comment, principal) = by.checked()?;
+    let (comment, principal) = by.checked(caller)?;
     match (request.effect_id, request.pr_id) {
         (Some(id), None) => {
             let effect = plane

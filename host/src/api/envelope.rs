@@ -1,14 +1,15 @@
 //! What surrounds every route: the request's id, the checks of `Host`, `Origin` and `Accept`, panics, and the body of problems.
 //!
-//! The API listens on loopback and has no keys yet, so a web page must not be able to drive it: a page that resolves its own name to 127.0.0.1 sends a
-//! foreign `Host`, a page that posts across sites sends a foreign `Origin`; both are refused before a route is looked for.
+//! A web page must not be able to drive the API: a page that resolves its own name to this host's address sends a foreign `Host`, a page that posts across sites sends a
+//! foreign `Origin`; both are refused before anybody's key is looked at.
 
-use super::ControlPlane;
+use super::access::{self, Entry};
 use super::error::{ApiError, PROBLEM_JSON};
 use super::server::Connection;
+use super::{ControlPlane, Plane};
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
@@ -26,22 +27,19 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(super) fn wrap(router: Router, plane: Arc<dyn ControlPlane>) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(surround))
-        .layer(from_fn(move |request: Request, next: Next| {
-            let plane = Arc::clone(&plane);
-            async move { counted(plane, request, next).await }
-        }))
+        .layer(from_fn_with_state(Arc::clone(&plane), surround))
+        .layer(from_fn_with_state(plane, counted))
 }
 
 /// Surrounds the routes that components answer: who may ask is the same, what is answered is theirs.
-pub(super) fn wrap_served(router: Router) -> Router {
+pub(super) fn wrap_served(router: Router, plane: Arc<dyn ControlPlane>) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(surround_served))
+        .layer(from_fn_with_state(plane, surround_served))
 }
 
 /// Counts and times a request by its route.
-async fn counted(plane: Arc<dyn ControlPlane>, request: Request, next: Next) -> Response {
+async fn counted(State(plane): Plane, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let route = request
@@ -55,17 +53,15 @@ async fn counted(plane: Arc<dyn ControlPlane>, request: Request, next: Next) -> 
     response
 }
 
-async fn surround_served(request: Request, next: Next) -> Response {
+async fn surround_served(State(plane): Plane, mut request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
     let accept = Accept { ranges: Vec::new() };
     let safe = request.method() == Method::HEAD || request.method() == Method::GET;
-    let listen = request
-        .extensions()
-        .get::<Connection>()
-        .map(|connection| connection.listen);
-    let refusal = check_host(&request, listen).and_then(|()| check_origin(&request, safe, listen));
-    match refusal {
-        Ok(()) => {
+    match admitted(plane.as_ref(), &mut request, safe, |_| Ok(())).await {
+        Ok(Entry::Answered(response)) => finish(*response, &id, &accept, safe),
+        Ok(Entry::In) => {
+            // What a component learns is who comes, not with what.
+            strip(request.headers_mut());
             let response = next.run(request).await;
             if response.extensions().get::<ApiError>().is_some() {
                 return finish(response, &id, &accept, safe);
@@ -80,6 +76,47 @@ async fn surround_served(request: Request, next: Next) -> Response {
     }
 }
 
+/// The checks of a request, in their order: bans before everything, then what it says of where it wants to go and comes from, then who sent it.
+async fn admitted(
+    plane: &dyn ControlPlane,
+    request: &mut Request,
+    safe: bool,
+    further: impl FnOnce(&Request) -> Result<(), ApiError>,
+) -> Result<Entry, ApiError> {
+    let listen = request
+        .extensions()
+        .get::<Connection>()
+        .and_then(|connection| connection.listen);
+    let client = plane
+        .access()
+        .and_then(|access| access::client(access, request));
+    let mut own = Own { listen, names: &[] };
+    if let Some(access) = plane.access() {
+        own.names = &access.names;
+        access::check_ban(access, client).await?;
+    }
+    check_host(request, own)?;
+    check_origin(request, safe, own)?;
+    further(request)?;
+    access::enter(plane, request, client).await
+}
+
+/// Takes out what says who somebody is.
+fn strip(headers: &mut HeaderMap) {
+    headers.remove(header::AUTHORIZATION);
+    headers.remove(header::COOKIE);
+    headers.remove("x-api-key");
+}
+
+/// What this host is called.
+#[derive(Clone, Copy, Debug)]
+struct Own<'a> {
+    /// The address that the connection was accepted on; none in this process and on the socket of the state folder.
+    listen: Option<SocketAddr>,
+    /// Names from the configuration.
+    names: &'a [String],
+}
+
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let cause = panic
         .downcast_ref::<String>()
@@ -89,28 +126,23 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     ApiError::internal(format!("a handler panicked: {cause}")).into_response()
 }
 
-async fn surround(request: Request, next: Next) -> Response {
+async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
     let accept = Accept::of(request.headers());
     let head = request.method() == Method::HEAD;
     let safe = head || request.method() == Method::GET;
-    let listen = request
-        .extensions()
-        .get::<Connection>()
-        .map(|connection| connection.listen);
-    let refusal = check_host(&request, listen)
-        .and_then(|()| check_origin(&request, safe, listen))
-        .and_then(|()| check_fetch(&request))
-        .and_then(|()| {
-            // What changes something answers in JSON; who cannot take that must learn it before the change.
-            if safe || accept.admits("application/json") {
-                Ok(())
-            } else {
-                Err(not_acceptable("application/json"))
-            }
-        });
-    let response = match refusal {
-        Ok(()) => next.run(request).await,
+    let admitted = admitted(plane.as_ref(), &mut request, safe, |request| {
+        check_fetch(request)?;
+        // What changes something answers in JSON; who cannot take that must learn it before the change.
+        if safe || accept.admits("application/json") {
+            Ok(())
+        } else {
+            Err(not_acceptable("application/json"))
+        }
+    });
+    let response = match admitted.await {
+        Ok(Entry::In) => next.run(request).await,
+        Ok(Entry::Answered(response)) => *response,
         Err(error) => error.into_response(),
     };
     let mut response = finish(response, &id, &accept, safe);
@@ -175,7 +207,7 @@ pub(super) fn bare(error: &ApiError) -> Vec<u8> {
     answer
 }
 
-fn check_host(request: &Request, listen: Option<SocketAddr>) -> Result<(), ApiError> {
+fn check_host(request: &Request, own: Own<'_>) -> Result<(), ApiError> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
     let invalid = |detail| {
@@ -197,32 +229,32 @@ fn check_host(request: &Request, listen: Option<SocketAddr>) -> Result<(), ApiEr
         (None, None) => None,
     };
     match authority {
-        Some(authority) if is_own(&authority, listen) => Ok(()),
+        Some(authority) if is_own(&authority, own) => Ok(()),
         Some(_) => Err(ApiError::new(
             StatusCode::MISDIRECTED_REQUEST,
             "misdirected_request",
-            "this host answers to `localhost`, loopback addresses and the address it listens on; use one of them",
+            "this host answers to `localhost`, loopback addresses, the address it listens on and the `names` of `[host]` in `plugins.toml`; use one of them",
         )),
         // A call from inside the process has no connection, and HTTP/1.0 knows no `Host`.
-        None if listen.is_none() || request.version() == Version::HTTP_10 => Ok(()),
+        None if own.listen.is_none() || request.version() == Version::HTTP_10 => Ok(()),
         None => invalid("the request has no `Host`"),
     }
 }
 
-fn check_origin(request: &Request, safe: bool, listen: Option<SocketAddr>) -> Result<(), ApiError> {
+fn check_origin(request: &Request, safe: bool, own: Own<'_>) -> Result<(), ApiError> {
     if safe {
         return Ok(());
     }
     let Some(origin) = request.headers().get(header::ORIGIN) else {
         return Ok(());
     };
-    let own = origin
+    let is_ours = origin
         .to_str()
         .ok()
         .and_then(|origin| origin.split_once("://"))
         .and_then(|(_, authority)| Authority::try_from(authority).ok())
-        .is_some_and(|authority| is_own(&authority, listen));
-    if own {
+        .is_some_and(|authority| is_own(&authority, own));
+    if is_ours {
         Ok(())
     } else {
         Err(ApiError::new(
@@ -254,13 +286,14 @@ fn check_fetch(request: &Request) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn is_own(authority: &Authority, listen: Option<SocketAddr>) -> bool {
+fn is_own(authority: &Authority, own: Own<'_>) -> bool {
     if authority.as_str().contains('@') {
         return false;
     }
     let host = authority.host();
     let host = host.strip_suffix('.').unwrap_or(host);
-    if host.eq_ignore_ascii_case("localhost") {
+    let named = |name: &String| host.eq_ignore_ascii_case(name);
+    if host.eq_ignore_ascii_case("localhost") || own.names.iter().any(named) {
         return true;
     }
     let bare = host
@@ -268,7 +301,10 @@ fn is_own(authority: &Authority, listen: Option<SocketAddr>) -> bool {
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
     bare.parse::<IpAddr>().is_ok_and(|address| {
-        address.is_loopback() || listen.is_some_and(|listen| listen.ip() == address)
+        address.is_loopback()
+            || own
+                .listen
+                .is_some_and(|listen| listen.ip().to_canonical() == address.to_canonical())
     })
 }
 
@@ -378,8 +414,12 @@ mod tests {
 
     #[test]
     fn only_own_names_are_own() {
-        let listen = Some(SocketAddr::from(([192, 0, 2, 1], 8080)));
-        let own = |host: &str| is_own(&Authority::try_from(host).expect("valid"), listen);
+        let names = ["infinity.example.com".to_owned()];
+        let this = Own {
+            listen: Some(SocketAddr::from(([192, 0, 2, 1], 8080))),
+            names: &names,
+        };
+        let own = |host: &str| is_own(&Authority::try_from(host).expect("valid"), this);
         for host in [
             "localhost",
             "LOCALHOST:1",
@@ -388,6 +428,7 @@ mod tests {
             "127.1.2.3",
             "[::1]:8080",
             "192.0.2.1:80",
+            "Infinity.example.com:443",
         ] {
             assert!(own(host), "{host}");
         }

@@ -35,7 +35,7 @@ impl Drop for Place {
 /// # Errors
 /// `too_many_followers`.
 pub(super) fn take(connection: Option<&Connection>) -> Result<Place, ApiError> {
-    let client = connection.map(|connection| connection.peer.ip());
+    let client = connection.and_then(|connection| Some(connection.peer?.ip()));
     let mut followers = FOLLOWERS.lock().unwrap_or_else(PoisonError::into_inner);
     let all: usize = followers.values().sum();
     let own = followers.get(&client).copied().unwrap_or(0);

@@ -4,6 +4,7 @@
 //! A parameter that nobody knows is an error, since a filter that is silently ignored answers another question than the one asked.
 
 use super::error::{ApiError, no_such_run};
+use crate::words::nearest;
 use axum::extract::{FromRequestParts, Path, Query};
 use http::StatusCode;
 use http::request::Parts;
@@ -74,33 +75,6 @@ fn unknown(name: &str, known: &[String]) -> ApiError {
         "unknown_parameter",
         detail,
     )
-}
-
-/// The known name that `name` is most likely a slip of, if there is one.
-#[must_use]
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be put in, taken out or changed.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let change = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 /// The values of a query by name, each at most once.
@@ -270,19 +244,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
     }
 }
 
+/// The one part of the path that is not fixed.
+pub(crate) struct Only(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Only {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let missing = || ApiError::not_found("there is nothing of this name");
+        let Path(path) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| missing())?;
+        path.into_values().next().map(Self).ok_or_else(missing)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn finds_the_name_that_was_meant() {
-        let known = ["agent", "outcome", "limit", "cursor"];
-        assert_eq!(nearest("agnt", known), Some("agent"));
-        assert_eq!(nearest("outcomes", known), Some("outcome"));
-        assert_eq!(nearest("limt", known), Some("limit"));
-        assert_eq!(nearest("sort", known), None);
-        assert_eq!(nearest("", known), None);
-    }
 
     #[test]
     fn reads_lengths_of_time_within_ten_minutes() {

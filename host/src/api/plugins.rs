@@ -2,9 +2,10 @@
 
 use super::error::{ApiError, Problem};
 use super::json::Json;
-use super::params::{Name, NoQuery, Params, nearest};
+use super::params::{Name, NoQuery, Params};
 use super::views::{PluginList, PluginView};
 use super::{Answer, Plane};
+use crate::words::nearest;
 use axum::extract::State;
 
 /// List plugins

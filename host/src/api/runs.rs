@@ -1,12 +1,13 @@
 //! `/v1/runs` and what belongs to one run, its log excepted.
 
+use super::access::By;
 use super::error::{ApiError, Problem, no_such_run};
 use super::json::Json;
 use super::params::{FromQuery, Name, NoQuery, PageQuery, Params, RunId, Values};
 use super::server::Connection;
 use super::views::{ArtifactList, FindingList, RunList, RunView};
 use super::{Answer, ControlPlane, Plane};
-use crate::model::{Finding, Level, Outcome, Principal, Report, Run, RunState, Trigger};
+use crate::model::{Finding, Level, Outcome, Report, Run, RunState, Trigger};
 use crate::sarif;
 use crate::store::{PageRequest, RunFilter};
 use axum::extract::State;
@@ -218,10 +219,11 @@ pub(super) async fn get_run(
 )]
 pub(super) async fn cancel_run(
     State(plane): Plane,
+    By(by): By,
     RunId(id): RunId,
     _: Params<NoQuery>,
 ) -> Answer<Json<RunView>> {
-    let run = plane.cancel(id, Principal::local()).await?;
+    let run = plane.cancel(id, by.principal).await?;
     Ok(Json(view(plane.as_ref(), run)))
 }
 

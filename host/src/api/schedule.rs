@@ -1,5 +1,6 @@
 //! `/v1/occurrences`, pauses, and `/v1/status`.
 
+use super::access::By;
 use super::agents::find_agent;
 use super::error::{ApiError, Problem};
 use super::json::Json;
@@ -92,10 +93,11 @@ pub(super) async fn list_occurrences(
 )]
 pub(super) async fn pause_agent(
     State(plane): Plane,
+    By(by): By,
     Name(name): Name,
     _: Params<NoQuery>,
 ) -> Answer<Json<AgentView>> {
-    hold(plane, name, true).await
+    hold(plane, name, true, by.principal).await
 }
 
 /// Resume an agent
@@ -111,19 +113,21 @@ pub(super) async fn pause_agent(
 )]
 pub(super) async fn resume_agent(
     State(plane): Plane,
+    By(by): By,
     Name(name): Name,
     _: Params<NoQuery>,
 ) -> Answer<Json<AgentView>> {
-    hold(plane, name, false).await
+    hold(plane, name, false, by.principal).await
 }
 
 async fn hold(
     plane: std::sync::Arc<dyn super::ControlPlane>,
     name: String,
     paused: bool,
+    by: Principal,
 ) -> Answer<Json<AgentView>> {
     find_agent(plane.as_ref(), &name)?;
-    plane.hold(Some(&name), paused, Principal::local()).await?;
+    plane.hold(Some(&name), paused, by).await?;
     find_agent(plane.as_ref(), &name).map(Json)
 }
 
@@ -137,8 +141,12 @@ async fn hold(
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn pause(State(plane): Plane, _: Params<NoQuery>) -> Answer<Json<Status>> {
-    plane.hold(None, true, Principal::local()).await?;
+pub(super) async fn pause(
+    State(plane): Plane,
+    By(by): By,
+    _: Params<NoQuery>,
+) -> Answer<Json<Status>> {
+    plane.hold(None, true, by.principal).await?;
     Ok(Json(plane.status()))
 }
 
@@ -152,8 +160,12 @@ pub(super) async fn pause(State(plane): Plane, _: Params<NoQuery>) -> Answer<Jso
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn resume(State(plane): Plane, _: Params<NoQuery>) -> Answer<Json<Status>> {
-    plane.hold(None, false, Principal::local()).await?;
+pub(super) async fn resume(
+    State(plane): Plane,
+    By(by): By,
+    _: Params<NoQuery>,
+) -> Answer<Json<Status>> {
+    plane.hold(None, false, by.principal).await?;
     Ok(Json(plane.status()))
 }
 

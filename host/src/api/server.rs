@@ -21,8 +21,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -55,24 +55,70 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What a request knows of the connection that it came over; in the request's extensions.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// The address that it was accepted on.
-    pub listen: SocketAddr,
-    /// The client's address.
-    pub peer: SocketAddr,
+    /// The address that it was accepted on; none on a socket of the file system.
+    pub listen: Option<SocketAddr>,
+    /// The client's address; none on a socket of the file system.
+    pub peer: Option<SocketAddr>,
     /// Cancelled when the host stops: long answers end then.
     pub stopping: CancellationToken,
+}
+
+/// Where connections come from.
+pub enum Listener {
+    /// The network, or this machine's part of it.
+    Tcp(TcpListener),
+    /// A socket of the file system: who may open the file may do everything.
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+/// Bytes in both directions.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+type Accepted = (Box<dyn Stream>, Option<SocketAddr>, Option<SocketAddr>);
+
+impl Listener {
+    /// The next connection, with its own address and that of its other end.
+    async fn accept(&self) -> std::io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // Answers are small and whole: waiting for more only delays them.
+                let _ = stream.set_nodelay(true);
+                let listen = stream.local_addr().ok();
+                Ok((Box::new(stream), listen, Some(peer)))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Box::new(stream), None, None))
+            }
+        }
+    }
 }
 
 /// Serves until `shutdown` is over, then lets requests end for at most [`DRAIN_MAX`].
 ///
 /// # Errors
-/// When the listener has no address. A failing client or a failed `accept` is no error.
+/// None so far: a failing client or a failed `accept` is no error.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let listen = listener.local_addr()?;
+    let listener = listener.into();
     let stopping = CancellationToken::new();
     let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
@@ -91,7 +137,7 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((stream, listen, peer)) => {
                 let connection = Connection {
                     listen,
                     peer,
@@ -220,13 +266,11 @@ impl Drop for Working {
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     connection: Connection,
     router: Router,
     places: Arc<Places>,
 ) {
-    // Answers are small and whole: waiting for more only delays them.
-    let _ = stream.set_nodelay(true);
     let place = Place::new(places);
     let evict = place.evict.clone();
     let stopping = connection.stopping.clone();
@@ -296,7 +340,7 @@ async fn serve_connection(
 }
 
 /// Gives a client that never got as far as a request its answer, and closes.
-async fn say(mut stream: TcpStream, error: &ApiError) {
+async fn say(mut stream: Box<dyn Stream>, error: &ApiError) {
     let answer = envelope::bare(error);
     let last_words = async {
         stream.write_all(&answer).await?;
@@ -344,6 +388,7 @@ impl http_body::Body for Held {
 mod tests {
     use super::*;
     use axum::routing::get;
+    use tokio::net::TcpStream;
 
     async fn start(router: Router) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");

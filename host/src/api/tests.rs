@@ -10,8 +10,8 @@ use crate::model::{
 use crate::sandbox::budget::RunBudget;
 use crate::store::{
     AgentRecord, EffectChange, EffectFilter, EventCount, ExecutionTotals, FoundFinding, FoundLine,
-    KvQuota, KvUsage, OccurrenceFilter, Page, PageRequest, Pruned, Retention, RunFilter, Search,
-    ThreadFilter, UsageBucket,
+    KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, Page, PageRequest, Pruned, Retention,
+    RunFilter, Search, ThreadFilter, UsageBucket,
 };
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
@@ -410,6 +410,22 @@ impl Store for Fake {
     }
 
     async fn keep_thread(&self, _: Thread) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn put_keys(&self, _: Vec<KeyRow>, _: Vec<Uuid>, _: Event) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn offenders(&self) -> Result<Vec<OffenderRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn put_offenders(&self, _: Vec<OffenderRow>, _: Vec<Event>) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -1,12 +1,14 @@
 //! `/v1/workflows`: the pipelines of `plugins.toml`, and each time that one ran.
 
+use super::access::By;
 use super::error::{ApiError, Problem};
 use super::json::Json;
-use super::params::{Name, NoQuery, PageQuery, Params, nearest};
+use super::params::{Name, NoQuery, PageQuery, Params};
 use super::views::{ExecutionList, WorkflowList, WorkflowView};
 use super::{Answer, ControlPlane, Plane, WorkflowError};
-use crate::model::{Execution, ExecutionState, Principal};
+use crate::model::{Execution, ExecutionState};
 use crate::store::PageRequest;
+use crate::words::nearest;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -148,11 +150,12 @@ pub(super) async fn list_executions(
 )]
 pub(super) async fn start_execution(
     State(plane): Plane,
+    By(by): By,
     Name(name): Name,
     _: Params<NoQuery>,
 ) -> Answer<Response> {
     find(plane.as_ref(), &name)?;
-    let execution = plane.begin_workflow(&name, Principal::local()).await?;
+    let execution = plane.begin_workflow(&name, by.principal).await?;
     let location = format!("/v1/workflows/{name}/executions/{}", execution.id);
     let mut response = (StatusCode::CREATED, Json(execution)).into_response();
     if let Ok(location) = HeaderValue::from_str(&location) {
@@ -207,12 +210,12 @@ pub(super) async fn get_execution(
 )]
 pub(super) async fn cancel_execution(
     State(plane): Plane,
+    By(by): By,
     path: ExecutionPath,
     _: Params<NoQuery>,
 ) -> Answer<(StatusCode, Json<Execution>)> {
     let found = execution(&plane, &path).await?;
-    if found.state != ExecutionState::Running || !plane.cancel_workflow(path.id, Principal::local())
-    {
+    if found.state != ExecutionState::Running || !plane.cancel_workflow(path.id, by.principal) {
         return Err(ApiError::new(
             StatusCode::CONFLICT,
             "execution_ended",

@@ -2,6 +2,7 @@
 
 use super::ways::exporting;
 use super::{App, BADGES_MAX, SILENCE_MAX};
+use crate::access::Access;
 use crate::api::{
     self, AgentHealth, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ControlPlane,
     HealthCheck, IntegrationView, LiveRun, PluginStatus, PluginView, RunSummary, StartRun, Status,
@@ -765,6 +766,10 @@ impl ControlPlane for App {
                 }),
         );
         checks
+    }
+
+    fn access(&self) -> Option<&Access> {
+        Some(&self.access)
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -6,9 +6,10 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 use tower::ServiceExt;
 
@@ -20,6 +21,17 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// How long nothing may come: a little longer than the longest `?wait`, and than two keep-alive lines of a log that is followed.
 const SILENCE_MAX: Duration = Duration::from_secs(630);
+
+/// The variable that holds the key which is sent to a host over the network.
+const KEY_VARIABLE: &str = "INFINITY_API_KEY";
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .connect_timeout(CONNECT_MAX)
+        .read_timeout(SILENCE_MAX)
+        .redirect(reqwest::redirect::Policy::none())
+}
 
 /// Speaks to the API.
 #[derive(Clone, Debug)]
@@ -41,11 +53,26 @@ impl Client {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn remote(base_url: &str) -> Result<Self, CliError> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT_MAX)
-            .read_timeout(SILENCE_MAX)
-            .redirect(reqwest::redirect::Policy::none())
+        let mut headers = HeaderMap::new();
+        if let Ok(key) = std::env::var(KEY_VARIABLE) {
+            let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+                .map_err(|_| CliError::input(format!("`{KEY_VARIABLE}` is no key")))?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        Self::made(base_url, builder().default_headers(headers))
+    }
+
+    /// A client of a host that runs on this machine, over the socket in its state folder.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn on_socket(socket: &Path) -> Result<Self, CliError> {
+        Self::made("http://localhost", builder().unix_socket(socket))
+    }
+
+    fn made(base_url: &str, builder: reqwest::ClientBuilder) -> Result<Self, CliError> {
+        let http = builder
             .build()
             .map_err(|error| CliError::failed(format!("cannot make an HTTP client: {error}")))?;
         Ok(Self::Remote {

@@ -8,6 +8,7 @@ use http::Uri;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::access::{self, AccessConfig};
 use super::error::{Errors, literal};
 use super::paths::resolve;
 use super::reader::Reader;
@@ -19,7 +20,7 @@ use crate::sandbox::budget::RunBudget;
 /// The host itself. Source: `[host]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostConfig {
-    /// Where the API and the console listen: loopback only, default [`DEFAULT_LISTEN`]; port 0 takes any free one.
+    /// Where the API and the console listen, default [`DEFAULT_LISTEN`]; port 0 takes any free one.
     /// Source: `listen`, its port over it from `PORT`, over both `--listen`.
     pub listen: SocketAddr,
     /// Database, compile cache and artifacts; default [`DEFAULT_STATE`]. Need not exist. Source: `state`, over it `--state` (relative to the working directory).
@@ -52,6 +53,8 @@ pub struct HostConfig {
     pub autodeploy_port: Option<u16>,
     /// Times in which nothing starts by itself. Source: `[[host.maintenance]]`.
     pub maintenance: Vec<Maintenance>,
+    /// Who may call.
+    pub access: AccessConfig,
     /// Environment variables that stages to come use.
     pub variables: Variables,
 }
@@ -93,8 +96,6 @@ pub const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 << 30;
 /// Bytes of `ca_file`: several times what a whole operating system trusts.
 const MAX_CA_FILE: u64 = 4 << 20;
 
-const KEYS_COME_LATER: &str = "write `127.0.0.1` or `[::1]`: there are no access keys yet, so whoever reaches the port can do anything; to reach it from elsewhere use a tunnel, for instance `ssh -L`";
-
 impl HostConfig {
     fn new(root: &Path) -> Self {
         Self {
@@ -114,6 +115,7 @@ impl HostConfig {
             badge_port: None,
             autodeploy_port: None,
             maintenance: Vec::new(),
+            access: AccessConfig::default(),
             variables: Variables::default(),
         }
     }
@@ -133,13 +135,6 @@ pub(super) fn read(
     }
     from_variables(&mut host, environment, errors);
     if let Some(listen) = overrides.listen {
-        if !listen.ip().is_loopback() {
-            errors
-                .anywhere(format!(
-                    "the flag `--listen {listen}` is not a loopback address"
-                ))
-                .help(KEYS_COME_LATER);
-        }
         host.listen = listen;
     }
     if let Some(state) = &overrides.state {
@@ -159,17 +154,10 @@ pub(super) fn read(
 
 fn from_file(host: &mut HostConfig, table: &Reader<'_, '_>, root: &Path, errors: &mut Errors) {
     host.maintenance = triggers::maintenance(table, errors);
+    host.access = access::read(table, errors);
     if let Some(text) = table.text("listen", errors) {
         match text.get_ref().parse::<SocketAddr>() {
-            Ok(listen) if listen.ip().is_loopback() => host.listen = listen,
-            Ok(_) => {
-                errors
-                    .at(
-                        text.span(),
-                        format!("{} is not a loopback address", literal(text.get_ref())),
-                    )
-                    .help(KEYS_COME_LATER);
-            }
+            Ok(listen) => host.listen = listen,
             Err(_) => {
                 errors
                     .at(

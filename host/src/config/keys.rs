@@ -159,7 +159,7 @@ pub(super) static HOST: Table = Table {
             "listen",
             Kind::Text(""),
             "\"127.0.0.1:8080\"",
-            "Address and port of the API and the console, loopback only. The variable `PORT` replaces the port, the flag `--listen` both.",
+            "Address and port of the API and the console. Beyond loopback every request needs a key, and the first start makes one. The variable `PORT` replaces the port, the flag `--listen` both.",
         ),
         key(
             "state",
@@ -258,6 +258,54 @@ pub(super) static HOST: Table = Table {
             "Port of a further listener, for deployments alone. The variable `AUTODEPLOY_PORT` replaces it.",
         ),
         key(
+            "names",
+            Kind::Texts,
+            "[]",
+            "Names by which clients reach the host, beside its addresses; requests to other names are refused.",
+        ),
+        key(
+            "trusted_proxies",
+            Kind::Texts,
+            "[]",
+            "Addresses of proxies in front of the host: what they write into `X-Forwarded-For` is believed.",
+        ),
+        key(
+            "never_banned",
+            Kind::Texts,
+            "[]",
+            "Addresses that are locked out after failed keys and never banned. Loopback is among them.",
+        ),
+        key(
+            "ban_at_first_lockout",
+            Kind::Boolean,
+            "false",
+            "Whether five failed keys ban at once, instead of ten.",
+        ),
+        key(
+            "reads",
+            Kind::Integer {
+                min: 1,
+                max: 1_000_000,
+            },
+            "1000",
+            "Reads of one client within 10 seconds, of all routes without a limit of their own, once the host asks for keys.",
+        ),
+        key(
+            "changes",
+            Kind::Integer {
+                min: 1,
+                max: 1_000_000,
+            },
+            "300",
+            "Requests of one client within 10 seconds that change something, likewise.",
+        ),
+        key(
+            "rate_limits",
+            Kind::Tables(&RATE_LIMIT),
+            "[]",
+            "Routes with a limit of their own.",
+        ),
+        key(
             "limits",
             Kind::Table(&LIMITS),
             "",
@@ -277,10 +325,29 @@ pub(super) static HOST: Table = Table {
         ("data", "state"),
         ("workers", "concurrency"),
     ],
-    later: &[(
-        "trusted_proxies",
-        "the host listens on loopback only, so there is no proxy to trust yet",
-    )],
+    later: &[],
+};
+
+pub(super) static RATE_LIMIT: Table = Table {
+    name: "rate_limit",
+    doc: "How often one client may use a route, once the host asks for keys.",
+    keys: &[
+        required(
+            "route",
+            Kind::Text("^(GET|POST|PUT|DELETE) /"),
+            "Method and path as in the OpenAPI document, for instance `POST /v1/agents/{name}/runs`.",
+        ),
+        required(
+            "requests",
+            Kind::Integer {
+                min: 1,
+                max: 1_000_000,
+            },
+            "Requests of one client within 10 seconds.",
+        ),
+    ],
+    instead: &[("path", "route = \"GET /v1/runs\""), ("limit", "requests")],
+    later: &[],
 };
 
 pub(super) static MAINTENANCE: Table = Table {

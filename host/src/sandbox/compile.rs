@@ -218,18 +218,20 @@ impl Compiler {
             Ok(())
         };
         prepare().map_err(host)?;
-        let child = tokio::process::Command::new(&self.worker)
+        let mut child = tokio::process::Command::new(&self.worker)
             .arg("compile-worker")
             .arg(&job_file)
             .env_clear()
             .current_dir(directory.path())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("`{}` cannot be started", self.worker.display()))
             .map_err(host)?;
+        // Open for as long as this process is there: a child of a host that was killed sees its end, and ends.
+        let _alive = child.stdin.take();
         let output = tokio::time::timeout(self.cpu * WALL_FACTOR, child.wait_with_output())
             .await
             .map_err(|_| {

@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use tokio::task::{self, JoinHandle};
 use uuid::Uuid;
 
+use super::access::{self, PruneOffenders, PutKeys, PutOffenders};
 use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
 use super::cursor::{Cursors, Position};
 use super::effects::{self, ChangeEffect, EffectRow, KeepThread, Propose, PruneEffects, Review};
@@ -35,8 +36,8 @@ use super::search;
 use super::writer::{Failure, Operation, Writer};
 use super::{
     AgentRecord, EffectChange, EffectFilter, EventCount, ExecutionTotals, FoundFinding, FoundLine,
-    KvQuota, KvUsage, OccurrenceFilter, PAGE_MAX, Page, PageRequest, Pruned, Retention, RunFilter,
-    Search, Store, StoreError, ThreadFilter, UsageBucket,
+    KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, PAGE_MAX, Page, PageRequest, Pruned,
+    Retention, RunFilter, Search, Store, StoreError, ThreadFilter, UsageBucket,
 };
 use crate::model::{
     Approval, Artifact, Comment, CommitStatus, Effect, Event, Execution, Finding, Level, LogLine,
@@ -79,6 +80,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         7,
         "dry_runs",
         include_str!("../../migrations/sqlite/0007_dry_runs.sql"),
+    ),
+    (
+        8,
+        "access",
+        include_str!("../../migrations/sqlite/0008_access.sql"),
     ),
 ];
 
@@ -1030,6 +1036,45 @@ impl Store for SqliteStore {
         Ok((count, first))
     }
 
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        access::keys(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn put_keys(
+        &self,
+        keys: Vec<KeyRow>,
+        removed: Vec<Uuid>,
+        event: Event,
+    ) -> Result<(), StoreError> {
+        let operation = PutKeys {
+            keys,
+            removed,
+            event: EventRow::new(event).map_err(|error| self.fail(error))?,
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn offenders(&self) -> Result<Vec<OffenderRow>, StoreError> {
+        access::offenders(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn put_offenders(
+        &self,
+        offenders: Vec<OffenderRow>,
+        events: Vec<Event>,
+    ) -> Result<(), StoreError> {
+        let operation = PutOffenders {
+            rows: offenders,
+            at: Timestamp::now().as_microsecond(),
+            events: self.event_rows(events)?,
+        };
+        self.writer.write(operation).await
+    }
+
     async fn propose(&self, effect: Effect, event: Event) -> Result<(), StoreError> {
         let operation = Propose {
             effect: EffectRow::new(effect).map_err(|error| self.fail(error))?,
@@ -1176,6 +1221,7 @@ impl Store for SqliteStore {
         let before = keep.logs_since.as_microsecond();
         pruned.logs = self.until_none(|| PruneLogs { before }).await?;
         self.writer.write(PruneCounts { before }).await?;
+        self.until_none(|| PruneOffenders).await?;
         let mut after = 0;
         loop {
             let before = keep.logs_hot_since.as_microsecond();

@@ -1,0 +1,709 @@
+//! Who may use which route: the layers that every request passes before a handler sees it, and the permission that each route states.
+//!
+//! The order: ban, rate of the client, lockout, key, permission, rate of who came. A route that states nothing is for admins alone, and a test compares the list with the document.
+//! A refusal of a key says the same whatever is wrong with it; the journal has the reason.
+
+use super::ControlPlane;
+use super::error::ApiError;
+use super::server::Connection;
+use crate::access::address::Client;
+use crate::access::guard::Barred;
+use crate::access::keys::Refused;
+use crate::access::{Access, Caller, Permission, Role, Shown};
+use crate::model::Principal;
+use axum::RequestExt as _;
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request};
+use axum::response::{IntoResponse as _, Response};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use uuid::Uuid;
+
+use Needs::{Caller as Anyone, Nothing};
+
+/// What a route asks of who comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing: what everybody may see, or what is signed by other means.
+    Nothing,
+    /// Any key.
+    Caller,
+    /// A key that may.
+    May(Permission),
+}
+
+const fn may(resource: &'static str, verb: &'static str, least: Role) -> Needs {
+    Needs::May(Permission {
+        resource,
+        verb,
+        least,
+    })
+}
+
+const fn read(resource: &'static str) -> Needs {
+    may(resource, "read", Role::Viewer)
+}
+
+const fn change(resource: &'static str) -> Needs {
+    may(resource, "change", Role::Editor)
+}
+
+const fn run(resource: &'static str) -> Needs {
+    may(resource, "run", Role::Editor)
+}
+
+const fn admin(resource: &'static str, verb: &'static str) -> Needs {
+    may(resource, verb, Role::Admin)
+}
+
+/// What each route asks for, in the order of the document.
+pub(crate) const STATED: &[(&str, &str, Needs)] = &[
+    ("GET", "/", Nothing),
+    ("GET", "/openapi.json", Nothing),
+    ("POST", "/autodeploy/{name}", run("pipelines")),
+    ("GET", "/badge.svg", Nothing),
+    ("GET", "/badges/system.json", Nothing),
+    ("GET", "/badges/system.svg", Nothing),
+    ("GET", "/badges/{name}", Nothing),
+    ("GET", "/docs", Nothing),
+    ("GET", "/health", Nothing),
+    ("GET", "/metrics", read("host")),
+    ("GET", "/ready", Nothing),
+    ("GET", "/v1/agents", read("agents")),
+    ("GET", "/v1/agents/{name}", read("agents")),
+    (
+        "DELETE",
+        "/v1/agents/{name}/data",
+        admin("agents", "delete"),
+    ),
+    ("GET", "/v1/agents/{name}/export", read("agents")),
+    ("GET", "/v1/agents/{name}/health", read("agents")),
+    ("GET", "/v1/agents/{name}/history", read("agents")),
+    (
+        "POST",
+        "/v1/agents/{name}/import",
+        admin("agents", "change"),
+    ),
+    ("POST", "/v1/agents/{name}/pause", change("agents")),
+    ("POST", "/v1/agents/{name}/resume", change("agents")),
+    ("POST", "/v1/agents/{name}/runs", run("agents")),
+    ("GET", "/v1/agents/{name}/state", read("agents")),
+    ("GET", "/v1/agents/{name}/usage", read("agents")),
+    ("POST", "/v1/agents/{name}/webhook", Nothing),
+    (
+        "POST",
+        "/v1/approvals",
+        may("effects", "approve", Role::Editor),
+    ),
+    ("GET", "/v1/bans", admin("bans", "read")),
+    ("DELETE", "/v1/bans/{address}", admin("bans", "delete")),
+    ("GET", "/v1/billing/proposals", read("billing")),
+    (
+        "POST",
+        "/v1/billing/proposals",
+        may("billing", "propose", Role::Editor),
+    ),
+    (
+        "POST",
+        "/v1/billing/proposals/{id}/approve",
+        may("billing", "approve", Role::Editor),
+    ),
+    (
+        "POST",
+        "/v1/billing/proposals/{id}/reject",
+        may("billing", "approve", Role::Editor),
+    ),
+    ("GET", "/v1/commands", read("commands")),
+    ("POST", "/v1/commands", run("commands")),
+    ("GET", "/v1/commands/templates", read("commands")),
+    ("GET", "/v1/dead-letters", read("runs")),
+    ("DELETE", "/v1/dead-letters/{id}", change("runs")),
+    ("POST", "/v1/dead-letters/{id}/retry", change("runs")),
+    ("GET", "/v1/effects", read("effects")),
+    ("GET", "/v1/effects/{id}", read("effects")),
+    ("POST", "/v1/effects/{id}/revert", change("effects")),
+    ("GET", "/v1/events", read("events")),
+    ("POST", "/v1/events", change("events")),
+    ("GET", "/v1/events/counts", read("events")),
+    ("GET", "/v1/findings", read("runs")),
+    ("GET", "/v1/integrations", read("integrations")),
+    ("GET", "/v1/integrations/{name}", read("integrations")),
+    ("GET", "/v1/keys", admin("keys", "read")),
+    ("POST", "/v1/keys", admin("keys", "change")),
+    ("DELETE", "/v1/keys/{id}", admin("keys", "delete")),
+    ("POST", "/v1/keys/{id}/rotate", admin("keys", "change")),
+    ("GET", "/v1/lockouts", admin("bans", "read")),
+    ("DELETE", "/v1/lockouts/{subject}", admin("bans", "delete")),
+    ("GET", "/v1/log-level", read("host")),
+    ("PUT", "/v1/log-level", admin("host", "change")),
+    ("GET", "/v1/logs", read("runs")),
+    ("GET", "/v1/occurrences", read("schedule")),
+    ("POST", "/v1/pause", change("host")),
+    ("GET", "/v1/plugins", read("plugins")),
+    ("GET", "/v1/plugins/{name}", read("plugins")),
+    ("GET", "/v1/prs", read("effects")),
+    ("GET", "/v1/prs/{id}", read("effects")),
+    ("GET", "/v1/repositories/{name}/diff", read("repositories")),
+    ("POST", "/v1/resume", change("host")),
+    ("GET", "/v1/runs", read("runs")),
+    ("GET", "/v1/runs/{id}", read("runs")),
+    ("GET", "/v1/runs/{id}/artifacts", read("runs")),
+    ("GET", "/v1/runs/{id}/artifacts/{name}", read("runs")),
+    ("POST", "/v1/runs/{id}/cancel", change("runs")),
+    ("GET", "/v1/runs/{id}/findings", read("runs")),
+    ("GET", "/v1/runs/{id}/logs", read("runs")),
+    ("GET", "/v1/runs/{id}/report", read("runs")),
+    ("GET", "/v1/runs/{id}/sarif", read("runs")),
+    ("DELETE", "/v1/session", Nothing),
+    ("GET", "/v1/session", Anyone),
+    ("GET", "/v1/status", read("host")),
+    ("GET", "/v1/status/{job_id}", read("commands")),
+    ("GET", "/v1/workflows", read("pipelines")),
+    ("GET", "/v1/workflows/{name}", read("pipelines")),
+    ("GET", "/v1/workflows/{name}/executions", read("pipelines")),
+    ("POST", "/v1/workflows/{name}/executions", run("pipelines")),
+    (
+        "GET",
+        "/v1/workflows/{name}/executions/{id}",
+        read("pipelines"),
+    ),
+    (
+        "POST",
+        "/v1/workflows/{name}/executions/{id}/cancel",
+        change("pipelines"),
+    ),
+    ("POST", "/webhooks/github", Nothing),
+];
+
+/// Where components answer themselves.
+const SERVED: &str = "/agents/{name}";
+
+/// Things that scopes can name.
+const NAMED: [&str; 5] = ["agents", "pages", "pipelines", "plugins", "repositories"];
+
+/// The header of a key, beside `Authorization`.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The header by which a page of this host says that it is one.
+const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// The parameter of a key in an address that a person opens.
+const KEY_PARAMETER: &str = "api_key";
+
+/// The cookie of a session, and that of its token for what changes something.
+pub(super) const SESSION_COOKIE: &str = "infinity_session";
+pub(super) const CSRF_COOKIE: &str = "infinity_csrf";
+
+/// What a request asks for.
+fn needs(method: &Method, path: &str) -> Needs {
+    let safe = *method == Method::GET || *method == Method::HEAD;
+    // What is answered with `GET` is answered with `HEAD`.
+    let name = if *method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
+    if path == SERVED || path.starts_with("/agents/{name}/") {
+        return if safe { read("pages") } else { change("pages") };
+    }
+    STATED
+        .iter()
+        .find(|(stated, route, _)| *stated == name && *route == path)
+        .map_or(admin("host", "change"), |(_, _, needs)| *needs)
+}
+
+/// How a key is shown, in the document.
+pub(super) fn security_schemes() -> Value {
+    json!({
+        "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, `inf_…`" },
+        "api_key": { "type": "apiKey", "in": "header", "name": "X-API-KEY", "description": "The same" },
+    })
+}
+
+/// Adds to an operation of the document what it asks of who comes: `x-scope` is what a key's scopes have to cover, `x-role` the least role.
+pub(super) fn describe(method: &str, path: &str, operation: &mut Value) {
+    let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap_or_default();
+    let needs = needs(&method, path);
+    if needs == Nothing {
+        return;
+    }
+    operation["security"] = json!([{ "bearer": [] }, { "api_key": [] }]);
+    if let Needs::May(permission) = needs {
+        let named = NAMED.contains(&permission.resource) && path.contains("{name}");
+        let scope = permission.scope(named.then_some("{name}"));
+        operation["x-scope"] = json!(scope.to_string());
+        operation["x-role"] = json!(permission.least);
+    }
+}
+
+/// Who comes, of a request that was let in.
+#[derive(Clone, Debug)]
+pub(crate) struct By(pub(crate) Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // A route without the layers is called by the program itself.
+        Ok(parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_else(|| Self(Caller::local())))
+    }
+}
+
+/// Who asks where nobody has to say.
+fn nobody() -> Caller {
+    Caller {
+        principal: Principal {
+            kind: "user".into(),
+            name: "anonymous".into(),
+        },
+        key: Some(Shown {
+            id: Uuid::nil(),
+            role: Role::Viewer,
+            scopes: Vec::new(),
+        }),
+    }
+}
+
+fn unauthenticated() -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthenticated",
+        "this takes a valid key: send `Authorization: Bearer inf_…` or `X-API-KEY: inf_…`; on the host's own machine `infinity key create NAME --role viewer` makes one",
+    )
+    .with_header(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static("Bearer realm=\"infinity\""),
+    )
+}
+
+fn wait(status: StatusCode, code: &'static str, detail: String, seconds: u64) -> ApiError {
+    ApiError::new(status, code, detail).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+}
+
+fn locked_out(seconds: u64) -> ApiError {
+    wait(
+        StatusCode::TOO_MANY_REQUESTS,
+        "locked_out",
+        format!(
+            "too many keys failed; try again in {seconds} s, or have an admin run `infinity bans unlock`"
+        ),
+        seconds,
+    )
+}
+
+/// Why a banned client goes no further.
+fn banned() -> ApiError {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "banned",
+        "this address is banned; an admin can lift that with `infinity bans lift ADDRESS`",
+    )
+}
+
+fn too_many(seconds: u64) -> ApiError {
+    wait(
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        format!("too many requests; try again in {seconds} s"),
+        seconds,
+    )
+}
+
+/// What would let the caller do it.
+fn forbidden(caller: &Caller, permission: &Permission, name: Option<&str>) -> ApiError {
+    let scope = permission.scope(name);
+    let role = permission.least;
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "forbidden",
+        format!(
+            "the key `{}` may not `{scope}`; one that may is made by `infinity key create NAME --role {role} --scope {scope}`",
+            caller.principal.name
+        ),
+    )
+}
+
+/// What a request shows.
+enum Credential {
+    Key(String),
+    /// In the address, where it must not stay.
+    Address(String),
+    Session(String),
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .find_map(|pair| {
+            let (own, value) = pair.trim().split_once('=')?;
+            (own == name).then(|| value.to_owned())
+        })
+}
+
+/// Takes what the request shows; a key in the address is taken out of it.
+fn credential(request: &mut Request) -> Option<Credential> {
+    let in_address = take_parameter(request);
+    let headers = request.headers();
+    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+    if let Some(value) = text(&header::AUTHORIZATION) {
+        // A scheme that is not ours is no key that failed: it may be a proxy's.
+        let bearer = value
+            .split_once(' ')
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        if let Some((_, key)) = bearer {
+            return Some(Credential::Key(key.trim().to_owned()));
+        }
+    }
+    if let Some(key) = text(&API_KEY) {
+        return Some(Credential::Key(key.trim().to_owned()));
+    }
+    in_address
+        .map(Credential::Address)
+        .or_else(|| cookie(headers, SESSION_COOKIE).map(Credential::Session))
+}
+
+fn take_parameter(request: &mut Request) -> Option<String> {
+    let query = request.uri().query()?;
+    if !query.contains(KEY_PARAMETER) {
+        return None;
+    }
+    let mut key = None;
+    let mut rest = Vec::new();
+    for pair in query.split('&') {
+        match pair.split_once('=') {
+            Some((KEY_PARAMETER, value)) => {
+                let decoded = percent_decoded(value);
+                key = key.or(Some(decoded));
+            }
+            _ => rest.push(pair),
+        }
+    }
+    let key = key?;
+    let path = request.uri().path();
+    let whole = if rest.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", rest.join("&"))
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(whole).ok()?);
+    *request.uri_mut() = Uri::from_parts(parts).ok()?;
+    Some(key)
+}
+
+/// Keys are plain text; a client may encode it all the same.
+fn percent_decoded(value: &str) -> String {
+    let pair = format!("k={value}");
+    let uri = format!("/?{pair}");
+    uri.parse::<Uri>()
+        .ok()
+        .and_then(|uri| {
+            axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri)
+                .ok()
+                .and_then(|query| query.0.into_iter().next())
+        })
+        .map_or_else(String::new, |(_, value)| value)
+}
+
+/// What became of a request at the door.
+pub(super) enum Entry {
+    /// It goes on.
+    In,
+    /// It is answered.
+    Answered(Box<Response>),
+}
+
+/// Who comes to the door: none for a caller in this process or on the socket of the state folder, whose files say who may.
+pub(super) fn client(access: &Access, request: &Request) -> Option<Client> {
+    let connection = request.extensions().get::<Connection>()?;
+    let peer = connection.peer?;
+    Some(access.client(peer.ip(), request.headers()))
+}
+
+/// The first layer, before anything else of a request is looked at.
+pub(super) async fn check_ban(access: &Access, client: Option<Client>) -> Result<(), ApiError> {
+    match client {
+        Some(client) if access.guard.is_banned(client) => {
+            access.guard.refused(client, "banned_access").await;
+            Err(banned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The layers behind the first one.
+pub(super) async fn enter(
+    plane: &dyn ControlPlane,
+    request: &mut Request,
+    client: Option<Client>,
+) -> Result<Entry, ApiError> {
+    let let_in = |request: &mut Request, caller: Caller| {
+        request.extensions_mut().insert(By(caller));
+        Ok(Entry::In)
+    };
+    let (Some(access), Some(client)) = (plane.access(), client) else {
+        return let_in(request, Caller::local());
+    };
+    let Some(path) = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned())
+    else {
+        // There is no such path, which the answer says.
+        return let_in(request, nobody());
+    };
+    let method = request.method().clone();
+    let safe = method == Method::GET || method == Method::HEAD;
+    let needs = needs(&method, &path);
+    let required = access.keys.required();
+    let route = format!("{method} {path}");
+    if required && let Err(seconds) = access.guard.count(&client.to_string(), &route, safe, false) {
+        access.guard.refused(client, "rate_limit").await;
+        return Err(too_many(seconds));
+    }
+    if needs == Nothing {
+        return let_in(request, nobody());
+    }
+    let shown = credential(request);
+    let caller = match &shown {
+        None if required => return Err(unauthenticated()),
+        None => Caller::local(),
+        Some(shown) => check(access, client, shown).await?,
+    };
+    if let (Some(Credential::Session(session)), false) = (&shown, safe) {
+        check_csrf(access, request.headers(), session)?;
+    }
+    if let Needs::May(permission) = &needs {
+        let name = thing(request, permission.resource).await;
+        if !caller.may(permission, name.as_deref()) {
+            access.guard.refused(client, "forbidden").await;
+            return Err(forbidden(&caller, permission, name.as_deref()));
+        }
+    }
+    if let Some(key) = &caller.key
+        && let Err(seconds) = access
+            .guard
+            .count(&format!("key:{}", key.id), &route, safe, false)
+    {
+        access.guard.refused(client, "rate_limit").await;
+        return Err(too_many(seconds));
+    }
+    if let Some(Credential::Address(_)) = &shown
+        && safe
+        && let Some(response) = redirect(access, request, &caller)
+    {
+        return Ok(Entry::Answered(Box::new(response)));
+    }
+    let_in(request, caller)
+}
+
+/// Who comes with what is shown.
+async fn check(access: &Access, client: Client, shown: &Credential) -> Result<Caller, ApiError> {
+    let named = match shown {
+        Credential::Key(key) | Credential::Address(key) => access.keys.named(key),
+        Credential::Session(_) => None,
+    };
+    if let Some(seconds) = access.guard.is_locked(client, named) {
+        access.guard.refused(client, "locked_access").await;
+        return Err(locked_out(seconds));
+    }
+    let at = access.guard.now();
+    let checked = match shown {
+        Credential::Key(key) | Credential::Address(key) => access.keys.check(key, at),
+        Credential::Session(session) => access.keys.resume(session, at),
+    };
+    let refused = match checked {
+        Ok(caller) => return Ok(caller),
+        // A session that is over is no attack: a browser that was left open sends it all day.
+        Err(Refused::Session) => return Err(unauthenticated()),
+        Err(refused) => refused,
+    };
+    // Only who knows half of a key can make others wait for it.
+    let attacked = named.filter(|_| refused == Refused::Wrong);
+    match access
+        .guard
+        .failed(client, attacked, refused.as_str())
+        .await
+    {
+        Ok(Some(Barred::Banned)) => tracing::warn!("{client} is banned: too many keys failed"),
+        Ok(Some(_)) => tracing::warn!("{client} is locked out: too many keys failed"),
+        Ok(None) => tracing::info!("a key of {client} is refused: {}", refused.as_str()),
+        Err(error) => tracing::error!("a failed key of {client} could not be recorded: {error}"),
+    }
+    Err(unauthenticated())
+}
+
+/// A browser sends its cookies whoever made the page; only a page of this host can read the token.
+fn check_csrf(access: &Access, headers: &HeaderMap, session: &str) -> Result<(), ApiError> {
+    let own = access.keys.csrf_token(session);
+    let shown = headers.get(CSRF).map_or(&b""[..], HeaderValue::as_bytes);
+    aws_lc_rs::constant_time::verify_slices_are_equal(own.as_bytes(), shown).map_err(|_| {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "csrf",
+            format!(
+                "a session changes something only with the header `{CSRF}`; its value is in the cookie `{CSRF_COOKIE}` and in `GET /v1/session`"
+            ),
+        )
+    })
+}
+
+/// The name of the thing that a request is about, where scopes can name it.
+async fn thing(request: &mut Request, resource: &str) -> Option<String> {
+    if !NAMED.contains(&resource) {
+        return None;
+    }
+    let parameters = request.extract_parts::<RawPathParams>().await.ok()?;
+    parameters
+        .iter()
+        .find(|(name, _)| *name == "name")
+        .map(|(_, value)| value.to_owned())
+}
+
+/// To the same address without the key, which would stay in histories and logs.
+fn redirect(access: &Access, request: &Request, caller: &Caller) -> Option<Response> {
+    let session = access.keys.session(caller, access.guard.now())?;
+    let place = request.uri().path_and_query()?.as_str();
+    // Two slashes would be another host.
+    let place = format!("/{}", place.trim_start_matches('/'));
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, HeaderValue::from_str(&place).ok()?);
+    for value in cookies(access, &session) {
+        headers.append(header::SET_COOKIE, value);
+    }
+    Some(response)
+}
+
+/// The cookies of a session. That of the token can be read by the page, as it has to be.
+pub(super) fn cookies(access: &Access, session: &str) -> Vec<HeaderValue> {
+    let token = access.keys.csrf_token(session);
+    [
+        format!("{SESSION_COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"),
+        format!("{CSRF_COOKIE}={token}; Path=/; SameSite=Strict; Max-Age=43200"),
+    ]
+    .iter()
+    .filter_map(|text| HeaderValue::from_str(text).ok())
+    .collect()
+}
+
+/// The session of a request.
+pub(super) fn session(headers: &HeaderMap) -> Option<String> {
+    cookie(headers, SESSION_COOKIE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{RESOURCES, VERBS};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_route_of_the_document_states_what_it_needs() {
+        let document = crate::api::openapi();
+        let mut documented: BTreeSet<(String, String)> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                item.as_object()
+                    .unwrap()
+                    .keys()
+                    .map(|method| (method.to_uppercase(), path.clone()))
+            })
+            .collect();
+        documented.insert(("GET".into(), "/openapi.json".into()));
+        let stated: BTreeSet<(String, String)> = STATED
+            .iter()
+            .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
+            .collect();
+        assert_eq!(stated.len(), STATED.len(), "a route is stated twice");
+        assert_eq!(stated, documented);
+        for (method, path, needs) in STATED {
+            let Needs::May(permission) = needs else {
+                continue;
+            };
+            assert!(RESOURCES.contains(&permission.resource), "{path}");
+            assert!(VERBS.contains(&permission.verb), "{path}");
+            // Whoever reads changes nothing.
+            assert_eq!(
+                permission.least == Role::Viewer,
+                *method == "GET" && !["keys", "bans", "audit"].contains(&permission.resource),
+                "{method} {path}"
+            );
+        }
+        assert_eq!(needs(&Method::HEAD, "/v1/runs"), read("runs"));
+        assert_eq!(needs(&Method::POST, "/not/stated"), admin("host", "change"));
+        assert_eq!(needs(&Method::GET, "/agents/{name}/{*path}"), read("pages"));
+        assert_eq!(needs(&Method::PUT, "/agents/{name}"), change("pages"));
+    }
+
+    #[test]
+    fn a_key_leaves_the_address() {
+        for (whole, key, rest) in [
+            ("/v1/runs?api_key=k", Some("k"), "/v1/runs"),
+            (
+                "/v1/runs?limit=1&api_key=k%2D&agent=a",
+                Some("k-"),
+                "/v1/runs?limit=1&agent=a",
+            ),
+            ("/v1/runs?api_key=a&api_key=b", Some("a"), "/v1/runs"),
+            ("/v1/runs?api_keys=k", None, "/v1/runs?api_keys=k"),
+            ("/v1/runs", None, "/v1/runs"),
+            (
+                "http://localhost/v1/runs?api_key=k",
+                Some("k"),
+                "http://localhost/v1/runs",
+            ),
+        ] {
+            let mut request = http::Request::builder()
+                .uri(whole)
+                .body(axum::body::Body::empty())
+                .unwrap();
+            assert_eq!(take_parameter(&mut request).as_deref(), key, "{whole}");
+            assert_eq!(request.uri().to_string(), rest);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_found_wherever_it_stands() {
+        let shown = |headers: &[(&str, &str)]| {
+            let mut request = http::Request::builder().uri("/");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let mut request = request.body(axum::body::Body::empty()).unwrap();
+            match credential(&mut request) {
+                Some(Credential::Key(key)) => format!("key {key}"),
+                Some(Credential::Address(key)) => format!("address {key}"),
+                Some(Credential::Session(session)) => format!("session {session}"),
+                None => "nothing".to_owned(),
+            }
+        };
+        assert_eq!(shown(&[]), "nothing");
+        assert_eq!(shown(&[("authorization", "Bearer k")]), "key k");
+        assert_eq!(shown(&[("authorization", "bearer  k ")]), "key k");
+        assert_eq!(shown(&[("authorization", "Basic k")]), "nothing");
+        assert_eq!(
+            shown(&[("authorization", "Basic k"), ("x-api-key", "x")]),
+            "key x"
+        );
+        assert_eq!(
+            shown(&[("cookie", "a=b; infinity_session=s; c=d")]),
+            "session s"
+        );
+        assert_eq!(
+            shown(&[("cookie", "infinity_session=s"), ("x-api-key", "x")]),
+            "key x"
+        );
+    }
+}

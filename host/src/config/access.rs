@@ -1,0 +1,123 @@
+//! What `[host]` says of who may call: names, proxies, networks that are never banned, rates.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use toml::Spanned;
+
+use super::error::{Errors, literal};
+use super::reader::Reader;
+use crate::access::guard;
+
+/// The shortest prefix of a trusted proxy's network: nobody has proxies in half of the internet, and whoever is trusted can be anybody.
+const PREFIX_MIN: u8 = 8;
+
+/// Who may call. Source: `[host]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccessConfig {
+    /// Names that the host answers to, beside its addresses. Source: `names`.
+    pub names: Vec<String>,
+    /// Proxies whose word on a client's address counts. Source: `trusted_proxies`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What is counted, and who is kept out. Source: `never_banned`, `ban_at_first_lockout`, `reads`, `changes`, `[[host.rate_limits]]`.
+    pub guard: guard::Settings,
+}
+
+pub(super) fn read(table: &Reader<'_, '_>, errors: &mut Errors) -> AccessConfig {
+    let mut access = AccessConfig::default();
+    for name in table.texts("names", errors).unwrap_or_default() {
+        let written = name.get_ref();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+        if written.is_empty() || written.len() > 253 || !written.bytes().all(plain) {
+            errors
+                .at(
+                    name.span(),
+                    format!("{} is not a host name", literal(written)),
+                )
+                .help("write the name alone, for instance `infinity.example.com`");
+            continue;
+        }
+        access.names.push(written.clone());
+    }
+    access.trusted_proxies = networks(table, "trusted_proxies", errors);
+    let wide = |network: &&IpNet| network.prefix_len() < PREFIX_MIN;
+    if let Some(network) = access.trusted_proxies.iter().find(wide) {
+        errors
+            .at(
+                table.place_of("trusted_proxies"),
+                format!("`{network}` trusts more than whole countries"),
+            )
+            .help("name the addresses of the proxies themselves: whoever is trusted can say that a request is anybody's");
+    }
+    access.guard.never_banned = networks(table, "never_banned", errors);
+    access.guard.ban_at_first_lockout = table
+        .boolean("ban_at_first_lockout", errors)
+        .unwrap_or_default();
+    for (name, field) in [
+        ("reads", &mut access.guard.reads),
+        ("changes", &mut access.guard.changes),
+    ] {
+        if let Some(number) = table.number(name, errors).and_then(|n| n.try_into().ok()) {
+            *field = number;
+        }
+    }
+    for limit in table.tables("rate_limits", "a rate limit", errors) {
+        let route = limit.text("route", errors);
+        let requests = limit.number("requests", errors);
+        if let (Some(route), Some(requests)) = (route, requests)
+            && check_route(&route, errors)
+        {
+            let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+            access.guard.rates.insert(route.into_inner(), requests);
+        }
+    }
+    access
+}
+
+fn check_route(route: &Spanned<String>, errors: &mut Errors) -> bool {
+    let well = route
+        .get_ref()
+        .split_once(' ')
+        .is_some_and(|(method, path)| {
+            ["GET", "POST", "PUT", "DELETE"].contains(&method) && path.starts_with('/')
+        });
+    if !well {
+        errors
+            .at(
+                route.span(),
+                format!("{} is not a route", literal(route.get_ref())),
+            )
+            .help("write method and path as in `GET /openapi.json`, for instance `POST /v1/agents/{name}/runs`");
+    }
+    well
+}
+
+fn networks(table: &Reader<'_, '_>, name: &str, errors: &mut Errors) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for network in table.texts(name, errors).unwrap_or_default() {
+        let written = network.get_ref();
+        let parsed = written
+            .parse::<IpNet>()
+            .or_else(|_| written.parse::<IpAddr>().map(IpNet::from));
+        match parsed {
+            Ok(parsed) if parsed.trunc() == parsed => networks.push(parsed),
+            Ok(parsed) => {
+                errors
+                    .at(
+                        network.span(),
+                        format!("{} has bits set behind its prefix", literal(written)),
+                    )
+                    .help(format!("write `{}`", parsed.trunc()));
+            }
+            Err(_) => {
+                errors
+                    .at(
+                        network.span(),
+                        format!("{} is not an address or a range of them", literal(written)),
+                    )
+                    .help("write for instance `10.2.0.5` or `10.2.0.0/16`");
+            }
+        }
+    }
+    networks
+}
