@@ -274,6 +274,12 @@ fn the_full_file_is_read_as_it_is_meant() {
         Some("0 3 * * MON-FRI Europe/Paris")
     );
     assert_eq!(config.host.maintenance.len(), 1);
+    let access = &config.host.access;
+    assert_eq!(access.trusted_proxies.len(), 2);
+    assert!(access.guard.ban_at_first_lockout);
+    assert_eq!((access.guard.reads, access.guard.changes), (2_000, 100));
+    assert_eq!(access.guard.rates["POST /v1/agents/{name}/runs"], 10);
+    assert_eq!(config.host.kill_after_pull_requests, 20);
     assert_eq!(agent.limits.time_ms, 20_000);
     assert_eq!(agent.limits.memory_bytes, 32 << 20);
     assert_eq!(
@@ -302,7 +308,7 @@ fn the_full_file_is_read_as_it_is_meant() {
         config::Place::Local { create: true, .. }
     ));
     assert!(repository.environment.is_guarded());
-    assert_eq!(agent.line, 34);
+    assert_eq!(agent.line, 45);
     let repository = &agent.grants.repositories[0];
     assert_eq!(repository.checkout.as_deref(), Some("/src"));
     assert_eq!(
@@ -427,12 +433,13 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 17] = [
+const PLACES: [(&str, &str); 18] = [
     ("channel", "[channels.x]\n"),
     ("github", "[github]\n"),
     ("plugins", ""),
     ("host", "[host]\n"),
     ("maintenance", "[[host.maintenance]]\n"),
+    ("rate_limit", "[[host.rate_limits]]\n"),
     ("limits", "[host.limits]\n"),
     ("limits", "[agents.a.limits]\n"),
     ("repository", "[repositories.r]\n"),

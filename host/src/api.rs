@@ -24,6 +24,7 @@ mod health;
 mod integrations;
 mod json;
 mod keys;
+mod killswitch;
 mod logs;
 mod observe;
 pub mod params;
@@ -56,6 +57,7 @@ use crate::config::{Secret, WebhookConfig};
 use crate::effects::{Comparison, DecideError, Difference};
 use crate::forge::ForgeError;
 use crate::holds::HoldError;
+use crate::kill::KillView;
 use crate::metrics::Metrics;
 use crate::model::{
     BillingAction, Effect, Event, Execution, LogLine, Principal, Run, Thread, Trigger, Verdict,
@@ -116,6 +118,9 @@ pub enum StartError {
     /// Too many runs wait.
     #[error("the queue is full")]
     QueueFull,
+    /// The kill switch is thrown.
+    #[error("{}", crate::runtime::KILLED)]
+    Killed,
     /// The host is stopping.
     #[error("the host is stopping")]
     Stopping,
@@ -164,12 +169,42 @@ pub enum WorkflowError {
     /// It runs already.
     #[error("the pipeline runs already: {0}")]
     Running(Uuid),
+    /// The kill switch is thrown.
+    #[error("{}", crate::runtime::KILLED)]
+    Killed,
     /// The host is stopping.
     #[error("the host is stopping")]
     Stopping,
     /// The store failed.
     #[error("cannot record the execution")]
     Store(#[source] StoreError),
+}
+
+/// Why a host was not recovered.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// Nothing is stopped.
+    #[error("the kill switch is off; there is nothing to recover")]
+    Off,
+    /// Another recovery is in progress.
+    #[error("another dry run is in progress")]
+    Busy,
+    /// The dry run did not pass.
+    #[error(
+        "the dry run `{run}` did not succeed: {why}; `infinity runs show {run}` says more, and everything stays stopped"
+    )]
+    DryRun {
+        /// The run.
+        run: Uuid,
+        /// How it ended.
+        why: String,
+    },
+    /// The dry run did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// An agent that takes signed deliveries.
@@ -327,6 +362,20 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Looks at every component.
     async fn health(&self) -> Vec<HealthCheck>;
 
+    /// How the kill switch is.
+    fn killswitch(&self) -> KillView;
+
+    /// Stops everything.
+    async fn kill(
+        &self,
+        reason: String,
+        minutes: Option<u32>,
+        principal: Principal,
+    ) -> Result<KillView, StoreError>;
+
+    /// Lets everything go on if this run, with nothing applied, succeeds.
+    async fn recover(&self, run: StartRun) -> Result<KillView, RecoverError>;
+
     /// What stands in front of the API; none where everybody is let in, as in a test.
     fn access(&self) -> Option<&Access> {
         None
@@ -409,6 +458,11 @@ fn routes() -> (
         .routes(routes!(schedule::resume_agent))
         .routes(routes!(schedule::pause))
         .routes(routes!(schedule::resume))
+        .routes(routes!(
+            killswitch::get_killswitch,
+            killswitch::engage_killswitch
+        ))
+        .routes(routes!(killswitch::recover_killswitch))
         .routes(routes!(schedule::get_status))
         .routes(routes!(schedule::list_occurrences))
         .routes(routes!(runs::list_runs))

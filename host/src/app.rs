@@ -3,6 +3,7 @@
 
 mod control;
 mod github;
+mod kill;
 mod ways;
 
 use self::ways::{Boards, Keys, Panels, Policies, Posted, Scheduled, Steering, Steps, Telling};
@@ -133,6 +134,8 @@ pub struct App {
     channels: Arc<Channels>,
     holds: Arc<Holds>,
     access: Access,
+    /// Held while the dry run of a recovery is in progress.
+    recovering: tokio::sync::Mutex<()>,
     metrics: Arc<Metrics>,
     wake: Notify,
     /// Told when the snapshots of all agents are made.
@@ -316,6 +319,7 @@ impl App {
             channels,
             holds,
             access,
+            recovering: tokio::sync::Mutex::default(),
             metrics,
             wake: Notify::new(),
             prepared: Notify::new(),
@@ -493,6 +497,13 @@ impl App {
         until_stopped(Box::pin(async move { app.watch_health().await }));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.keep_counts().await }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.watch_kill_file().await }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.watch_kill_signal().await }));
+        let app = Arc::clone(self);
+        let news = self.news.subscribe();
+        until_stopped(Box::pin(async move { app.watch_triggers(news).await }));
         let store = || Arc::clone(&self.store) as Arc<dyn Store>;
         until_stopped(Box::pin(observers::alert(
             store(),
@@ -565,6 +576,10 @@ impl App {
         let mut before = known.clone();
         loop {
             tokio::time::sleep(WATCH_EVERY).await;
+            // A component is run while it is looked at.
+            if self.holds.kill.is_engaged() {
+                continue;
+            }
             let now = look().await.unwrap_or_default();
             // Once it looks the same twice nobody is in the middle of writing.
             let settled = now == before;

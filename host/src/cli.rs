@@ -9,6 +9,7 @@ mod ask;
 mod client;
 mod config;
 mod effects;
+mod kill;
 mod output;
 mod plugin;
 mod policy;
@@ -128,6 +129,10 @@ pub enum Command {
     /// Keys for programs and people that come over the network: create, list, rotate, revoke
     #[command(subcommand)]
     Key(access::KeyCommand),
+    /// Stop everything at once, until `recover`
+    Kill(kill::KillOptions),
+    /// Let everything go on after `kill`, once a dry run of an agent has passed
+    Recover(kill::RecoverOptions),
     /// Who is kept out after failed keys: list, lift, lockouts, unlock
     #[command(subcommand)]
     Bans(access::BansCommand),
@@ -437,6 +442,12 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         }
         Command::Key(command) => {
             access::keys(command, &launcher.connect(global).await?, output).await
+        }
+        Command::Kill(options) => {
+            kill::kill(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Recover(options) => {
+            kill::recover(options, &launcher.connect(global).await?, output).await
         }
         Command::Bans(command) => {
             access::bans(command, &launcher.connect(global).await?, output).await

@@ -52,6 +52,9 @@ const PAUSE: SignedDuration = SignedDuration::from_secs(1);
 /// The longest pause between two attempts: what is back is used within a minute.
 const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(1);
 
+/// How often it is looked whether effects may be applied again.
+const STOPPED_LOOK: Duration = Duration::from_millis(500);
+
 /// Open pull requests of a repository among which one for the same branches is looked for.
 const OPEN_MAX: u32 = 500;
 
@@ -89,6 +92,9 @@ pub trait Judge: Send + Sync {
 /// Who steers agents.
 #[async_trait]
 pub trait Steer: Send + Sync {
+    /// Whether nothing is to be judged or applied.
+    fn is_stopped(&self) -> bool;
+
     /// Has the agent of an effect look again, as what it saw when it proposed is not so any more. Once for all effects of a run, a few times in a row, and only where nobody asked for the run or
     /// waits for it.
     ///
@@ -318,6 +324,10 @@ impl Effects {
         let mut lanes = JoinSet::new();
         let mut lane_of = HashMap::new();
         loop {
+            if self.steer.is_stopped() {
+                tokio::time::sleep(STOPPED_LOOK).await;
+                continue;
+            }
             let busy: Vec<String> = lane_of.values().cloned().collect();
             let next = match self.store.due_effects(now(), &busy, PART).await {
                 Ok((due, next)) => {
@@ -366,6 +376,9 @@ impl Effects {
     /// Takes up the effects of one lane that are due.
     async fn work(&self, ids: Vec<Uuid>) -> Result<(), StoreError> {
         for id in ids {
+            if self.steer.is_stopped() {
+                return Ok(());
+            }
             if let Some(effect) = self.store.effect(id).await? {
                 self.step(effect).await?;
             }

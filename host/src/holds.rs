@@ -4,6 +4,7 @@
 //! the store. Who asks for a run by name gets it all the same.
 
 use crate::config::Maintenance;
+use crate::kill::KillSwitch;
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -22,6 +23,8 @@ const QUARANTINE_FLAG: &str = "quarantined/";
 /// Why nothing starts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
+    /// The kill switch is thrown.
+    Killed,
     /// A person paused everything.
     All,
     /// A person paused the agent.
@@ -37,6 +40,7 @@ impl Hold {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Killed => "kill_switch",
             Self::All | Self::Agent => "paused",
             Self::Quarantine => "quarantined",
             Self::Maintenance => "maintenance",
@@ -62,6 +66,8 @@ pub enum HoldError {
 
 /// The pauses and windows in force.
 pub struct Holds {
+    /// The switch that goes over everything else.
+    pub kill: KillSwitch,
     store: Arc<dyn Store>,
     file: PathBuf,
     agents: RwLock<BTreeSet<String>>,
@@ -74,6 +80,7 @@ impl Holds {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, state: &Path, maintenance: Vec<Maintenance>) -> Self {
         Self {
+            kill: KillSwitch::new(Arc::clone(&store), state),
             store,
             file: state.join(PAUSE_FILE),
             agents: RwLock::default(),
@@ -82,11 +89,12 @@ impl Holds {
         }
     }
 
-    /// Reads which agents are paused.
+    /// Reads which agents are paused, and whether the kill switch is thrown.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn recover(&self) -> Result<(), StoreError> {
+        self.kill.restore().await?;
         let flags = self.store.flags().await?;
         for (prefix, set) in [
             (AGENT_FLAG, &self.agents),
@@ -105,7 +113,9 @@ impl Holds {
     /// Why the agent may not start by itself now.
     #[must_use]
     pub fn of(&self, agent: &str, now: Timestamp) -> Option<Hold> {
-        if self.all() {
+        if self.kill.is_engaged() {
+            Some(Hold::Killed)
+        } else if self.all() {
             Some(Hold::All)
         } else if self.agent(agent) {
             Some(Hold::Agent)

@@ -13,6 +13,7 @@ pub mod effects;
 pub mod forge;
 pub mod health;
 pub mod holds;
+pub mod kill;
 pub mod launcher;
 pub mod logging;
 pub mod metrics;

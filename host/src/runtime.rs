@@ -64,6 +64,9 @@ const HELD_LOOK: Duration = Duration::from_secs(1);
 /// How long an ended run's record is tried to be written when the disk is full; the run stays in memory until then.
 const RECORD_PATIENCE: Duration = Duration::from_secs(60);
 
+/// What is said while the kill switch is thrown.
+pub(crate) const KILLED: &str = "the kill switch is thrown: nothing starts until an admin has recovered the host with `infinity recover AGENT`";
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -110,6 +113,9 @@ pub enum StartError {
     /// Too many runs wait.
     #[error("{0} runs are waiting already")]
     QueueFull(usize),
+    /// The kill switch is thrown.
+    #[error("{KILLED}")]
+    Killed,
     /// The host is going down.
     #[error("the host is stopping")]
     Stopping,
@@ -365,6 +371,9 @@ impl Runtime {
         if self.stopping.load(Ordering::Acquire) {
             return Err(StartError::Stopping);
         }
+        if self.holds.kill.is_engaged() {
+            return Err(StartError::Killed);
+        }
         let Some(run) = self.store.run(id).await? else {
             return Ok(None);
         };
@@ -441,6 +450,12 @@ impl Runtime {
     pub async fn start(self: &Arc<Self>, start: Start) -> Result<Run, StartError> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(StartError::Stopping);
+        }
+        // What happened is kept and waits; what somebody asks for is refused, so that they know.
+        let asked = matches!(start.trigger, Trigger::Manual | Trigger::Webhook);
+        let key = start.idempotency_key.as_deref().unwrap_or_default();
+        if asked && !self.holds.kill.lets(key) {
+            return Err(StartError::Killed);
         }
         let registry = self.registry.load_full();
         let Some(agent) = registry.agents.get(&start.agent) else {
@@ -701,11 +716,21 @@ impl Runtime {
                 // The clock may have been set back since the row was written.
                 tokio::time::sleep(wait.min(retry::DELAY_MAX)).await;
             }
-            // What starts by itself waits until the agent may: events, further attempts, and what an earlier process left.
-            while run.trigger != Trigger::Manual && self.holds.of(&run.agent, now()).is_some() {
-                tokio::time::sleep(HELD_LOOK).await;
+            let kill = &self.holds.kill;
+            loop {
+                // What starts by itself waits until the agent may: events, further attempts, and what an earlier process left. Under the kill switch everything waits.
+                while !kill.lets(&run.idempotency_key)
+                    || (run.trigger != Trigger::Manual
+                        && self.holds.of(&run.agent, now()).is_some())
+                {
+                    tokio::time::sleep(HELD_LOOK).await;
+                }
+                let place = self.place(agent).await;
+                // It may have been thrown while the run waited for its place.
+                if kill.lets(&run.idempotency_key) {
+                    return place;
+                }
             }
-            self.place(agent).await
         };
         let place = tokio::select! {
             biased;
@@ -724,8 +749,11 @@ impl Runtime {
             run.started_at = Some(started_at);
             let work = self.inside(&run, agent, meter, &live.cancel);
             let told = self.tell_running(run.id, started_at, live, meter);
+            let killed = self.killed(&run, live);
             tokio::select! {
                 biased;
+                // First, so that what begins as the switch is thrown does not begin.
+                () = killed => CallEnd::stopped(Stop::cancelled()),
                 end = work => end,
                 () = told => CallEnd::stopped(Stop::host("the run's record was lost")),
             }
@@ -745,12 +773,27 @@ impl Runtime {
                     .any(|export| export.starts_with("infinity:agent/policy@"))
             });
         let (report, artifacts) = settle(&mut run, end, meter);
+        if run.outcome == Some(Outcome::Cancelled) && !self.holds.kill.lets(&run.idempotency_key) {
+            run.reason = Some("kill_switch".into());
+            run.message = Some("the kill switch was thrown".into());
+        }
         let left = Left {
             log: meter.take_log(),
             artifacts,
             events: meter.take_events(),
         };
         Some(self.end(run, report, left, agent, judges))
+    }
+
+    /// Cancels a run when the kill switch is thrown. It ends as cancelled runs end, so this never does.
+    async fn killed(&self, run: &Run, live: &Live) {
+        let token = self.holds.kill.token();
+        if self.holds.kill.lets(&run.idempotency_key) && self.holds.kill.is_engaged() {
+            return std::future::pending().await;
+        }
+        token.cancelled().await;
+        live.cancel.cancel();
+        std::future::pending().await
     }
 
     /// A place among the agent's own runs, then one among all: so an agent whose runs take long keeps others from theirs for no longer than its share.

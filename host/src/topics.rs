@@ -27,6 +27,10 @@ pub const TOPICS: &[Topic] = &[
             "run.lost",
             "agent.quarantined",
             "system.degraded",
+            "killswitch.engaged",
+            "killswitch.awaiting_recovery",
+            "security.ban",
+            "security.incident",
         ],
         "what a person should look at now",
     ),
@@ -63,7 +67,7 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
 }
 
 /// What types of the host's own events begin with: nobody else says that a run ended.
-pub const OWN_TYPES: [&str; 7] = [
+pub const OWN_TYPES: [&str; 9] = [
     "run.",
     "agent.",
     "policy.",
@@ -71,6 +75,8 @@ pub const OWN_TYPES: [&str; 7] = [
     "system.",
     "pipeline.",
     "command.",
+    "key.",
+    "killswitch.",
 ];
 
 /// Whether a type, or some type of a pattern, is one of the host's own.

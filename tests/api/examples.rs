@@ -245,6 +245,16 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         None,
         "/v1/agents/guests/data",
     )?;
+    let incident = json!({ "reason": "security_incident", "duration_minutes": 60 });
+    keep("post", "/v1/killswitch", Some(&incident), "/v1/killswitch")?;
+    keep("get", "/v1/killswitch", None, "/v1/killswitch")?;
+    let well = json!({ "agent": "guests", "input": { "case": "ok" } });
+    keep(
+        "post",
+        "/v1/killswitch/recover",
+        Some(&well),
+        "/v1/killswitch/recover",
+    )?;
     let admin = json!({ "name": "root", "role": "admin", "scopes": ["*", "effects:approve"] });
     let made = keep("post", "/v1/keys", Some(&admin), "/v1/keys")?;
     *key.borrow_mut() = made["secret"].as_str().map(str::to_owned);

@@ -13,6 +13,9 @@ use std::process::Command;
 /// The share of operations that have to be reached with a 2xx.
 const REACHED_MIN: f64 = 0.95;
 
+/// What is checked of every answer.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance";
+
 #[test]
 fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
     let Some(tools) = language("python") else {
@@ -174,12 +177,20 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
             .env("NO_COLOR", "1")
             .arg("run")
             .arg(host.url("/openapi.json"))
-            .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"])
+            .args(["--checks", CHECKS])
             .args(["--phases", phases, "--max-examples", examples])
             // The same requests each time; a soak looks further.
-            .args(["--seed", "1", "--continue-on-failure", "--request-timeout", "60"])
+            .args([
+                "--seed",
+                "1",
+                "--continue-on-failure",
+                "--request-timeout",
+                "60",
+            ])
             // These would end what the others need.
-            .args(["--exclude-operation-id", "delete_agent_data"]);
+            .args(["--exclude-operation-id", "delete_agent_data"])
+            .args(["--exclude-operation-id", "engage_killswitch"])
+            .args(["--exclude-operation-id", "recover_killswitch"]);
         if let Some(key) = key {
             command.args(["--header", &format!("Authorization: Bearer {key}")]);
         }
@@ -209,6 +220,38 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         schemathesis(key.as_deref(), "examples")?;
     }
     let text = schemathesis(Some(&full), "examples,coverage,fuzzing,stateful")?;
+    // What it stops would stop the rest, so it is asked last.
+    let alone = |operation: &str| -> anyhow::Result<()> {
+        let said = Command::new(tools.join("bin/schemathesis"))
+            .current_dir(&place)
+            .env("NO_COLOR", "1")
+            .arg("run")
+            .arg(host.url("/openapi.json"))
+            .args([
+                "--checks",
+                CHECKS,
+                "--phases",
+                "examples,coverage,fuzzing",
+                "--max-examples",
+                examples,
+            ])
+            .args([
+                "--seed",
+                "1",
+                "--continue-on-failure",
+                "--request-timeout",
+                "60",
+            ])
+            .args(["--include-operation-id", operation])
+            .args(["--header", &format!("Authorization: Bearer {full}")])
+            .output()?;
+        ensure!(
+            said.status.success(),
+            "{}",
+            String::from_utf8_lossy(&said.stdout)
+        );
+        Ok(())
+    };
     let fetch = |path: &str| -> anyhow::Result<String> {
         let answer = host
             .client()
@@ -240,6 +283,8 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         reached >= REACHED_MIN,
         "not reached with a 2xx: {unreached:#?}\n{text}"
     );
+    alone("engage_killswitch")?;
+    alone("recover_killswitch")?;
     fetch(&format!("/v1/runs/{}", id(&busy)?))?;
     let log = host.log();
     ensure!(

@@ -11,6 +11,7 @@ mod examples;
 mod foreign;
 mod fuzz;
 mod github;
+mod kill;
 mod notify;
 mod observe;
 mod on_github;

@@ -219,6 +219,7 @@ impl From<StartError> for ApiError {
                 "too many runs are waiting; try again in a few seconds",
             )
             .retry_later(),
+            StartError::Killed => Self::killed(),
             StartError::Stopping => Self::stopping(),
             StartError::Store(error) => error.into(),
             StartError::Duplicate(id) => Self::new(
@@ -232,6 +233,16 @@ impl From<StartError> for ApiError {
 }
 
 impl ApiError {
+    /// The kill switch is thrown.
+    #[must_use]
+    pub fn killed() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "kill_switch",
+            crate::runtime::KILLED,
+        )
+    }
+
     /// The host is on its way out.
     #[must_use]
     pub fn stopping() -> Self {

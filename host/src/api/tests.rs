@@ -3,6 +3,7 @@
 use super::*;
 use crate::effects::{Comparison, DecideError, Difference};
 use crate::forge::ForgeError;
+use crate::kill::{KillState, KillView};
 use crate::model::{
     Approval, Artifact, ArtifactInfo, Comment, CommitStatus, Effect, Event, Execution, Finding,
     Level, Occurrence, Outcome, Report, RunEnd, RunState, Thread, Usage, Verdict,
@@ -450,6 +451,21 @@ impl Store for Fake {
 
 #[async_trait]
 impl ControlPlane for Fake {
+    fn killswitch(&self) -> KillView {
+        KillView {
+            state: KillState::Off,
+            kill: None,
+        }
+    }
+
+    async fn kill(&self, _: String, _: Option<u32>, _: Principal) -> Result<KillView, StoreError> {
+        Ok(self.killswitch())
+    }
+
+    async fn recover(&self, _: StartRun) -> Result<KillView, RecoverError> {
+        Err(RecoverError::Off)
+    }
+
     fn store(&self) -> &dyn Store {
         self
     }
@@ -620,6 +636,7 @@ impl ControlPlane for Fake {
         Status {
             state: AgentState::Online,
             paused: false,
+            killswitch: self.killswitch(),
             maintenance: false,
             agents: 0,
             paused_agents: Vec::new(),

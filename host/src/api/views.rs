@@ -4,6 +4,7 @@
 
 use crate::commands::Template;
 use crate::forge::Change;
+use crate::kill::KillView;
 use crate::logging::LogLevel;
 pub use crate::model::{AgentState, BadgeStyle, Comment, CommitStatus, Effect, Thread};
 use crate::model::{
@@ -295,6 +296,8 @@ pub struct Status {
     pub state: AgentState,
     /// Whether everything is paused.
     pub paused: bool,
+    /// How the kill switch is.
+    pub killswitch: KillView,
     /// Whether a maintenance window is on.
     pub maintenance: bool,
     /// Agents in force.

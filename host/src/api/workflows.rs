@@ -233,6 +233,7 @@ impl From<WorkflowError> for ApiError {
                 "workflow_running",
                 format!("the pipeline runs already, as execution `{id}`"),
             ),
+            WorkflowError::Killed => Self::killed(),
             WorkflowError::Stopping => Self::stopping(),
             WorkflowError::Store(error) => error.into(),
         }

@@ -5,14 +5,15 @@ use super::{App, BADGES_MAX, SILENCE_MAX};
 use crate::access::Access;
 use crate::api::{
     self, AgentHealth, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ControlPlane,
-    HealthCheck, IntegrationView, LiveRun, PluginStatus, PluginView, RunSummary, StartRun, Status,
-    Webhook, WorkflowError, WorkflowStep, WorkflowView,
+    HealthCheck, IntegrationView, LiveRun, PluginStatus, PluginView, RecoverError, RunSummary,
+    StartRun, Status, Webhook, WorkflowError, WorkflowStep, WorkflowView,
 };
 use crate::commands::{self, Template};
 use crate::config::{AgentConfig, Place, Secret, Service};
 use crate::effects::{Comparison, DecideError, Difference};
 use crate::forge::ForgeError;
 use crate::holds::HoldError;
+use crate::kill::KillView;
 use crate::metrics::{Levels, Metrics};
 use crate::model::{
     AgentState, BadgeStyle, BillingAction, Effect, Event, Execution, LogLine, Principal, Run,
@@ -355,6 +356,9 @@ impl ControlPlane for App {
         name: &str,
         principal: Principal,
     ) -> Result<Execution, WorkflowError> {
+        if self.holds.kill.is_engaged() {
+            return Err(WorkflowError::Killed);
+        }
         // Whoever asks has looked it up.
         let Some(pipeline) = self.config.pipelines.get(name) else {
             return Err(WorkflowError::Stopping);
@@ -486,6 +490,7 @@ impl ControlPlane for App {
         Status {
             state: self.runtime.system_state(),
             paused: self.holds.all(),
+            killswitch: self.holds.kill.view(),
             maintenance: self.holds.maintenance(Timestamp::now()),
             agents: registry.agents.len() as u64,
             paused_agents: registry
@@ -563,6 +568,9 @@ impl ControlPlane for App {
         };
         if let Some(badge) = kept(&self.badges) {
             return Ok(badge);
+        }
+        if self.holds.kill.is_engaged() {
+            return Err(BadgeError::Unavailable(runtime::KILLED.into()));
         }
         let job = Job {
             meter: Arc::new(Meter::new(agent.config.limits.clone())),
@@ -727,6 +735,16 @@ impl ControlPlane for App {
                 ok: true,
                 detail: format!("{} runs queued or in progress", self.runtime.live_count()),
             },
+            {
+                let kill = self.holds.kill.view();
+                HealthCheck {
+                    component: "killswitch".into(),
+                    ok: kill.kill.is_none(),
+                    detail: kill
+                        .kill
+                        .map_or_else(|| "off".into(), |kill| format!("thrown: {}", kill.reason)),
+                }
+            },
             self.beating("schedule", self.beats.silence(&self.beats.schedule)),
             self.beating("delivery", self.beats.silence(&self.beats.delivery)),
             {
@@ -768,6 +786,23 @@ impl ControlPlane for App {
         checks
     }
 
+    fn killswitch(&self) -> KillView {
+        self.holds.kill.view()
+    }
+
+    async fn kill(
+        &self,
+        reason: String,
+        minutes: Option<u32>,
+        principal: Principal,
+    ) -> Result<KillView, StoreError> {
+        self.throw(reason, minutes, principal).await
+    }
+
+    async fn recover(&self, run: StartRun) -> Result<KillView, RecoverError> {
+        self.recover_after(run).await
+    }
+
     fn access(&self) -> Option<&Access> {
         Some(&self.access)
     }
@@ -780,7 +815,7 @@ impl ControlPlane for App {
     }
 }
 
-fn start_error(error: runtime::StartError) -> api::StartError {
+pub(super) fn start_error(error: runtime::StartError) -> api::StartError {
     match error {
         runtime::StartError::UnknownAgent { nearest, .. } => {
             api::StartError::UnknownAgent { nearest }
@@ -790,6 +825,7 @@ fn start_error(error: runtime::StartError) -> api::StartError {
             api::StartError::InvalidInput { pointer, message }
         }
         runtime::StartError::QueueFull(_) => api::StartError::QueueFull,
+        runtime::StartError::Killed => api::StartError::Killed,
         runtime::StartError::Stopping => api::StartError::Stopping,
         runtime::StartError::Store(StoreError::Duplicate { run }) => {
             api::StartError::Duplicate(run)

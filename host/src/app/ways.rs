@@ -654,6 +654,10 @@ fn next_look(run: Uuid, key: &str) -> Option<String> {
 
 #[async_trait]
 impl Steer for Steering {
+    fn is_stopped(&self) -> bool {
+        self.holds.kill.is_engaged()
+    }
+
     async fn look_again(&self, effect: &Effect) -> Result<(), String> {
         let run = self.store.run(effect.run).await;
         let Some(run) = run.map_err(|error| error.to_string())? else {

@@ -132,6 +132,12 @@ pub(super) async fn status(client: &Client, output: &Output) -> Done {
         ],
         vec!["since".to_owned(), seconds(status.started_at).to_string()],
     ];
+    if status.killswitch.kill.is_some() {
+        rows.push(vec![
+            "kill switch".to_owned(),
+            super::kill::line(&status.killswitch),
+        ]);
+    }
     if status.paused {
         rows.push(vec![
             "paused".to_owned(),

@@ -64,9 +64,8 @@ pub(super) fn read(table: &Reader<'_, '_>, errors: &mut Errors) -> AccessConfig 
     for limit in table.tables("rate_limits", "a rate limit", errors) {
         let route = limit.text("route", errors);
         let requests = limit.number("requests", errors);
-        if let (Some(route), Some(requests)) = (route, requests)
-            && check_route(&route, errors)
-        {
+        let route = route.filter(|route| check_route(route, errors));
+        if let (Some(route), Some(requests)) = (route, requests) {
             let requests = u32::try_from(requests).unwrap_or(u32::MAX);
             access.guard.rates.insert(route.into_inner(), requests);
         }

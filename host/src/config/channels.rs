@@ -89,6 +89,8 @@ impl Service {
 /// Default of [`ChannelConfig::on`]: security, deployments, changes of state, and what waits for people.
 pub const DEFAULT_ON: &[&str] = &[
     "security.*",
+    "key.*",
+    "killswitch.*",
     "pipeline.succeeded",
     "pipeline.failed",
     "system.degraded",

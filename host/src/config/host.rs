@@ -53,6 +53,8 @@ pub struct HostConfig {
     pub autodeploy_port: Option<u16>,
     /// Times in which nothing starts by itself. Source: `[[host.maintenance]]`.
     pub maintenance: Vec<Maintenance>,
+    /// Pull requests that are refused or reverted within an hour before the kill switch is thrown: 1 to 100,000, default [`DEFAULT_KILL_AFTER_PULL_REQUESTS`]. Source: `kill_after_pull_requests`.
+    pub kill_after_pull_requests: u32,
     /// Who may call.
     pub access: AccessConfig,
     /// Environment variables that stages to come use.
@@ -86,6 +88,8 @@ pub const DEFAULT_CONCURRENCY_MAX: u32 = 20;
 pub const DEFAULT_STATE_BUDGET: u64 = 10 << 30;
 /// Default of [`HostConfig::command_templates`], in the directory of the file.
 pub const DEFAULT_COMMAND_TEMPLATES: &str = "commands";
+/// Default of [`HostConfig::kill_after_pull_requests`]: far more than people refuse on a busy day.
+pub const DEFAULT_KILL_AFTER_PULL_REQUESTS: u32 = 100;
 /// Default of [`HostConfig::queue`].
 pub const DEFAULT_QUEUE: u32 = 10_000;
 /// Default of [`HostConfig::compile_cpu_ms`]: twice what a Python component takes.
@@ -115,6 +119,7 @@ impl HostConfig {
             badge_port: None,
             autodeploy_port: None,
             maintenance: Vec::new(),
+            kill_after_pull_requests: DEFAULT_KILL_AFTER_PULL_REQUESTS,
             access: AccessConfig::default(),
             variables: Variables::default(),
         }
@@ -192,6 +197,10 @@ fn from_file(host: &mut HostConfig, table: &Reader<'_, '_>, root: &Path, errors:
     let numbers = [
         ("concurrency", &mut host.concurrency),
         ("queue", &mut host.queue),
+        (
+            "kill_after_pull_requests",
+            &mut host.kill_after_pull_requests,
+        ),
     ];
     for (name, field) in numbers {
         // The range of the key ends below what the field holds; so for the ports.

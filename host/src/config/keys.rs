@@ -258,6 +258,15 @@ pub(super) static HOST: Table = Table {
             "Port of a further listener, for deployments alone. The variable `AUTODEPLOY_PORT` replaces it.",
         ),
         key(
+            "kill_after_pull_requests",
+            Kind::Integer {
+                min: 1,
+                max: 100_000,
+            },
+            "100",
+            "Pull requests of agents that may be refused or reverted within an hour; one more throws the kill switch.",
+        ),
+        key(
             "names",
             Kind::Texts,
             "[]",

@@ -129,6 +129,16 @@ impl Github {
         }))
     }
 
+    /// Asks nothing of GitHub any more, or asks again.
+    pub fn suspend(&self, suspended: bool) {
+        self.client.suspend(suspended);
+    }
+
+    /// Gives all tokens back, and answers how many were.
+    pub async fn give_tokens_back(&self) -> usize {
+        self.client.give_back().await
+    }
+
     /// Until when GitHub wants to be left alone, if it does.
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {

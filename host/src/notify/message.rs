@@ -108,7 +108,8 @@ fn is_good(kind: &str) -> bool {
         ".recovered",
         ".applied",
         ".resumed",
-        ".unbanned",
+        ".unban",
+        ".unlock",
     ]
     .iter()
     .any(|ending| kind.ends_with(ending))
@@ -131,18 +132,34 @@ pub fn severity(event: &Event) -> Level {
         ".degraded",
         ".quarantined",
         ".trapped",
+        ".engaged",
     ]
     .iter()
     .any(|ending| kind.ends_with(ending));
+    // One slip of a hand, or one client that asks too often, wakes nobody.
     let warning = [
-        ".waiting", ".alert", ".stale", ".limited", ".refused", ".expired", ".unknown", ".paused",
+        ".waiting",
+        ".alert",
+        ".stale",
+        ".limited",
+        ".refused",
+        ".expired",
+        ".unknown",
+        ".paused",
+        ".awaiting_recovery",
+        ".invalid_key",
+        ".forbidden",
+        ".rate_limit",
+        ".banned_access",
+        ".locked_access",
     ]
     .iter()
     .any(|ending| kind.ends_with(ending));
     match kind {
         _ if is_good(kind) => Level::Note,
-        _ if error || kind.starts_with("security.") => Level::Error,
+        _ if error => Level::Error,
         _ if warning => Level::Warning,
+        _ if kind.starts_with("security.") => Level::Error,
         _ => Level::Note,
     }
 }
@@ -161,7 +178,11 @@ mod tests {
         for (kind, level) in [
             ("run.failed", Level::Error),
             ("security.ban", Level::Error),
-            ("security.unbanned", Level::Note),
+            ("security.unban", Level::Note),
+            ("security.invalid_key", Level::Warning),
+            ("security.incident", Level::Error),
+            ("killswitch.engaged", Level::Error),
+            ("killswitch.recovered", Level::Note),
             ("effect.waiting", Level::Warning),
             ("mirror.stale", Level::Warning),
             ("mirror.recovered", Level::Note),

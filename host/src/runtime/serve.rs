@@ -2,7 +2,7 @@
 //! look at it.
 
 use super::settle::{events, settle};
-use super::{Left, REQUEST, Runtime};
+use super::{KILLED, Left, REQUEST, Runtime};
 use crate::model::{Outcome, Principal, Run, RunState, Trigger, Usage, now};
 use crate::registry::Agent;
 use crate::sandbox::inspect::World;
@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wasmtime_wasi_http::WasiBody;
 
@@ -143,7 +142,7 @@ impl Runtime {
         let job = Job {
             meter: Arc::clone(&meter),
             capabilities: Arc::clone(&agent.capabilities),
-            cancel: CancellationToken::new(),
+            cancel: self.holds.kill.token(),
         };
         let serving = self.sandbox.serve(&loaded, request, job);
         let config_digest = registry.config.digest.clone();
@@ -230,6 +229,9 @@ impl Runtime {
         }
         if self.stopping.load(std::sync::atomic::Ordering::Acquire) {
             return Err(ServeError::Unavailable("the host is stopping".into()));
+        }
+        if self.holds.kill.is_engaged() {
+            return Err(ServeError::Unavailable(KILLED.into()));
         }
         if !agent.config.enabled {
             return unavailable("is disabled");

@@ -91,7 +91,7 @@ impl Runtime {
             return AgentState::Error;
         };
         detect(Facts {
-            killed: false,
+            killed: self.holds.kill.is_engaged(),
             paused: !agent.config.enabled || self.holds.all() || self.holds.agent(name),
             error: agent.loaded.is_err()
                 || self.holds.quarantined(name)

@@ -157,6 +157,16 @@ impl Access {
         installed.insert(repository.to_owned(), Installed { token, renew_at });
     }
 
+    /// All tokens, which are not known here any more.
+    pub(super) fn take(&self) -> Vec<Secret> {
+        self.installed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+            .map(|(_, one)| one.token)
+            .collect()
+    }
+
     /// GitHub does not know a token any more.
     pub(super) fn forget(&self, repository: &str) {
         self.installed

@@ -4,7 +4,7 @@
 //! for by its tag. Only the API's own address ever gets a token: no redirect and no link to elsewhere is followed.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -115,6 +115,8 @@ pub(super) struct Client {
     changing: tokio::sync::Mutex<()>,
     /// Held while a token is asked for.
     installing: tokio::sync::Mutex<()>,
+    /// Whether nothing is asked of GitHub.
+    suspended: AtomicBool,
 }
 
 fn cut(text: &str) -> String {
@@ -146,6 +148,7 @@ impl Client {
             left: AtomicU64::new(u64::MAX),
             changing: tokio::sync::Mutex::default(),
             installing: tokio::sync::Mutex::default(),
+            suspended: AtomicBool::new(false),
         })
     }
 
@@ -162,8 +165,48 @@ impl Client {
         Some(self.left.load(Ordering::Relaxed)).filter(|left| *left != u64::MAX)
     }
 
+    /// Asks nothing of GitHub any more, or asks again.
+    pub(super) fn suspend(&self, suspended: bool) {
+        self.suspended.store(suspended, Ordering::SeqCst);
+    }
+
+    /// Gives all tokens back, so that nobody can use them, and answers how many were given back.
+    pub(super) async fn give_back(&self) -> usize {
+        let mut given = 0;
+        for token in self.access.take() {
+            let sent = self
+                .http
+                .delete(format!("{}/installation/token", self.api))
+                .bearer_auth(token.expose())
+                .header("accept", "application/vnd.github+json")
+                .header("x-github-api-version", VERSION)
+                .send()
+                .await;
+            match sent {
+                Ok(answer) if answer.status().is_success() => given += 1,
+                Ok(answer) => {
+                    tracing::warn!("GitHub did not take a token back: {}", answer.status())
+                }
+                Err(error) => {
+                    tracing::warn!("GitHub did not take a token back: {}", reason(&error))
+                }
+            }
+        }
+        given
+    }
+
+    fn check_suspended(&self) -> Result<(), RequestError> {
+        if self.suspended.load(Ordering::SeqCst) {
+            return Err(RequestError::Later(
+                "the kill switch is thrown, so nothing is asked of GitHub".into(),
+            ));
+        }
+        Ok(())
+    }
+
     /// The token for a repository, asked for where there is none that lasts.
     pub(super) async fn token(&self, repository: &str) -> Result<Secret, RequestError> {
+        self.check_suspended()?;
         if !self.access.is_app() {
             return self.access.token().map_err(RequestError::Later);
         }
@@ -274,6 +317,7 @@ impl Client {
         body: Option<&Value>,
         who: As<'_>,
     ) -> Result<Answer, RequestError> {
+        self.check_suspended()?;
         if let Some(until) = self.until() {
             return Err(RequestError::Later(format!(
                 "GitHub wants to be left alone until {until}"
