@@ -11,6 +11,7 @@ mod badges;
 mod bans;
 mod billing;
 mod commands;
+mod compatibility;
 mod dead_letters;
 mod docs;
 mod effects;
@@ -587,6 +588,7 @@ pub fn router(plane: Arc<dyn ControlPlane>) -> axum::Router {
     let (router, _) = routes();
     let document = Bytes::from(openapi().to_string());
     let router = router
+        .merge(compatibility::routes())
         .route(
             "/openapi.json",
             get(move |_: params::Params<params::NoQuery>| {

@@ -101,6 +101,9 @@ const BADGE_PATHS: &[&str] = &["/badge", "/badges"];
 /// What the listener on `autodeploy_port` serves.
 const AUTODEPLOY_PATHS: &[&str] = &["/autodeploy"];
 
+/// What the listener on `gateway_port` serves.
+const GATEWAY_PATHS: &[&str] = &["/v1", "/openapi.json", "/docs"];
+
 /// The file in the state folder that says where a running host listens.
 pub const ADDRESS_FILE: &str = "address";
 
@@ -395,12 +398,13 @@ impl App {
         for (port, prefixes) in [
             (self.config.host.badge_port, BADGE_PATHS),
             (self.config.host.autodeploy_port, AUTODEPLOY_PATHS),
+            (self.config.host.gateway_port, GATEWAY_PATHS),
         ] {
             let Some(port) = port else { continue };
             let further = SocketAddr::new(listen.ip(), port);
             let listener = tokio::net::TcpListener::bind(further)
                 .await
-                .with_context(|| format!("cannot listen on {further}; `badge_port` and `autodeploy_port` in `[host]` choose other ports"))?;
+                .with_context(|| format!("cannot listen on {further}; `badge_port`, `autodeploy_port` and `gateway_port` in `[host]` choose other ports"))?;
             own.push(further);
             parts.push((listener, prefixes));
         }
@@ -827,7 +831,8 @@ async fn open_access(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<
         IpNet::new_assert(Ipv6Addr::UNSPECIFIED.into(), 64),
     ]);
     let founder = host.variables.founder_api_key.as_ref();
-    let required = !host.listen.ip().is_loopback();
+    // A proxy in front of a loopback port is the network, too.
+    let required = !host.listen.ip().is_loopback() || !host.access.trusted_proxies.is_empty();
     Ok(Access {
         keys: access::keys::Keys::open(Arc::clone(store), founder.map(Secret::expose), required)
             .await?,

@@ -64,8 +64,7 @@ pub enum KillState {
 pub struct KillView {
     /// Where it is.
     pub state: KillState,
-    /// More, while it is thrown.
-    #[serde(flatten)]
+    /// Why, by whom and since when, while it is thrown.
     pub kill: Option<Kill>,
 }
 

@@ -136,7 +136,7 @@ fn greeting(app: &App, address: std::net::SocketAddr) -> String {
 /// What a person who puts a host on a network needs once.
 fn first_key(secret: &str, address: std::net::SocketAddr) -> String {
     format!(
-        "\nThis host is reached from other machines, so every request needs a key. The first one is an admin's and is shown this once:\n\n  {secret}\n\n  \
+        "\nThis host can be reached from other machines, so every request needs a key. The first one is an admin's and is shown this once:\n\n  {secret}\n\n  \
          curl -H 'Authorization: Bearer …' http://{address}/v1/status\n  infinity key create NAME --role viewer     on this machine, without a key\n"
     )
 }

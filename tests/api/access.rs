@@ -570,16 +570,94 @@ fn a_key_decides_in_its_own_name() -> anyhow::Result<()> {
 }
 
 #[test]
+fn older_clients_find_their_routes_with_their_rates() -> anyhow::Result<()> {
+    let host = folder(
+        "trusted_proxies = [\"127.0.0.1\"]",
+        "[agents.autodeploy]\nplugin = \"guests\"\n",
+    )?
+    .serve_with(&[("FOUNDER_API_KEY", "founder-words")])?;
+    let send = |method: &str, path: &str, key: Option<&str>, from: &str, body: Option<&Value>| {
+        let mut request = host
+            .client()
+            .request(method.parse()?, host.url(path))
+            .header("x-forwarded-for", from);
+        if let Some(key) = key {
+            request = request.header("x-api-key", key);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        anyhow::Ok(request.send()?)
+    };
+    let founder = Some("founder-words");
+    problem(
+        send("POST", "/deploy", None, "203.0.113.1", None)?,
+        401,
+        "unauthenticated",
+    )?;
+    let deployed = send("POST", "/deploy", founder, "203.0.113.2", None)?;
+    ensure!(deployed.status() == 201, "{}", deployed.text()?);
+    // One change in ten seconds, of one client and one route; the founder's key is one wherever it comes from.
+    for from in ["203.0.113.2", "203.0.113.3"] {
+        problem(
+            send("POST", "/deploy", founder, from, None)?,
+            429,
+            "rate_limited",
+        )?;
+    }
+    ensure!(send("POST", "/pause", founder, "203.0.113.2", None)?.status() == 200);
+    ensure!(host.path().join("var/pause.flag").exists());
+    ensure!(send("POST", "/resume", founder, "203.0.113.2", None)?.status() == 200);
+    for number in 0..25 {
+        let seen = send("GET", "/status", founder, "203.0.113.4", None)?;
+        ensure!(
+            seen.status() == if number < 20 { 200 } else { 429 },
+            "{number}"
+        );
+    }
+    for _ in 0..5 {
+        send("GET", "/bans", Some("wrong"), "203.0.113.5", None)?;
+    }
+    let admin = key(host.folder(), &["root", "--role", "admin"])?;
+    let bans: Value = send("GET", "/bans", Some(&admin), "203.0.113.6", None)?.json()?;
+    ensure!(bans["items"] == json!([]), "{bans}");
+    let unknown = json!({ "ip": "203.0.113.5" });
+    problem(
+        send(
+            "POST",
+            "/unban",
+            Some(&admin),
+            "203.0.113.6",
+            Some(&unknown),
+        )?,
+        404,
+        "not_found",
+    )?;
+    Ok(())
+}
+
+#[test]
 fn a_client_that_asks_too_often_waits() -> anyhow::Result<()> {
     let host = folder(
-        "trusted_proxies = [\"127.0.0.1\"]\n[[host.rate_limits]]\nroute = \"GET /v1/runs\"\nrequests = 3",
+        "[[host.rate_limits]]\nroute = \"GET /v1/runs\"\nrequests = 3",
         "",
     )?
     .serve()?;
     // While nobody is asked for a key nobody is counted.
     for _ in 0..10 {
-        ensure!(from(&host, "203.0.113.1", None)?.status() == 200);
+        ensure!(status(&host, "GET", "/v1/runs", None)? == 200);
     }
+    let (_, folder) = host.stop_and_keep()?;
+    let config = folder.path().join("plugins.toml");
+    let proxied = fs::read_to_string(&config)?.replacen(
+        "[host]",
+        "[host]\ntrusted_proxies = [\"127.0.0.1\"]",
+        1,
+    );
+    fs::write(&config, proxied)?;
+    // With a proxy in front everybody may come, so everybody is asked.
+    let host = folder.serve()?;
+    problem(from(&host, "203.0.113.1", None)?, 401, "unauthenticated")?;
     let viewer = key(host.folder(), &["ann", "--role", "viewer"])?;
     let limited = |host: &Host, address: &str| -> anyhow::Result<usize> {
         let mut limited = 0;

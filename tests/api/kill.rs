@@ -63,7 +63,7 @@ fn everything_stops_within_a_second_and_waits_until_a_dry_run_has_passed() -> an
         &json!({ "reason": "security_incident", "duration_minutes": 60 }),
     )?;
     ensure!(
-        view["state"] == "engaged" && view["reason"] == "security_incident",
+        view["state"] == "engaged" && view["kill"]["reason"] == "security_incident",
         "{view}"
     );
     let stopped = poll(PATIENCE, || {
@@ -160,7 +160,9 @@ fn a_file_a_signal_and_an_incident_throw_it() -> anyhow::Result<()> {
     let engaged = |host: &Host, part: &str| {
         poll(PATIENCE, || {
             let view = state(host).ok()?;
-            view["reason"].as_str().filter(|text| text.contains(part))?;
+            view["kill"]["reason"]
+                .as_str()
+                .filter(|text| text.contains(part))?;
             (view["state"] == "awaiting_recovery").then_some(())
         })
         .with_context(|| format!("{part} does not throw it"))
@@ -252,7 +254,7 @@ fn no_effect_is_applied_until_it_is_recovered_and_too_many_refused_ones_throw_it
     }
     poll(PATIENCE, || {
         let view = state(&host).ok()?;
-        view["reason"]
+        view["kill"]["reason"]
             .as_str()
             .filter(|text| text.contains("3 pull requests"))?;
         Some(())
@@ -293,7 +295,7 @@ fn only_an_admin_throws_it_and_mistakes_are_told() -> anyhow::Result<()> {
         .send()?
         .json()?;
     ensure!(
-        seen["by"] == json!({ "kind": "key", "name": "root" }),
+        seen["kill"]["by"] == json!({ "kind": "key", "name": "root" }),
         "{seen}"
     );
     Ok(())

@@ -337,3 +337,32 @@ fn a_host_that_stops_takes_no_new_runs() -> anyhow::Result<()> {
     assert!(!refused.contains(": 500"), "{refused}");
     Ok(())
 }
+
+/// Processes that compile for a host whose folder this is.
+fn compilers(folder: &Path) -> usize {
+    let own = |process: &std::fs::DirEntry| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains("compile-worker") && line.contains(&*folder.to_string_lossy())
+    };
+    std::fs::read_dir("/proc").map_or(0, |processes| {
+        processes.flatten().filter(|process| own(process)).count()
+    })
+}
+
+#[test]
+fn who_compiles_for_a_host_ends_with_it() -> anyhow::Result<()> {
+    let folder = folder("", "[agents.judge]\nplugin = \"policy\"\n")?;
+    folder.component("policy", "policy")?;
+    let mut host = folder.command(&["serve"]).spawn()?;
+    let began = poll(PATIENCE, || (compilers(folder.path()) > 0).then_some(()));
+    host.kill()?;
+    host.wait()?;
+    began.context("nothing is compiled")?;
+    // It would go on for many seconds by itself.
+    poll(Duration::from_secs(5), || {
+        (compilers(folder.path()) == 0).then_some(())
+    })
+    .context("it goes on without its host")?;
+    Ok(())
+}

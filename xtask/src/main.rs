@@ -19,7 +19,7 @@ cargo xtask COMMAND
   build    build the host and the shipped plugins
   test     run every suite
   soak     run every suite at full counts
-  bench    measure against named peers: cargo xtask bench [NAME...] [--json]; names: sandbox runs policy schedule api badge serve webhooks effects sync density
+  bench    measure against named peers: cargo xtask bench [NAME...] [--json]; names: sandbox runs policy schedule api badge serve webhooks effects sync control density
 ";
 
 fn main() -> ExitCode {

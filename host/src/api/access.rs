@@ -180,6 +180,16 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
     ("POST", "/webhooks/github", Nothing),
 ];
 
+/// What the routes of older systems ask for; they are not in the document, and have the old systems' rates.
+pub(crate) const OLD: &[(&str, &str, Needs)] = &[
+    ("GET", "/status", read("host")),
+    ("POST", "/pause", change("host")),
+    ("POST", "/resume", change("host")),
+    ("POST", "/deploy", run("pipelines")),
+    ("GET", "/bans", admin("bans", "read")),
+    ("POST", "/unban", admin("bans", "delete")),
+];
+
 /// Where components answer themselves.
 const SERVED: &str = "/agents/{name}";
 
@@ -213,6 +223,7 @@ fn needs(method: &Method, path: &str) -> Needs {
     }
     STATED
         .iter()
+        .chain(OLD)
         .find(|(stated, route, _)| *stated == name && *route == path)
         .map_or(admin("host", "change"), |(_, _, needs)| *needs)
 }
@@ -469,7 +480,8 @@ pub(super) async fn enter(
     let needs = needs(&method, &path);
     let required = access.keys.required();
     let route = format!("{method} {path}");
-    if required && let Err(seconds) = access.guard.count(&client.to_string(), &route, safe, false) {
+    let old = OLD.iter().any(|(_, old, _)| *old == path);
+    if required && let Err(seconds) = access.guard.count(&client.to_string(), &route, safe, old) {
         access.guard.refused(client, "rate_limit").await;
         return Err(too_many(seconds));
     }
@@ -495,7 +507,7 @@ pub(super) async fn enter(
     if let Some(key) = &caller.key
         && let Err(seconds) = access
             .guard
-            .count(&format!("key:{}", key.id), &route, safe, false)
+            .count(&format!("key:{}", key.id), &route, safe, old)
     {
         access.guard.refused(client, "rate_limit").await;
         return Err(too_many(seconds));

@@ -55,16 +55,26 @@ pub(super) async fn list_bans(State(plane): Plane, _: Params<NoQuery>) -> Answer
 )]
 pub(super) async fn lift_ban(
     State(plane): Plane,
-    By(by): By,
+    by: By,
     Only(address): Only,
     _: Params<NoQuery>,
 ) -> Answer<StatusCode> {
+    lift(&plane, by, &address).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets a client in again.
+pub(super) async fn lift(
+    plane: &std::sync::Arc<dyn super::ControlPlane>,
+    By(by): By,
+    address: &str,
+) -> Answer<()> {
     let missing =
         || ApiError::not_found("this address is not banned; `GET /v1/bans` lists those that are");
     let client = address.parse().map_err(|_| missing())?;
     let guard = &access(plane.as_ref())?.guard;
     if guard.unban(client, &json!(by.principal)).await? {
-        Ok(StatusCode::NO_CONTENT)
+        Ok(())
     } else {
         Err(missing())
     }

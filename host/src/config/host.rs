@@ -51,6 +51,8 @@ pub struct HostConfig {
     pub badge_port: Option<u16>,
     /// A further listener for deployments: 1 to 65,535. Source: `autodeploy_port`, over it `AUTODEPLOY_PORT`.
     pub autodeploy_port: Option<u16>,
+    /// A further listener for `/v1`: 1 to 65,535. Source: `gateway_port`.
+    pub gateway_port: Option<u16>,
     /// Times in which nothing starts by itself. Source: `[[host.maintenance]]`.
     pub maintenance: Vec<Maintenance>,
     /// Pull requests that are refused or reverted within an hour before the kill switch is thrown: 1 to 100,000, default [`DEFAULT_KILL_AFTER_PULL_REQUESTS`]. Source: `kill_after_pull_requests`.
@@ -118,6 +120,7 @@ impl HostConfig {
             limits: RunBudget::default(),
             badge_port: None,
             autodeploy_port: None,
+            gateway_port: None,
             maintenance: Vec::new(),
             kill_after_pull_requests: DEFAULT_KILL_AFTER_PULL_REQUESTS,
             access: AccessConfig::default(),
@@ -236,6 +239,7 @@ fn from_file(host: &mut HostConfig, table: &Reader<'_, '_>, root: &Path, errors:
     let ports = [
         ("badge_port", &mut host.badge_port),
         ("autodeploy_port", &mut host.autodeploy_port),
+        ("gateway_port", &mut host.gateway_port),
     ];
     for (name, field) in ports {
         *field = table.number(name, errors).and_then(|n| n.try_into().ok());

@@ -258,6 +258,15 @@ pub(super) static HOST: Table = Table {
             "Port of a further listener, for deployments alone. The variable `AUTODEPLOY_PORT` replaces it.",
         ),
         key(
+            "gateway_port",
+            Kind::Integer {
+                min: 1,
+                max: 65_535,
+            },
+            "",
+            "Port of a further listener, for `/v1` alone, for instance 8000.",
+        ),
+        key(
             "kill_after_pull_requests",
             Kind::Integer {
                 min: 1,
@@ -276,7 +285,7 @@ pub(super) static HOST: Table = Table {
             "trusted_proxies",
             Kind::Texts,
             "[]",
-            "Addresses of proxies in front of the host: what they write into `X-Forwarded-For` is believed.",
+            "Addresses of proxies in front of the host: what they write into `X-Forwarded-For` is believed. With any of them every request needs a key.",
         ),
         key(
             "never_banned",

@@ -3,6 +3,7 @@
 //! Absolute times belong to a machine, ratios travel: so every figure stands beside its peer's, rounds of both take turns, and nothing here fails because
 //! something was slow. `bench [NAME…] [--json]`; all of them without a name. Tables for people, `--json` for programs, progress on standard error.
 
+mod control;
 mod effects;
 mod load;
 mod machine;
@@ -21,9 +22,9 @@ use std::io::Write as _;
 use table::Section;
 
 /// The benches by name.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "sandbox", "runs", "policy", "schedule", "api", "badge", "serve", "webhooks", "effects",
-    "sync", "density",
+    "sync", "control", "density",
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -64,6 +65,7 @@ fn main() -> anyhow::Result<()> {
                     "serve" => whole::serve().await,
                     "webhooks" => whole::webhooks().await,
                     "effects" => tokio::task::block_in_place(effects::measure),
+                    "control" => control::measure().await,
                     "sync" => tokio::task::block_in_place(sync::measure),
                     _ => whole::density().await,
                 }
