@@ -82,7 +82,7 @@ pub struct KillSwitch {
 }
 
 impl KillSwitch {
-    /// Off, until [`KillSwitch::recover`] finds otherwise.
+    /// Off, until [`KillSwitch::restore`] finds otherwise.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, state: &Path) -> Self {
         Self {

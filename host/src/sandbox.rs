@@ -10,6 +10,7 @@ pub mod call;
 mod command;
 pub mod compile;
 pub mod contract;
+mod discard;
 pub mod engine;
 pub mod events;
 pub mod files;
@@ -697,21 +698,26 @@ async fn contained(
         guest_http,
         Arc::clone(&timing),
     );
-    let metered = Metered {
+    let mut metered = Box::pin(Metered {
         meter: Arc::clone(&meter),
         inner: Box::pin(inner),
-    };
+    });
     let time = Duration::from_millis(meter.budget.time_ms);
-    // Whichever comes first, the future and with it the store is dropped here.
+    // Whichever comes first, the future and with it the store is not polled again, and is dropped.
     let result = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Stop::cancelled()),
-        result = tokio::time::timeout(time, metered) => match result {
+        result = tokio::time::timeout(time, &mut metered) => match result {
             Ok(Ok(answer)) => check_output(answer, &meter),
             Ok(Err(error)) => Err(outcome::stop(&error, &meter)),
             Err(_) => Err(outcome::out_of_time(&meter)),
         },
     };
+    if cancel.is_cancelled() {
+        discard::later(metered);
+    } else {
+        drop(metered);
+    }
     meter.finish_streams();
     let mut usage = Usage {
         snapshot,
