@@ -53,6 +53,9 @@ pub const OLD_CHANGES: u32 = 1;
 /// How often refusals of one client are told of.
 const TELL_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
+/// What the name of a key among clients begins with.
+const KEY: &str = "key:";
+
 /// The flag that keeps the windows over a restart, and how many of them.
 const WINDOWS_FLAG: &str = "access/windows";
 const WINDOWS_KEPT: usize = 10_000;
@@ -130,6 +133,43 @@ pub enum Barred {
     TooMany(u64),
 }
 
+/// Who is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A client, by its address.
+    Client(Client),
+    /// Whoever comes with a key.
+    Key(Uuid),
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Client(client) => client.fmt(formatter),
+            Self::Key(id) => write!(formatter, "{KEY}{id}"),
+        }
+    }
+}
+
+impl Subject {
+    fn read(text: &str) -> Option<Self> {
+        match text.strip_prefix(KEY) {
+            Some(id) => id.parse().ok().map(Self::Key),
+            None => text.parse().ok().map(Self::Client),
+        }
+    }
+}
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Class {
+    Reads,
+    Changes,
+    /// A route with a number of its own.
+    Route(String),
+}
+
 /// A moment's worth of requests, second by second.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Window(Vec<(i64, u32)>);
@@ -173,7 +213,7 @@ pub struct Guard {
     bans: ArcSwap<HashMap<Client, Ban>>,
     /// One change of the bans at a time.
     changing: tokio::sync::Mutex<()>,
-    windows: Mutex<LruCache<String, Window>>,
+    windows: Mutex<LruCache<(Subject, Class), Window>>,
     noise: Mutex<LruCache<(Client, &'static str), Noise>>,
 }
 
@@ -213,11 +253,13 @@ impl Guard {
         }
         let mut windows = LruCache::new(WINDOWS);
         let kept = store.flags().await?.remove(WINDOWS_FLAG);
-        let kept: Vec<(String, Window)> = kept
+        let kept: Vec<(String, Class, Window)> = kept
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
-        for (subject, window) in kept {
-            windows.put(subject, window);
+        for (subject, class, window) in kept {
+            if let Some(subject) = Subject::read(&subject) {
+                windows.put((subject, class), window);
+            }
         }
         Ok(Self {
             store,
@@ -250,6 +292,9 @@ impl Guard {
     pub fn is_locked(&self, client: Client, key: Option<Uuid>) -> Option<u64> {
         let now = self.now();
         let offenders = locked(&self.offenders);
+        if offenders.is_empty() {
+            return None;
+        }
         let subjects = [Some(client.to_string()), key.map(of_key)];
         subjects
             .into_iter()
@@ -263,23 +308,33 @@ impl Guard {
             .max()
     }
 
-    /// Counts a request of `subject`, which is a client or a principal, and says for how many seconds it has no room for one more.
+    /// Counts a request, and says for how many seconds there is no room for one more. `route` is method and path; `old` is whether older systems know it.
     ///
     /// # Errors
     /// The seconds.
-    pub fn count(&self, subject: &str, route: &str, reads: bool, old: bool) -> Result<(), u64> {
-        let own = self.settings.rates.get(route).copied();
-        let (class, most) = match (own, old, reads) {
-            (Some(most), ..) => (route, most),
-            (None, true, true) => (route, OLD_READS),
-            (None, true, false) => (route, OLD_CHANGES),
-            (None, false, true) => ("reads", self.settings.reads),
-            (None, false, false) => ("changes", self.settings.changes),
+    pub fn count(
+        &self,
+        subject: Subject,
+        route: impl Fn() -> String,
+        reads: bool,
+        old: bool,
+    ) -> Result<(), u64> {
+        // Most routes have no number of their own, and then no text is made of them.
+        let named = (old || !self.settings.rates.is_empty()).then(route);
+        let own = named
+            .as_ref()
+            .and_then(|route| self.settings.rates.get(route).copied());
+        let (class, most) = match (named, own, reads) {
+            (Some(route), Some(most), _) => (Class::Route(route), most),
+            (Some(route), None, true) if old => (Class::Route(route), OLD_READS),
+            (Some(route), None, false) if old => (Class::Route(route), OLD_CHANGES),
+            (_, _, true) => (Class::Reads, self.settings.reads),
+            (_, _, false) => (Class::Changes, self.settings.changes),
         };
         let second = self.now().as_second();
         let mut windows = locked(&self.windows);
         windows
-            .get_or_insert_mut(format!("{subject} {class}"), Window::default)
+            .get_or_insert_mut((subject, class), Window::default)
             .count(second, most)
     }
 
@@ -474,7 +529,7 @@ impl Guard {
     /// When the store fails.
     pub async fn keep(&self) -> Result<(), StoreError> {
         let second = self.now().as_second();
-        let kept: Vec<(String, Window)> = locked(&self.windows)
+        let kept: Vec<(String, Class, Window)> = locked(&self.windows)
             .iter()
             .take(WINDOWS_KEPT)
             .filter(|(_, window)| {
@@ -483,7 +538,7 @@ impl Guard {
                     .last()
                     .is_some_and(|(at, _)| second - at <= WINDOW_SECONDS)
             })
-            .map(|(subject, window)| (subject.clone(), window.clone()))
+            .map(|((subject, class), window)| (subject.to_string(), class.clone(), window.clone()))
             .collect();
         let text = serde_json::to_string(&kept).unwrap_or_default();
         let flag = (!kept.is_empty()).then_some(text.as_str());
@@ -493,7 +548,7 @@ impl Guard {
 
 /// What a key is called among clients.
 fn of_key(id: Uuid) -> String {
-    format!("key:{id}")
+    Subject::Key(id).to_string()
 }
 
 impl Offender {
@@ -670,25 +725,28 @@ mod tests {
             ..Settings::default()
         };
         let (store, own) = guard(folder.path(), settings.clone()).await;
-        let count = |own: &Guard, subject: &str| own.count(subject, "POST /deploy", false, true);
-        assert_eq!(count(&own, "a"), Ok(()));
-        assert!(count(&own, "a").is_err());
-        assert_eq!(count(&own, "b"), Ok(()));
+        let a = Subject::Client(client("203.0.113.7"));
+        let b = Subject::Key(Uuid::from_u128(7));
+        let route = |name: &'static str| move || name.to_owned();
+        let count = |own: &Guard, subject| own.count(subject, route("POST /deploy"), false, true);
+        assert_eq!(count(&own, a), Ok(()));
+        assert!(count(&own, a).is_err());
+        assert_eq!(count(&own, b), Ok(()));
         for expected in [true, true, false] {
             assert_eq!(
-                own.count("a", "GET /v1/runs", true, false).is_ok(),
+                own.count(a, route("GET /v1/runs"), true, false).is_ok(),
                 expected
             );
         }
         let through = (0..READS + 10)
-            .filter(|_| own.count("a", "GET /v1/agents", true, false).is_ok())
+            .filter(|_| own.count(a, route("GET /v1/agents"), true, false).is_ok())
             .count();
         assert_eq!(through, READS as usize);
         own.keep().await.unwrap();
         store.close().await.unwrap();
         drop((store, own));
         let (store, own) = guard(folder.path(), settings).await;
-        assert!(count(&own, "a").is_err());
+        assert!(count(&own, a).is_err() && count(&own, b).is_err());
         store.close().await.unwrap();
     }
 

@@ -7,7 +7,7 @@ use super::ControlPlane;
 use super::error::ApiError;
 use super::server::Connection;
 use crate::access::address::Client;
-use crate::access::guard::Barred;
+use crate::access::guard::{Barred, Subject};
 use crate::access::keys::Refused;
 use crate::access::{Access, Caller, Permission, Role, Shown};
 use crate::model::Principal;
@@ -467,21 +467,22 @@ pub(super) async fn enter(
     let (Some(access), Some(client)) = (plane.access(), client) else {
         return let_in(request, Caller::local());
     };
-    let Some(path) = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned())
-    else {
+    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
         // There is no such path, which the answer says.
         return let_in(request, nobody());
     };
+    let path = path.as_str();
     let method = request.method().clone();
     let safe = method == Method::GET || method == Method::HEAD;
-    let needs = needs(&method, &path);
+    let needs = needs(&method, path);
     let required = access.keys.required();
-    let route = format!("{method} {path}");
+    let route = || format!("{method} {path}");
     let old = OLD.iter().any(|(_, old, _)| *old == path);
-    if required && let Err(seconds) = access.guard.count(&client.to_string(), &route, safe, old) {
+    if required
+        && let Err(seconds) = access
+            .guard
+            .count(Subject::Client(client), route, safe, old)
+    {
         access.guard.refused(client, "rate_limit").await;
         return Err(too_many(seconds));
     }
@@ -505,9 +506,7 @@ pub(super) async fn enter(
         }
     }
     if let Some(key) = &caller.key
-        && let Err(seconds) = access
-            .guard
-            .count(&format!("key:{}", key.id), &route, safe, old)
+        && let Err(seconds) = access.guard.count(Subject::Key(key.id), route, safe, old)
     {
         access.guard.refused(client, "rate_limit").await;
         return Err(too_many(seconds));
@@ -611,6 +610,46 @@ pub(super) fn cookies(access: &Access, session: &str) -> Vec<HeaderValue> {
     .collect()
 }
 
+/// Takes out what a request shows to this host: its cookies, and keys where they are asked for. The rest is between client and component.
+pub(super) fn strip(plane: &dyn ControlPlane, headers: &mut HeaderMap) {
+    if !plane.access().is_some_and(|access| access.keys.required()) {
+        return;
+    }
+    take_credentials(headers);
+}
+
+fn take_credentials(headers: &mut HeaderMap) {
+    headers.remove(API_KEY);
+    let is_bearer = |value: &HeaderValue| {
+        value
+            .to_str()
+            .ok()
+            .and_then(|text| text.split_once(' '))
+            .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+    };
+    if headers.get(header::AUTHORIZATION).is_some_and(is_bearer) {
+        headers.remove(header::AUTHORIZATION);
+    }
+    let own = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default().trim();
+        name != SESSION_COOKIE && name != CSRF_COOKIE
+    };
+    let lines: Vec<HeaderValue> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| {
+            let kept: Vec<&str> = line.to_str().ok()?.split(';').filter(own).collect();
+            HeaderValue::from_str(kept.join(";").trim())
+                .ok()
+                .filter(|line| !line.is_empty())
+        })
+        .collect();
+    headers.remove(header::COOKIE);
+    for line in lines {
+        headers.append(header::COOKIE, line);
+    }
+}
+
 /// The session of a request.
 pub(super) fn session(headers: &HeaderMap) -> Option<String> {
     cookie(headers, SESSION_COOKIE)
@@ -687,6 +726,29 @@ mod tests {
             assert_eq!(take_parameter(&mut request).as_deref(), key, "{whole}");
             assert_eq!(request.uri().to_string(), rest);
         }
+    }
+
+    #[test]
+    fn a_component_gets_what_is_meant_for_it() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer inf_x"),
+            ("x-api-key", "inf_x"),
+            ("cookie", "own=1; infinity_session=s; other=2"),
+            ("cookie", "infinity_csrf=t"),
+            ("accept", "*/*"),
+        ] {
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        take_credentials(&mut headers);
+        assert_eq!(headers.len(), 2, "{headers:?}");
+        assert_eq!(headers["cookie"], "own=1; other=2");
+        headers.insert("authorization", HeaderValue::from_static("Basic x"));
+        take_credentials(&mut headers);
+        assert_eq!(headers["authorization"], "Basic x");
     }
 
     #[test]

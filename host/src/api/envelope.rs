@@ -60,8 +60,8 @@ async fn surround_served(State(plane): Plane, mut request: Request, next: Next) 
     match admitted(plane.as_ref(), &mut request, safe, |_| Ok(())).await {
         Ok(Entry::Answered(response)) => finish(*response, &id, &accept, safe),
         Ok(Entry::In) => {
-            // What a component learns is who comes, not with what.
-            strip(request.headers_mut());
+            // A component gets what is meant for it, and not what opens this host.
+            access::strip(plane.as_ref(), request.headers_mut());
             let response = next.run(request).await;
             if response.extensions().get::<ApiError>().is_some() {
                 return finish(response, &id, &accept, safe);
@@ -99,13 +99,6 @@ async fn admitted(
     check_origin(request, safe, own)?;
     further(request)?;
     access::enter(plane, request, client).await
-}
-
-/// Takes out what says who somebody is.
-fn strip(headers: &mut HeaderMap) {
-    headers.remove(header::AUTHORIZATION);
-    headers.remove(header::COOKIE);
-    headers.remove("x-api-key");
 }
 
 /// What this host is called.
