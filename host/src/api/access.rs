@@ -537,10 +537,19 @@ async fn check(access: &Access, client: Client, shown: &Credential) -> Result<Ca
     };
     let refused = match checked {
         Ok(caller) => return Ok(caller),
-        // A session that is over is no attack: a browser that was left open sends it all day.
-        Err(Refused::Session) => return Err(unauthenticated()),
         Err(refused) => refused,
     };
+    // Who has a key that was valid once guesses nothing: a program that nobody told sends it all day, and so does a browser that was left open.
+    let ended = match (shown, refused) {
+        (Credential::Session(_), _) => Some("ended_session"),
+        (_, Refused::Revoked) => Some("revoked_key"),
+        (_, Refused::Expired) => Some("expired_key"),
+        _ => None,
+    };
+    if let Some(ended) = ended {
+        access.guard.refused(client, ended).await;
+        return Err(unauthenticated());
+    }
     // Only who knows half of a key can make others wait for it.
     let attacked = named.filter(|_| refused == Refused::Wrong);
     match access
