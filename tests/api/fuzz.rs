@@ -185,77 +185,60 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
     fs::create_dir(&place)?;
     fs::write(place.join("schemathesis.toml"), config)?;
     let examples = count("8", "200");
-    let schemathesis = |key: Option<&str>, phases: &str| -> anyhow::Result<String> {
-        let mut command = Command::new(tools.join("bin/schemathesis"));
-        command
-            .current_dir(&place)
-            .env("NO_COLOR", "1")
-            .arg("run")
-            .arg(host.url("/openapi.json"))
-            .args(["--checks", CHECKS])
-            .args(["--phases", phases, "--max-examples", examples])
-            // The same requests each time; a soak looks further.
-            .args([
-                "--seed",
-                "1",
-                "--continue-on-failure",
-                "--request-timeout",
-                "60",
-            ])
-            // These would end what the others need.
-            .args(["--exclude-operation-id", "delete_agent_data"])
-            .args(["--exclude-operation-id", "engage_killswitch"])
-            .args(["--exclude-operation-id", "recover_killswitch"]);
-        if let Some(key) = key {
-            command.args(["--header", &format!("Authorization: Bearer {key}")]);
-        }
-        let said = command.output()?;
-        let text = format!(
-            "{}{}",
-            String::from_utf8_lossy(&said.stdout),
-            String::from_utf8_lossy(&said.stderr)
-        );
-        ensure!(said.status.success(), "{text}");
-        Ok(text)
-    };
+    let schemathesis =
+        |key: Option<&str>, phases: &str, alone: Option<&str>| -> anyhow::Result<String> {
+            let mut command = Command::new(tools.join("bin/schemathesis"));
+            command
+                .current_dir(&place)
+                .env("NO_COLOR", "1")
+                .arg("run")
+                .arg(host.url("/openapi.json"))
+                .args([
+                    "--checks",
+                    CHECKS,
+                    "--phases",
+                    phases,
+                    "--max-examples",
+                    examples,
+                ])
+                // The same requests each time; a soak looks further.
+                .args([
+                    "--seed",
+                    "1",
+                    "--continue-on-failure",
+                    "--request-timeout",
+                    "60",
+                ]);
+            if let Some(operation) = alone {
+                command.args(["--include-operation-id", operation]);
+            } else {
+                // These would end what the others need.
+                for operation in [
+                    "delete_agent_data",
+                    "engage_killswitch",
+                    "recover_killswitch",
+                ] {
+                    command.args(["--exclude-operation-id", operation]);
+                }
+            }
+            if let Some(key) = key {
+                command.args(["--header", &format!("Authorization: Bearer {key}")]);
+            }
+            let said = command.output()?;
+            let text = format!(
+                "{}{}",
+                String::from_utf8_lossy(&said.stdout),
+                String::from_utf8_lossy(&said.stderr)
+            );
+            ensure!(said.status.success(), "{text}");
+            Ok(text)
+        };
     // Who has less finds fewer ways, and each of them keeps its word as well.
     let roles = [None, Some(service), Some(spare), Some(editor)];
     for key in &roles {
-        schemathesis(key.as_deref(), "examples")?;
+        schemathesis(key.as_deref(), "examples", None)?;
     }
-    let text = schemathesis(Some(&full), "examples,coverage,fuzzing,stateful")?;
-    // What it stops would stop the rest, so it is asked last.
-    let alone = |operation: &str| -> anyhow::Result<()> {
-        let said = Command::new(tools.join("bin/schemathesis"))
-            .current_dir(&place)
-            .env("NO_COLOR", "1")
-            .arg("run")
-            .arg(host.url("/openapi.json"))
-            .args([
-                "--checks",
-                CHECKS,
-                "--phases",
-                "examples,coverage,fuzzing",
-                "--max-examples",
-                examples,
-            ])
-            .args([
-                "--seed",
-                "1",
-                "--continue-on-failure",
-                "--request-timeout",
-                "60",
-            ])
-            .args(["--include-operation-id", operation])
-            .args(["--header", &format!("Authorization: Bearer {full}")])
-            .output()?;
-        ensure!(
-            said.status.success(),
-            "{}",
-            String::from_utf8_lossy(&said.stdout)
-        );
-        Ok(())
-    };
+    let text = schemathesis(Some(&full), "examples,coverage,fuzzing,stateful", None)?;
     let fetch = |path: &str| -> anyhow::Result<String> {
         let answer = host
             .client()
@@ -290,8 +273,10 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         reached >= REACHED_MIN,
         "not reached with a 2xx: {unreached:#?}\n{text}"
     );
-    alone("engage_killswitch")?;
-    alone("recover_killswitch")?;
+    // What it stops would stop the rest, so it is asked last.
+    for operation in ["engage_killswitch", "recover_killswitch"] {
+        schemathesis(Some(&full), "examples,coverage,fuzzing", Some(operation))?;
+    }
     fetch(&format!("/v1/runs/{}", id(&busy)?))?;
     let log = host.log();
     ensure!(
