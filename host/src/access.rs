@@ -6,6 +6,7 @@ pub mod address;
 pub mod guard;
 pub mod keys;
 
+use crate::audit::calls::Calls;
 use crate::model::Principal;
 use crate::words::nearest;
 use address::Client;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -256,7 +258,9 @@ pub struct Access {
     /// The keys.
     pub keys: Keys,
     /// Who is kept out.
-    pub guard: Guard,
+    pub guard: Arc<Guard>,
+    /// What was asked of the API, on its way into the journal.
+    pub calls: Calls,
     /// Proxies whose word on addresses counts.
     pub trusted_proxies: Vec<IpNet>,
     /// Names that this host answers to, beside its addresses.

@@ -6,6 +6,7 @@
 mod access;
 mod agent_records;
 mod agents;
+mod audit;
 mod autodeploy;
 mod badges;
 mod bans;
@@ -42,6 +43,7 @@ pub mod views;
 mod webhooks;
 mod workflows;
 
+pub use audit::{AuditList, Erasure, SealKey};
 pub use bans::{BanList, LockoutList};
 pub use error::{ApiError, InputError, Problem};
 pub use keys::{KeyList, SessionView};
@@ -53,6 +55,7 @@ pub use views::{
 };
 
 use crate::access::Access;
+use crate::audit::chain::{Checkpoint, End, Unproven};
 use crate::commands::Template;
 use crate::config::{Secret, WebhookConfig};
 use crate::effects::{Comparison, DecideError, Difference};
@@ -313,6 +316,12 @@ pub trait ControlPlane: Send + Sync + 'static {
         label: Option<String>,
     ) -> Result<Badge, BadgeError>;
 
+    /// Signs the journal's end.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    fn checkpoint(&self, journal: &[u8], end: End) -> Result<Checkpoint, Unproven>;
+
     /// What an effect would do, as a patch or a text.
     async fn preview(&self, effect: &Effect) -> Result<Option<String>, DecideError>;
 
@@ -409,6 +418,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
         (name = "commands", description = "What people and programs ask for in words"),
         (name = "events", description = "What happened"),
         (name = "badges", description = "States as images"),
+        (name = "audit", description = "What was done, and whether the journal of it is whole"),
         (name = "access", description = "Who may call, and who is kept out"),
         (name = "host", description = "The host itself"),
     )
@@ -498,6 +508,12 @@ fn routes() -> (
         .routes(routes!(keys::rotate_key))
         .routes(routes!(keys::get_session, keys::end_session))
         .routes(routes!(bans::list_bans))
+        .routes(routes!(audit::list_audit_actions))
+        .routes(routes!(audit::list_audit_events))
+        .routes(routes!(audit::verify_audit))
+        .routes(routes!(audit::get_audit_checkpoint))
+        .routes(routes!(audit::erase_person))
+        .routes(routes!(audit::rotate_audit_key))
         .routes(routes!(bans::lift_ban))
         .routes(routes!(bans::list_lockouts))
         .routes(routes!(bans::end_lockout))

@@ -11,6 +11,9 @@ use crate::access::guard::Guard;
 use crate::access::keys::{KeyRequest, NewKey};
 use crate::access::{self, Access, Role};
 use crate::api::{self, Badge, ControlPlane};
+use crate::audit::calls::Calls;
+use crate::audit::checkpoints::{self, Checkpoints};
+use crate::audit::views::Views;
 use crate::config::{Config, Place, Secret};
 use crate::delivery;
 use crate::effects::Effects;
@@ -154,6 +157,8 @@ pub struct App {
     store_bytes: AtomicU64,
     badges: Mutex<HashMap<(String, AgentState, BadgeStyle, String), Badge>>,
     stopping: CancellationToken,
+    /// When all else has ended, and the journal's tasks may.
+    ended: CancellationToken,
     started_at: Timestamp,
 }
 
@@ -208,7 +213,9 @@ impl App {
         progress: &(dyn Fn(&str) + Send + Sync),
     ) -> anyhow::Result<Arc<Self>> {
         let config = Arc::new(config);
-        let store = Arc::new(open_store(config.host.state.clone()).await?);
+        let store = Arc::new(
+            open_store(config.host.state.clone(), config.host.access.journal.sealed).await?,
+        );
         let state = config.host.state.clone();
         let key = tokio::task::spawn_blocking(move || SigningKey::open(&state))
             .await?
@@ -337,6 +344,7 @@ impl App {
             store_bytes: AtomicU64::new(0),
             badges: Mutex::default(),
             stopping: CancellationToken::new(),
+            ended: CancellationToken::new(),
             started_at: now(),
         }))
     }
@@ -417,6 +425,8 @@ impl App {
         self.begin(true).await?;
         let tasks = TaskTracker::new();
         self.spawn_stages(&tasks);
+        let journal = TaskTracker::new();
+        self.spawn_journal(&journal);
         let prepared = Arc::clone(&self);
         let snapshots = tokio::spawn(async move {
             prepared.runtime.prepare_snapshots().await;
@@ -455,6 +465,10 @@ impl App {
         tasks.close();
         tasks.wait().await;
         let _ = serving.await;
+        // Last, so that what ended until now is in it.
+        self.ended.cancel();
+        journal.close();
+        journal.wait().await;
         let _ = std::fs::remove_file(address_file);
         let _ = std::fs::remove_file(self.config.host.state.join(SOCKET_FILE));
         if let Err(error) = self.access.guard.keep().await {
@@ -523,6 +537,31 @@ impl App {
         }
         until_stopped(Box::pin(observers::count(store())));
         until_stopped(Box::pin(observers::stream(store(), self.news.subscribe())));
+    }
+
+    /// Starts what brings the rest into the journal and out of it; it ends after everything else.
+    fn spawn_journal(self: &Arc<Self>, tasks: &TaskTracker) {
+        let store = || Arc::clone(&self.store) as Arc<dyn Store>;
+        let config = &self.config.host.access.journal;
+        let state = &self.config.host.state;
+        if !config.sealed {
+            tracing::warn!("the journal is not encrypted: `seal_journal` in `[host]` is off");
+        }
+        tasks.spawn(self.access.calls.clone().run(self.ended.clone()));
+        let views = Views::new(
+            store(),
+            Arc::clone(&self.access.guard),
+            state,
+            config.named_views,
+        );
+        tasks.spawn(views.run(self.ended.clone()));
+        let file = config
+            .checkpoints
+            .clone()
+            .unwrap_or_else(|| state.join(checkpoints::FILE));
+        let effects = Arc::clone(&self.effects);
+        let sign = Box::new(move |journal: &[u8], end| effects.checkpoint(journal, end));
+        tasks.spawn(Checkpoints::new(store(), &file, sign).run(self.ended.clone()));
     }
 
     /// Keeps what was counted of clients, where clients are counted.
@@ -808,10 +847,11 @@ fn changes(before: &Registry, after: &Registry) -> Vec<(String, &'static str)> {
 }
 
 /// Opens the store on a thread that may block: it checks and migrates files, and sqlx's migrator is no future that may move between threads.
-async fn open_store(state: PathBuf) -> anyhow::Result<SqliteStore> {
+async fn open_store(state: PathBuf, seals: bool) -> anyhow::Result<SqliteStore> {
     let handle = tokio::runtime::Handle::current();
     let opened =
-        tokio::task::spawn_blocking(move || handle.block_on(SqliteStore::open(&state))).await?;
+        tokio::task::spawn_blocking(move || handle.block_on(SqliteStore::open_with(&state, seals)))
+            .await?;
     Ok(opened?)
 }
 
@@ -836,7 +876,8 @@ async fn open_access(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<
     Ok(Access {
         keys: access::keys::Keys::open(Arc::clone(store), founder.map(Secret::expose), required)
             .await?,
-        guard: Guard::open(Arc::clone(store), settings).await?,
+        guard: Arc::new(Guard::open(Arc::clone(store), settings).await?),
+        calls: Calls::new(Arc::clone(store)),
         trusted_proxies: host.access.trusted_proxies.clone(),
         names: host.access.names.clone(),
     })

@@ -6,6 +6,7 @@
 
 mod access;
 mod ask;
+mod audit;
 mod client;
 mod config;
 mod effects;
@@ -136,6 +137,9 @@ pub enum Command {
     /// Who is kept out after failed keys: list, lift, lockouts, unlock
     #[command(subcommand)]
     Bans(access::BansCommand),
+    /// What was done, by whom: tail, report, export, verify, checkpoint, erase, rotate-key
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Show what a sync between repositories would change, or undo the last one
     #[command(subcommand)]
     Sync(sync::SyncCommand),
@@ -448,6 +452,12 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         }
         Command::Recover(options) => {
             kill::recover(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Audit(command) if audit::is_offline(command) => {
+            audit::offline(command, &launcher.state(global)?, output).await
+        }
+        Command::Audit(command) => {
+            audit::online(command, &launcher.connect(global).await?, output).await
         }
         Command::Bans(command) => {
             access::bans(command, &launcher.connect(global).await?, output).await

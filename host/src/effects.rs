@@ -15,6 +15,7 @@ mod replace;
 mod revert;
 
 use self::judge::When;
+use crate::audit::chain::{Checkpoint, End, Unproven};
 use crate::boundary;
 use crate::config::{AgentConfig, Autonomy, Config};
 use crate::forge::signing::SigningKey;
@@ -275,6 +276,14 @@ fn event(effect: &Effect, data: Value) -> Event {
 }
 
 impl Effects {
+    /// Signs the journal's end with the key that signs commits.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn checkpoint(&self, journal: &[u8], end: End) -> Result<Checkpoint, Unproven> {
+        Checkpoint::sign(journal, end, now(), &self.key)
+    }
+
     /// The stage over these.
     #[must_use]
     #[expect(

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod boundary;
 pub mod cli;
 pub mod commands;

@@ -12,6 +12,7 @@ mod cursor;
 mod effects;
 mod events;
 mod executions;
+mod journal;
 pub mod keep;
 mod key_value;
 mod lock;
@@ -34,6 +35,8 @@ use uuid::Uuid;
 
 use crate::access::guard::Offender;
 use crate::access::keys::ApiKey;
+use crate::audit::Record;
+use crate::audit::chain::End;
 use crate::model::{
     Approval, Artifact, Comment, CommitStatus, Effect, EffectState, Event, Execution, Finding,
     ForgeRecord, Level, LogLine, Occurrence, OccurrenceResult, Outcome, Report, Run, RunEnd,
@@ -42,6 +45,7 @@ use crate::model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use journal::{Entry, JournalFilter, JournalReader, Verified, verify as verify_journal};
 pub use sqlite::SqliteStore;
 
 /// Most rows that one page holds: some megabytes at worst, and more than a person reads.
@@ -1080,6 +1084,58 @@ pub trait Store: Send + Sync + 'static {
         offenders: Vec<OffenderRow>,
         events: Vec<Event>,
     ) -> Result<(), StoreError>;
+
+    /// Writes records into the journal. They name persons, who get pseudonyms on the way.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn note(&self, records: Vec<Record>) -> Result<(), StoreError>;
+
+    /// Records of the journal, the newest first unless the filter says otherwise. Where few fit, a part may hold fewer than asked for, or none, though there are more.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`], [`StoreError::Limit`].
+    async fn journal(
+        &self,
+        filter: JournalFilter,
+        page: PageRequest,
+    ) -> Result<Page<Entry>, StoreError>;
+
+    /// The journal's id and its end.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn journal_end(&self) -> Result<(Vec<u8>, End), StoreError>;
+
+    /// Who pseudonyms of the journal stand for; those that nobody has, or nobody any more, are left out.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn people(&self, pseudonyms: &[String]) -> Result<BTreeMap<String, String>, StoreError>;
+
+    /// The pseudonyms of people, or of addresses; of those who have none they are left out.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn pseudonyms(&self, kind: &str, people: &[String]) -> Result<Vec<String>, StoreError>;
+
+    /// Forgets who a pseudonym stood for, and notes that in the journal. Answers whether there was somebody.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn erase_person(&self, kind: &str, text: &str, note: Record) -> Result<bool, StoreError>;
+
+    /// Makes a new key for what goes into the journal from now on, and gives its number.
+    ///
+    /// # Errors
+    /// As every writing method, and [`StoreError::Io`] when the keys cannot be written.
+    async fn rotate_journal_key(&self, note: Record) -> Result<u32, StoreError>;
+
+    /// Reads the whole journal and compares it with what it says of itself.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn verify_journal(&self) -> Result<Verified, StoreError>;
 
     /// Gives up what the oldest ended runs left until the rows and files take `bytes` at most: first files, then whole runs. Answers how many bytes are left.
     ///

@@ -97,6 +97,12 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
         "/v1/approvals",
         may("effects", "approve", Role::Editor),
     ),
+    ("GET", "/v1/audit/actions", admin("audit", "read")),
+    ("GET", "/v1/audit/checkpoint", admin("audit", "read")),
+    ("POST", "/v1/audit/erasures", admin("audit", "delete")),
+    ("GET", "/v1/audit/events", admin("audit", "read")),
+    ("POST", "/v1/audit/rotate-key", admin("audit", "change")),
+    ("GET", "/v1/audit/verification", admin("audit", "read")),
     ("GET", "/v1/bans", admin("bans", "read")),
     ("DELETE", "/v1/bans/{address}", admin("bans", "delete")),
     ("GET", "/v1/billing/proposals", read("billing")),
@@ -182,6 +188,7 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
 
 /// What the routes of older systems ask for; they are not in the document, and have the old systems' rates.
 pub(crate) const OLD: &[(&str, &str, Needs)] = &[
+    ("GET", "/audit", admin("audit", "read")),
     ("GET", "/status", read("host")),
     ("POST", "/pause", change("host")),
     ("POST", "/resume", change("host")),
@@ -226,6 +233,11 @@ fn needs(method: &Method, path: &str) -> Needs {
         .chain(OLD)
         .find(|(stated, route, _)| *stated == name && *route == path)
         .map_or(admin("host", "change"), |(_, _, needs)| *needs)
+}
+
+/// Whether nobody has to say who comes.
+pub(super) fn is_open(method: &Method, path: &str) -> bool {
+    needs(method, path) == Nothing
 }
 
 /// How a key is shown, in the document.

@@ -4,7 +4,7 @@ use super::access::By;
 use super::error::{ApiError, InputError};
 use super::json::{Json, JsonBody};
 use super::params::{Name, NoQuery, Params};
-use super::{Answer, ControlPlane, Plane, autodeploy, bans, schedule};
+use super::{Answer, ControlPlane, Plane, audit, autodeploy, bans, schedule};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
@@ -20,6 +20,7 @@ pub(super) fn routes() -> Router<Arc<dyn ControlPlane>> {
         .route("/pause", post(schedule::pause))
         .route("/resume", post(schedule::resume))
         .route("/deploy", post(deploy))
+        .route("/audit", get(audit::old_view))
         .route("/bans", get(bans::list_bans))
         .route("/unban", post(unban))
 }

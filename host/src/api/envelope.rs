@@ -3,10 +3,12 @@
 //! A web page must not be able to drive the API: a page that resolves its own name to this host's address sends a foreign `Host`, a page that posts across sites sends a
 //! foreign `Origin`; both are refused before anybody's key is looked at.
 
-use super::access::{self, Entry};
+use super::access::{self, By, Entry};
 use super::error::{ApiError, PROBLEM_JSON};
 use super::server::Connection;
 use super::{ControlPlane, Plane};
+use crate::access::address::Client;
+use crate::audit::calls::Call;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -57,23 +59,28 @@ async fn surround_served(State(plane): Plane, mut request: Request, next: Next) 
     let id = Uuid::now_v7().to_string();
     let accept = Accept { ranges: Vec::new() };
     let safe = request.method() == Method::HEAD || request.method() == Method::GET;
-    match admitted(plane.as_ref(), &mut request, safe, |_| Ok(())).await {
+    let asked = Asked::of(plane.as_ref(), &request);
+    let admitted = admitted(plane.as_ref(), &mut request, safe, |_| Ok(())).await;
+    let by = request.extensions().get::<By>().cloned();
+    let response = match admitted {
         Ok(Entry::Answered(response)) => finish(*response, &id, &accept, safe),
         Ok(Entry::In) => {
             // A component gets what is meant for it, and not what opens this host.
             access::strip(plane.as_ref(), request.headers_mut());
-            let response = next.run(request).await;
+            let mut response = next.run(request).await;
             if response.extensions().get::<ApiError>().is_some() {
-                return finish(response, &id, &accept, safe);
+                finish(response, &id, &accept, safe)
+            } else {
+                if let Ok(id) = HeaderValue::from_str(&id) {
+                    response.headers_mut().insert(REQUEST_ID, id);
+                }
+                response
             }
-            let mut response = response;
-            if let Ok(id) = HeaderValue::from_str(&id) {
-                response.headers_mut().insert(REQUEST_ID, id);
-            }
-            response
         }
         Err(error) => finish(error.into_response(), &id, &accept, safe),
-    }
+    };
+    asked.note(plane.as_ref(), by.as_ref(), &response);
+    response
 }
 
 /// The checks of a request, in their order: bans before everything, then what it says of where it wants to go and comes from, then who sent it.
@@ -119,8 +126,52 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     ApiError::internal(format!("a handler panicked: {cause}")).into_response()
 }
 
+/// What the journal says of a request: taken before it is handled, written once it is answered.
+struct Asked {
+    began: Instant,
+    method: Method,
+    route: Option<MatchedPath>,
+    user_agent: Option<HeaderValue>,
+    client: Option<Client>,
+}
+
+impl Asked {
+    fn of(plane: &dyn ControlPlane, request: &Request) -> Self {
+        Self {
+            began: Instant::now(),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            user_agent: request.headers().get(header::USER_AGENT).cloned(),
+            client: plane
+                .access()
+                .and_then(|access| access::client(access, request)),
+        }
+    }
+
+    fn note(&self, plane: &dyn ControlPlane, by: Option<&By>, response: &Response) {
+        let Some(access) = plane.access() else { return };
+        let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        // Where nobody has to say who comes nobody is written down: badges are looked at by the whole world.
+        let open = access::is_open(&self.method, route);
+        let user_agent = self
+            .user_agent
+            .as_ref()
+            .and_then(|value| value.to_str().ok());
+        access.calls.note(&Call {
+            caller: by.filter(|_| !open).map(|By(caller)| caller),
+            address: self.client.filter(|_| !open),
+            user_agent: user_agent.filter(|_| !open),
+            method: &self.method,
+            route,
+            status: response.status().as_u16(),
+            took: self.began.elapsed(),
+        });
+    }
+}
+
 async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
+    let asked = Asked::of(plane.as_ref(), &request);
     let accept = Accept::of(request.headers());
     let head = request.method() == Method::HEAD;
     let safe = head || request.method() == Method::GET;
@@ -133,12 +184,15 @@ async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Resp
             Err(not_acceptable("application/json"))
         }
     });
-    let response = match admitted.await {
+    let admitted = admitted.await;
+    let by = request.extensions().get::<By>().cloned();
+    let response = match admitted {
         Ok(Entry::In) => next.run(request).await,
         Ok(Entry::Answered(response)) => *response,
         Err(error) => error.into_response(),
     };
     let mut response = finish(response, &id, &accept, safe);
+    asked.note(plane.as_ref(), by.as_ref(), &response);
     if head {
         *response.body_mut() = axum::body::Body::empty();
     }

@@ -358,13 +358,13 @@ fn parse(event: Value, at: &str) -> Result<Event, Vec<InputError>> {
         }
     }
     if text("source").is_some_and(|source| {
-        ["/agents/", "/pipelines/", "/host"]
+        ["/access", "/agents/", "/pipelines/", "/host"]
             .iter()
             .any(|own| source.starts_with(own))
     }) {
         wrong(
             "source",
-            "begins like the source of the host's own events: `/agents/`, `/pipelines/`, `/host`",
+            "begins like the source of the host's own events: `/access`, `/agents/`, `/pipelines/`, `/host`",
         );
     }
     let kind = text("type").unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Drives the router without a socket, over a control plane in memory: each route, each problem, and the document against the routes.
 
 use super::*;
+use crate::audit::Record;
 use crate::effects::{Comparison, DecideError, Difference};
 use crate::forge::ForgeError;
 use crate::kill::{KillState, KillView};
@@ -10,9 +11,9 @@ use crate::model::{
 };
 use crate::sandbox::budget::RunBudget;
 use crate::store::{
-    AgentRecord, EffectChange, EffectFilter, EventCount, ExecutionTotals, FoundFinding, FoundLine,
-    KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, Page, PageRequest, Pruned, Retention,
-    RunFilter, Search, ThreadFilter, UsageBucket,
+    AgentRecord, EffectChange, EffectFilter, Entry, EventCount, ExecutionTotals, FoundFinding,
+    FoundLine, JournalFilter, KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, Page,
+    PageRequest, Pruned, Retention, RunFilter, Search, ThreadFilter, UsageBucket, Verified,
 };
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
@@ -426,6 +427,42 @@ impl Store for Fake {
         Ok(Vec::new())
     }
 
+    async fn note(&self, _: Vec<Record>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn journal(
+        &self,
+        _: JournalFilter,
+        request: PageRequest,
+    ) -> Result<Page<Entry>, StoreError> {
+        page(Vec::new(), &request)
+    }
+
+    async fn journal_end(&self) -> Result<(Vec<u8>, End), StoreError> {
+        Ok((Vec::new(), End::start(&[])))
+    }
+
+    async fn people(&self, _: &[String]) -> Result<BTreeMap<String, String>, StoreError> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn pseudonyms(&self, _: &str, _: &[String]) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn erase_person(&self, _: &str, _: &str, _: Record) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn rotate_journal_key(&self, _: Record) -> Result<u32, StoreError> {
+        Ok(2)
+    }
+
+    async fn verify_journal(&self) -> Result<Verified, StoreError> {
+        Err(StoreError::Closed)
+    }
+
     async fn put_offenders(&self, _: Vec<OffenderRow>, _: Vec<Event>) -> Result<(), StoreError> {
         Ok(())
     }
@@ -686,6 +723,10 @@ impl ControlPlane for Fake {
                 "brightgreen".into(),
             )),
         }
+    }
+
+    fn checkpoint(&self, _: &[u8], _: End) -> Result<Checkpoint, Unproven> {
+        Err(Unproven::Sign("the fake has no key".into()))
     }
 
     async fn preview(&self, _: &Effect) -> Result<Option<String>, DecideError> {

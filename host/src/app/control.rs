@@ -8,6 +8,7 @@ use crate::api::{
     HealthCheck, IntegrationView, LiveRun, PluginStatus, PluginView, RecoverError, RunSummary,
     StartRun, Status, Webhook, WorkflowError, WorkflowStep, WorkflowView,
 };
+use crate::audit::chain::{Checkpoint, End, Unproven};
 use crate::commands::{self, Template};
 use crate::config::{AgentConfig, Place, Secret, Service};
 use crate::effects::{Comparison, DecideError, Difference};
@@ -597,6 +598,10 @@ impl ControlPlane for App {
         }
         badges.insert(key, badge.clone());
         Ok(badge)
+    }
+
+    fn checkpoint(&self, journal: &[u8], end: End) -> Result<Checkpoint, Unproven> {
+        self.effects.checkpoint(journal, end)
     }
 
     async fn preview(&self, effect: &Effect) -> Result<Option<String>, DecideError> {

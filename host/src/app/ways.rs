@@ -1,6 +1,7 @@
 //! The ways of stages to what stands below them: the schedule's and delivery's to the runtime, the guests' keys to the store, pipelines' steps to runs, effects to policy and to agents.
 
 use super::App;
+use crate::audit;
 use crate::delivery::{Post, Subscription};
 use crate::effects::{Judge, Steer, Tell, Told};
 use crate::forge::{ForgeError, Forges, OpenThread, Repository, THREADS_MAX, Threads};
@@ -421,7 +422,13 @@ impl KeyValue for Keys {
 pub(super) struct Panels(pub(super) PathBuf);
 
 /// The views, and the file behind each. What has no source in this version is unknown, and whoever asks is told.
-const VIEWS: [&str; 2] = [pipelines::LOG_FILE, holds::PAUSE_FILE];
+const VIEWS: [&str; 5] = [
+    pipelines::LOG_FILE,
+    holds::PAUSE_FILE,
+    audit::views::AUDIT_FILE,
+    audit::views::BANS_FILE,
+    audit::checkpoints::FILE,
+];
 
 #[async_trait]
 impl Views for Panels {

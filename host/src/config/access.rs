@@ -1,12 +1,14 @@
 //! What `[host]` says of who may call: names, proxies, networks that are never banned, rates.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use toml::Spanned;
 
 use super::error::{Errors, literal};
 use super::reader::Reader;
+use super::resolve;
 use crate::access::guard;
 
 /// The shortest prefix of a trusted proxy's network: nobody has proxies in half of the internet, and whoever is trusted can be anybody.
@@ -21,9 +23,32 @@ pub struct AccessConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// What is counted, and who is kept out. Source: `never_banned`, `ban_at_first_lockout`, `reads`, `changes`, `[[host.rate_limits]]`.
     pub guard: guard::Settings,
+    /// What is written down of it.
+    pub journal: JournalConfig,
 }
 
-pub(super) fn read(table: &Reader<'_, '_>, errors: &mut Errors) -> AccessConfig {
+/// What is written down of what was done. Source: `[host]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// Whether records are encrypted; default yes. Source: `seal_journal`.
+    pub sealed: bool,
+    /// Where checkpoints go instead of the state folder. Source: `checkpoints`.
+    pub checkpoints: Option<PathBuf>,
+    /// Whether files for mirrors name people; default no. Source: `name_people_in_views`.
+    pub named_views: bool,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self {
+            sealed: true,
+            checkpoints: None,
+            named_views: false,
+        }
+    }
+}
+
+pub(super) fn read(root: &Path, table: &Reader<'_, '_>, errors: &mut Errors) -> AccessConfig {
     let mut access = AccessConfig::default();
     for name in table.texts("names", errors).unwrap_or_default() {
         let written = name.get_ref();
@@ -53,6 +78,15 @@ pub(super) fn read(table: &Reader<'_, '_>, errors: &mut Errors) -> AccessConfig 
     access.guard.ban_at_first_lockout = table
         .boolean("ban_at_first_lockout", errors)
         .unwrap_or_default();
+    access.journal = JournalConfig {
+        sealed: table.boolean("seal_journal", errors).unwrap_or(true),
+        checkpoints: table
+            .path("checkpoints", errors)
+            .map(|path| resolve(root, path.get_ref())),
+        named_views: table
+            .boolean("name_people_in_views", errors)
+            .unwrap_or_default(),
+    };
     for (name, field) in [
         ("reads", &mut access.guard.reads),
         ("changes", &mut access.guard.changes),

@@ -162,7 +162,7 @@ pub(super) fn read(
 
 fn from_file(host: &mut HostConfig, table: &Reader<'_, '_>, root: &Path, errors: &mut Errors) {
     host.maintenance = triggers::maintenance(table, errors);
-    host.access = access::read(table, errors);
+    host.access = access::read(root, table, errors);
     if let Some(text) = table.text("listen", errors) {
         match text.get_ref().parse::<SocketAddr>() {
             Ok(listen) => host.listen = listen,

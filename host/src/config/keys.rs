@@ -294,6 +294,24 @@ pub(super) static HOST: Table = Table {
             "Addresses that are locked out after failed keys and never banned. Loopback is among them.",
         ),
         key(
+            "seal_journal",
+            Kind::Boolean,
+            "true",
+            "Whether records of the journal are encrypted, with the keys of `journal.keys` in the state folder.",
+        ),
+        key(
+            "checkpoints",
+            Kind::Text(""),
+            "",
+            "File to which the journal's signed end is appended every hour, best on another disk; without it `checkpoints.jsonl` in the state folder.",
+        ),
+        key(
+            "name_people_in_views",
+            Kind::Boolean,
+            "false",
+            "Whether `security_audit.json` and `banned_ips.json` in the state folder name people and addresses instead of their pseudonyms. They may be mirrored: for private places alone.",
+        ),
+        key(
             "ban_at_first_lockout",
             Kind::Boolean,
             "false",
@@ -900,7 +918,7 @@ pub(super) static GRANTS: Table = Table {
             "views",
             Kind::Texts,
             "[]",
-            "Files that the host makes of what it knows of itself, and that it may read: `scheduler.log`, `pause.flag`.",
+            "Files that the host makes of what it knows of itself, and that it may read: `scheduler.log`, `pause.flag`, `security_audit.json`, `banned_ips.json`, `checkpoints.jsonl`.",
         ),
     ],
     instead: &[

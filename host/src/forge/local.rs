@@ -316,8 +316,7 @@ impl LocalForge {
                 .into_iter()
                 .zip(files)
                 .map(|(blob, file)| {
-                    let blob = blob.filter(|blob| blob.kind == "blob");
-                    let blob = blob.ok_or_else(|| self.unreadable("cat-file"))?;
+                    let blob = self.of_kind(blob, "blob", &file.id)?;
                     Ok((blob.bytes, file.kind == EntryKind::Executable))
                 })
                 .collect(),
@@ -520,6 +519,24 @@ impl LocalForge {
         ))
     }
 
+    /// The object that a name stands for, which is known to be there and to be of this kind.
+    fn of_kind(
+        &self,
+        object: Option<Object>,
+        kind: &str,
+        name: &str,
+    ) -> Result<Object, ForgeError> {
+        let found = match object {
+            Some(object) if object.kind == kind => return Ok(object),
+            Some(object) => format!("is a {}", shown(&object.kind)),
+            None => "is missing".into(),
+        };
+        Err(ForgeError::Other(format!(
+            "the repository {} could not be read: its {kind} `{name}` {found}; look at it with `git fsck`",
+            shown(&self.name)
+        )))
+    }
+
     /// A process that stays was asked twice, and did not answer.
     fn unanswered(&self) -> ForgeError {
         ForgeError::Unavailable(format!(
@@ -640,9 +657,7 @@ impl LocalForge {
         let mut commits = Vec::with_capacity(ids.len());
         let mut signed = Vec::new();
         for (id, object) in ids.iter().zip(objects) {
-            let object = object
-                .filter(|object| object.kind == "commit")
-                .ok_or_else(|| self.unreadable("cat-file"))?;
+            let object = self.of_kind(object, "commit", id)?;
             let (commit, signature) = parse_commit(id, &object.bytes);
             if let Some(signature) = signature {
                 signed.push((commits.len(), signature));

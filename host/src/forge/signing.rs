@@ -97,8 +97,22 @@ impl SigningKey {
     /// # Errors
     /// When the key cannot sign.
     pub fn sign(&self, text: &[u8]) -> Result<String, ssh_key::Error> {
+        self.sign_for(NAMESPACE, text)
+    }
+
+    /// The signature over a text for another use than commits.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn sign_for(&self, namespace: &str, text: &[u8]) -> Result<String, ssh_key::Error> {
         self.0
-            .sign(NAMESPACE, HashAlg::Sha512, text)?
+            .sign(namespace, HashAlg::Sha512, text)?
             .to_pem(LineEnding::LF)
+    }
+
+    /// The key by which others see that it signed.
+    #[must_use]
+    pub fn public(&self) -> ssh_key::PublicKey {
+        self.0.public_key().clone()
     }
 }

@@ -19,11 +19,11 @@ use super::artifacts::make_directory;
 use super::lock::Lock;
 
 /// The database in a state folder.
-const DATABASE: &str = "infinity.db";
+pub(super) const DATABASE: &str = "infinity.db";
 /// The files of artifacts in a state folder.
 const ARTIFACTS: &str = "artifacts";
 /// Other files that belong to what happened.
-const BESIDE: [&str; 2] = ["pause.flag", "scheduler.log"];
+const BESIDE: [&str; 3] = ["pause.flag", "scheduler.log", crate::audit::seal::FILE];
 /// Problems that are listed; whoever has more needs a backup and no list.
 const PROBLEMS_MAX: i64 = 100;
 /// How often the size of a growing copy is looked at.

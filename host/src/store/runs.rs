@@ -380,10 +380,7 @@ impl Operation for RecordRun {
     }
 
     async fn apply_alone(&self, connection: &mut SqliteConnection) -> Option<Result<(), Failure>> {
-        Some(
-            self.execute(connection, "BEGIN IMMEDIATE; ", "COMMIT")
-                .await,
-        )
+        Some(self.execute(connection, "BEGIN IMMEDIATE; ", "").await)
     }
 }
 

@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +27,7 @@ use super::cursor::{Cursors, Position};
 use super::effects::{self, ChangeEffect, EffectRow, KeepThread, Propose, PruneEffects, Review};
 use super::events::{self, EventRow, PruneEvents, SetFlag};
 use super::executions::{self, Begin, PruneExecutions, Update};
+use super::journal::{self, Append, Entry, Erase, Journal, JournalFilter, Verified};
 use super::key_value::{self, Delete, Increment, Set};
 use super::lock::Lock;
 use super::occurrences::{self, Fire, Note, PruneOccurrences};
@@ -39,6 +41,9 @@ use super::{
     KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, PAGE_MAX, Page, PageRequest, Pruned,
     Retention, RunFilter, Search, Store, StoreError, ThreadFilter, UsageBucket,
 };
+use crate::audit::Record;
+use crate::audit::chain::End;
+use crate::audit::seal::{self, Sealer};
 use crate::model::{
     Approval, Artifact, Comment, CommitStatus, Effect, Event, Execution, Finding, Level, LogLine,
     Occurrence, Report, Run, RunEnd, Thread,
@@ -86,6 +91,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "access",
         include_str!("../../migrations/sqlite/0008_access.sql"),
     ),
+    (
+        9,
+        "journal",
+        include_str!("../../migrations/sqlite/0009_journal.sql"),
+    ),
 ];
 
 /// The first with `octet_length` on every build and with the fixes to `RETURNING` that the statements need.
@@ -119,6 +129,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: SqlitePool,
     cursors: Cursors,
+    sealer: Arc<Sealer>,
     files: ArtifactFiles,
     /// Gone once the store is closed.
     task: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
@@ -132,6 +143,14 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Locked`] at once when another process has it open; [`StoreError::Newer`], [`StoreError::Corrupt`], [`StoreError::Version`], [`StoreError::Setting`], [`StoreError::Migration`], [`StoreError::Io`], [`StoreError::Full`], [`StoreError::Database`].
     pub async fn open(state: &Path) -> Result<Self, StoreError> {
+        Self::open_with(state, true).await
+    }
+
+    /// As [`SqliteStore::open`]; `seals` says whether what goes into the journal from now on is encrypted.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub async fn open_with(state: &Path, seals: bool) -> Result<Self, StoreError> {
         let directory = state.to_owned();
         let (lock, unclean, files, path) = task::spawn_blocking(move || prepare(&directory))
             .await
@@ -166,6 +185,13 @@ impl SqliteStore {
             .await
             .map_err(fail)?;
 
+        let sealer = Sealer::open(state, seals)
+            .map_err(|error| StoreError::io(&state.join(seal::FILE), error))?;
+        let sealer = Arc::new(sealer);
+        let journal = Journal::open(&mut connection, Arc::clone(&sealer))
+            .await
+            .map_err(fail)?;
+
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(READER_WAIT)
@@ -177,12 +203,13 @@ impl SqliteStore {
                     .read_only(true)
                     .thread_name(|id| format!("store-reader-{id}")),
             );
-        let (writer, task) = Writer::start(connection, path.clone(), lock);
+        let (writer, task) = Writer::start(connection, journal, path.clone(), lock);
         Ok(Self {
             path,
             writer,
             readers,
             cursors: Cursors::new(&key),
+            sealer,
             files,
             task: Mutex::new(Some(task)),
         })
@@ -1158,6 +1185,67 @@ impl Store for SqliteStore {
 
     async fn keep_thread(&self, thread: Thread) -> Result<(), StoreError> {
         self.writer.write(KeepThread(thread)).await
+    }
+
+    async fn note(&self, records: Vec<Record>) -> Result<(), StoreError> {
+        self.writer.write(Append(records)).await
+    }
+
+    async fn journal(
+        &self,
+        filter: JournalFilter,
+        page: PageRequest,
+    ) -> Result<Page<Entry>, StoreError> {
+        let query = format!("journal {filter:?}");
+        let limit = page_limit(page.limit)?;
+        let from = self.position(&query, page.cursor)?.map(|(seq, _)| seq);
+        let (items, next) =
+            journal::page(&self.readers, &self.sealer, &filter, from, limit as usize)
+                .await
+                .map_err(|error| self.fail(error))?;
+        Ok(Page {
+            items,
+            next: next.map(|seq| self.cursors.write(&query, (seq, 0))),
+        })
+    }
+
+    async fn journal_end(&self) -> Result<(Vec<u8>, End), StoreError> {
+        journal::end_of(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn people(&self, pseudonyms: &[String]) -> Result<BTreeMap<String, String>, StoreError> {
+        journal::people(&self.readers, &self.sealer, pseudonyms)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn pseudonyms(&self, kind: &str, people: &[String]) -> Result<Vec<String>, StoreError> {
+        journal::pseudonyms(&self.readers, &self.sealer, kind, people)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn erase_person(&self, kind: &str, text: &str, note: Record) -> Result<bool, StoreError> {
+        let lookups = vec![self.sealer.person(kind, text)];
+        self.writer.write(Erase { lookups, note }).await
+    }
+
+    async fn rotate_journal_key(&self, note: Record) -> Result<u32, StoreError> {
+        let sealer = Arc::clone(&self.sealer);
+        let key = task::spawn_blocking(move || sealer.rotate())
+            .await
+            .map_err(|_| StoreError::Closed)?
+            .map_err(|error| StoreError::io(&self.path.with_file_name(seal::FILE), error))?;
+        self.writer.write(Append(vec![note])).await?;
+        Ok(key)
+    }
+
+    async fn verify_journal(&self) -> Result<Verified, StoreError> {
+        journal::verify_pool(&self.readers, &[], &|_, _, _| {})
+            .await
+            .map_err(|error| self.fail(error))
     }
 
     async fn shrink(&self, bytes: u64) -> Result<u64, StoreError> {

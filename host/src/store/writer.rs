@@ -14,8 +14,10 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::journal::Journal;
 use super::lock::Lock;
 use super::{StoreError, rows};
+use crate::audit::Record;
 
 /// Operations that can wait. Each belongs to a caller that holds its bytes anyway, so this bounds the wait, not the memory: at a few thousand operations a second it is well under a second.
 const QUEUE_MAX: usize = 1_024;
@@ -49,12 +51,20 @@ pub(super) trait Operation: Send + Sync + 'static {
     /// What the caller learns.
     type Answer: Send + 'static;
 
+    /// Whether it makes the journal's people others than they were.
+    const FORGETS: bool = false;
+
     /// Makes the change in the transaction that is open.
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<Self::Answer, Failure>;
 
-    /// Makes the change in a transaction of its own, where that is one query; the change is on the disk then. What failed is rolled back by the caller.
+    /// Opens a transaction and makes the change in it, where that is one query. What failed is rolled back by the caller, and what did not is committed by it.
     async fn apply_alone(&self, _: &mut SqliteConnection) -> Option<Result<Self::Answer, Failure>> {
         None
+    }
+
+    /// What goes into the journal with it, beside the events that it writes.
+    fn records(&self, _: &Self::Answer) -> Vec<Record> {
+        Vec::new()
     }
 }
 
@@ -64,11 +74,17 @@ trait Job: Send {
     /// Applies the operation and keeps its answer.
     async fn apply(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error>;
 
-    /// As [`Job::apply`], with the transaction, if the operation can: [`Operation::apply_alone`]. Gives whether it was committed.
+    /// As [`Job::apply`], with the beginning of the transaction, if the operation can: [`Operation::apply_alone`]. Gives whether there is something to commit.
     async fn apply_alone(
         &mut self,
         connection: &mut SqliteConnection,
     ) -> Option<Result<bool, sqlx::Error>>;
+
+    /// What goes into the journal with what was applied.
+    fn records(&self) -> Vec<Record>;
+
+    /// Whether the journal has to look its people up again.
+    fn forgets(&self) -> bool;
 
     /// Answers the caller: with what was kept, or with the error.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -107,6 +123,17 @@ impl<O: Operation> Job for Pending<O> {
         Some(self.keep(answer).map(|()| fine))
     }
 
+    fn records(&self) -> Vec<Record> {
+        match &self.kept {
+            Some(Ok(answer)) => self.operation.records(answer),
+            _ => Vec::new(),
+        }
+    }
+
+    fn forgets(&self) -> bool {
+        O::FORGETS
+    }
+
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let answer = match committed {
             Ok(()) => self.kept.unwrap_or(Err(StoreError::Closed)),
@@ -129,6 +156,7 @@ impl Writer {
     /// Starts writing on `connection` to the database at `path`. The lock is let go of when the task ends.
     pub(super) fn start(
         connection: SqliteConnection,
+        journal: Journal,
         path: PathBuf,
         lock: Lock,
     ) -> (Self, JoinHandle<Result<(), StoreError>>) {
@@ -140,6 +168,7 @@ impl Writer {
         };
         let task = Task {
             connection,
+            journal,
             path,
             failed: false,
             commits: Arc::clone(&writer.commits),
@@ -182,6 +211,7 @@ struct Trouble {
 /// The end that writes.
 struct Task {
     connection: SqliteConnection,
+    journal: Journal,
     path: PathBuf,
     failed: bool,
     commits: Arc<AtomicU64>,
@@ -240,21 +270,50 @@ impl Task {
                 apart: false,
             });
         }
-        if let [job] = &mut *jobs
-            && let Some(result) = job.apply_alone(&mut self.connection).await
-        {
-            return match result {
-                Ok(true) => {
-                    self.commits.fetch_add(1, Ordering::Relaxed);
-                    Ok(())
-                }
-                Ok(false) => {
-                    self.roll_back().await;
-                    Ok(())
-                }
-                Err(error) => Err(self.commit_failed(error).await),
-            };
+        let alone = match &mut *jobs {
+            [job] => job.apply_alone(&mut self.connection).await,
+            _ => None,
+        };
+        match alone {
+            Some(Ok(true)) => {}
+            Some(Ok(false)) => {
+                self.roll_back().await;
+                return Ok(());
+            }
+            Some(Err(error)) => {
+                self.roll_back().await;
+                return Err(Trouble {
+                    error,
+                    apart: false,
+                });
+            }
+            None => self.apply(jobs).await?,
         }
+        let before = self.journal.mark();
+        let records = jobs.iter().flat_map(|job| job.records()).collect();
+        if let Err(error) = self.journal.append(&mut self.connection, records).await {
+            // What cannot be recorded is not done.
+            self.roll_back().await;
+            self.journal.go_back(before);
+            return Err(Trouble { error, apart: true });
+        }
+        match self.execute("COMMIT").await {
+            Ok(()) => {
+                self.commits.fetch_add(1, Ordering::Relaxed);
+                if jobs.iter().any(|job| job.forgets()) {
+                    self.journal.forget_people();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.journal.go_back(before);
+                Err(self.commit_failed(error).await)
+            }
+        }
+    }
+
+    /// Opens a transaction and applies operations in it.
+    async fn apply(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Trouble> {
         if let Err(error) = self.execute("BEGIN IMMEDIATE").await {
             return Err(Trouble {
                 error,
@@ -267,13 +326,7 @@ impl Task {
                 return Err(Trouble { error, apart: true });
             }
         }
-        match self.execute("COMMIT").await {
-            Ok(()) => {
-                self.commits.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(error) => Err(self.commit_failed(error).await),
-        }
+        Ok(())
     }
 
     async fn commit_failed(&mut self, error: sqlx::Error) -> Trouble {

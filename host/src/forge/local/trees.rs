@@ -127,11 +127,7 @@ impl LocalForge {
                 Err(Unanswered::Failed) => return Err(self.unanswered()),
             };
             for (name, tree) in missing.into_iter().zip(trees) {
-                let tree = tree.filter(|tree| tree.kind == "tree");
-                let tree: Arc<[u8]> = tree
-                    .ok_or_else(|| self.unreadable("cat-file"))?
-                    .bytes
-                    .into();
+                let tree: Arc<[u8]> = self.of_kind(tree, "tree", name)?.bytes.into();
                 self.shared.answers.keep(name, &tree);
                 found.insert(name, tree);
             }
