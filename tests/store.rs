@@ -1,5 +1,8 @@
 //! The store from outside: what it acknowledged is there afterwards, whatever happened in between; what it refuses, it refuses with a reason.
 
+#[path = "store/journal.rs"]
+mod journal;
+
 use std::collections::HashSet;
 use std::error::Error;
 use std::fs::{self, Permissions};

@@ -161,6 +161,15 @@ impl Scope {
 }
 
 impl Scope {
+    /// All that a role may: `*`.
+    fn everything() -> Self {
+        Self {
+            resource: "*".into(),
+            verb: "*".into(),
+            name: None,
+        }
+    }
+
     /// Whether it has all that the other has.
     fn includes(&self, other: &Self) -> bool {
         let approves = APPROVALS.contains(&(other.resource.as_str(), other.verb.as_str()));
@@ -181,11 +190,7 @@ impl FromStr for Scope {
             return Err(format!("a scope has at most {} characters", Self::MAX));
         }
         if text == "*" {
-            return Ok(Self {
-                resource: "*".into(),
-                verb: "*".into(),
-                name: None,
-            });
+            return Ok(Self::everything());
         }
         let mut parts = text.splitn(3, ':');
         let (Some(resource), Some(verb), name) = (parts.next(), parts.next(), parts.next()) else {
@@ -309,17 +314,20 @@ impl Caller {
     #[must_use]
     pub fn may_give(&self, role: Role, scopes: &[Scope]) -> bool {
         let Some(key) = &self.key else { return true };
-        let approves =
-            |scope: &Scope| APPROVALS.contains(&(scope.resource.as_str(), scope.verb.as_str()));
-        role.reach() <= key.role.reach()
-            && if key.scopes.is_empty() {
-                !scopes.iter().any(approves)
+        // Without scopes a role is not narrowed, but for that of programs, which has nothing then.
+        let whole = [Scope::everything()];
+        fn named<'s>(role: Role, scopes: &'s [Scope], whole: &'s [Scope]) -> &'s [Scope] {
+            if scopes.is_empty() && role != Role::Service {
+                whole
             } else {
-                !scopes.is_empty()
-                    && scopes
-                        .iter()
-                        .all(|scope| key.scopes.iter().any(|own| own.includes(scope)))
+                scopes
             }
+        }
+        let own = named(key.role, &key.scopes, &whole);
+        role.reach() <= key.role.reach()
+            && named(role, scopes, &whole)
+                .iter()
+                .all(|scope| own.iter().any(|own| own.includes(scope)))
     }
 
     /// Whether they may, of the thing of that name.

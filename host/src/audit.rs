@@ -69,7 +69,7 @@ pub const ACTIONS: &[&str] = &[
 ];
 
 /// Bytes of the details of one record: more is said by its size alone.
-const DETAIL_BYTES_MAX: usize = 8 * 1024;
+const DETAIL_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes of one text of a record that somebody else wrote.
 const TEXT_BYTES_MAX: usize = 512;
@@ -361,9 +361,16 @@ fn person(data: &Value) -> Option<String> {
         .iter()
         .find_map(|name| match &data[*name] {
             Value::String(name) => Some(name.clone()),
-            Value::Object(fields) => fields.get("name")?.as_str().map(str::to_owned),
+            Value::Object(fields) if !is_machine(fields) => {
+                fields.get("name")?.as_str().map(str::to_owned)
+            }
             _ => None,
         })
+}
+
+/// The host's own clock and agents are nobody.
+fn is_machine(principal: &Map<String, Value>) -> bool {
+    matches!(principal.get("kind"), Some(Value::String(kind)) if kind == "host" || kind == "agent")
 }
 
 /// The same value with pseudonyms for persons, as far down as it goes: what serde read has a bound.
@@ -401,6 +408,7 @@ fn hidden(place: &str, value: &Value, people: &mut dyn Pseudonyms) -> Value {
             .iter()
             .map(|item| hidden(place, item, people))
             .collect(),
+        Value::Object(fields) if is_machine(fields) => value.clone(),
         Value::Object(fields) => fields
             .iter()
             .map(|(name, value)| {
@@ -499,12 +507,12 @@ mod tests {
         let large = event(
             "/agents/a",
             "run.failed",
-            json!({ "message": "m".repeat(9_000) }),
+            json!({ "message": "m".repeat(17_000) }),
         );
         let record = Record::of(&large, &mut Marks).unwrap();
         assert_eq!(record.agent.as_deref(), Some("a"));
         assert_eq!(record.error_message.map(|text| text.len()), Some(512));
-        assert_eq!(record.detail["bytes"], 9_014);
+        assert_eq!(record.detail["bytes"], 17_014);
         assert!(!record.success);
     }
 }

@@ -144,7 +144,14 @@ fn first_key(secret: &str, address: std::net::SocketAddr) -> String {
 #[async_trait]
 impl Launcher for Program {
     async fn connect(&self, global: &GlobalOptions) -> Result<Client, CliError> {
-        let config = load(global, &Overrides::default())?;
+        let config = match load(global, &Overrides::default()) {
+            Ok(config) => config,
+            // Whoever has to stop a host must not have to mend its configuration first.
+            Err(mistakes) => {
+                let state = state_despite_mistakes(&global.config);
+                return on_socket(&state).await?.ok_or(mistakes);
+            }
+        };
         if let Some(client) = running(&config).await? {
             return Ok(client);
         }
@@ -329,13 +336,32 @@ async fn asked_to_stop() {
     }
 }
 
+/// The host that has this state folder, if it runs and has a socket. Whoever may open that needs no key.
+async fn on_socket(state: &Path) -> Result<Option<Client>, CliError> {
+    let socket = state.join(SOCKET_FILE);
+    // A host that was killed leaves it behind: only an answer counts.
+    match tokio::net::UnixStream::connect(&socket).await {
+        Ok(_) => Client::on_socket(&socket).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The state folder that a configuration names, or would, which may have any mistake.
+fn state_despite_mistakes(file: &Path) -> PathBuf {
+    let read = std::fs::read_to_string(file).unwrap_or_default();
+    let named = read.parse::<toml::Table>().ok().and_then(|table| {
+        let state = table.get("host")?.get("state")?.as_str()?;
+        Some(state.to_owned())
+    });
+    let folder = file.parent().unwrap_or(Path::new(""));
+    folder.join(named.as_deref().unwrap_or(config::DEFAULT_STATE))
+}
+
 /// A client of the host that runs on the configuration's state folder, if one does.
 async fn running(config: &Config) -> Result<Option<Client>, CliError> {
     let state = &config.host.state;
-    // Whoever may open the socket needs no key. A host that was killed leaves it behind: only an answer counts.
-    let socket = state.join(SOCKET_FILE);
-    if tokio::net::UnixStream::connect(&socket).await.is_ok() {
-        return Client::on_socket(&socket).map(Some);
+    if let Some(client) = on_socket(state).await? {
+        return Ok(Some(client));
     }
     let Ok(address) = std::fs::read_to_string(state.join(ADDRESS_FILE)) else {
         return Ok(None);

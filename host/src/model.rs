@@ -437,6 +437,17 @@ pub struct Denial {
     pub count: u64,
 }
 
+/// Something that a guest reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reached {
+    /// `file`, `http`, `key_value`, `repository`, `secret`, `setting` or `view`; `other` for what did not fit into the list.
+    pub kind: String,
+    /// Which one, for instance `GET api.github.com`.
+    pub name: String,
+    /// How often.
+    pub count: u64,
+}
+
 /// What a run used and where the time went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {

@@ -18,8 +18,8 @@ use crate::health::{self, Recent};
 use crate::holds::Holds;
 use crate::metrics::Metrics;
 use crate::model::{
-    Artifact, Event, LogLine, Occurrence, Outcome, Principal, Report, Run, RunEnd, RunState,
-    Trigger, Usage, json_depth, now,
+    Artifact, Event, LogLine, Occurrence, Outcome, Principal, Reached, Report, Run, RunEnd,
+    RunState, Trigger, Usage, json_depth, now,
 };
 use crate::registry::{Agent, Registry};
 use crate::retry::{self, Crashes, Next};
@@ -130,6 +130,7 @@ struct Left {
     log: Vec<LogLine>,
     artifacts: Vec<Artifact>,
     events: Vec<Emitted>,
+    reached: Vec<Reached>,
 }
 
 /// A run that is queued or in the sandbox.
@@ -325,7 +326,7 @@ impl Runtime {
             Some(agent) => self.end(run, Report::default(), Left::default(), agent, false),
             None => RunEnd {
                 effects: Vec::new(),
-                events: events(&run, &Report::default(), Vec::new(), false),
+                events: events(&run, &Report::default(), Vec::new(), &[], false),
                 run,
                 report: Report::default(),
                 log: Vec::new(),
@@ -353,7 +354,7 @@ impl Runtime {
         };
         RunEnd {
             effects: proposals::propose(&run, &report, agent.config.dry_run || run.dry_run),
-            events: events(&run, &report, left.events, judges),
+            events: events(&run, &report, left.events, &left.reached, judges),
             dead: next == Next::Dead,
             run,
             report,
@@ -781,6 +782,7 @@ impl Runtime {
             log: meter.take_log(),
             artifacts,
             events: meter.take_events(),
+            reached: meter.reached(),
         };
         Some(self.end(run, report, left, agent, judges))
     }

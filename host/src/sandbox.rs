@@ -654,6 +654,13 @@ impl HttpEvents for ToMeter {
         );
     }
 
+    fn reaches(&self, method: &str, host: &str, credential: Option<&str>) {
+        self.0.reach("http", &format!("{method} {host}"));
+        if let Some(header) = credential {
+            self.0.reach("secret", &format!("`{header}` to {host}"));
+        }
+    }
+
     fn limit(&self, what: &'static str) {
         self.0.refuse(
             crate::model::Limit::Http,

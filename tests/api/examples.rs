@@ -268,9 +268,25 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         &format!("/v1/keys/{id}/rotate"),
     )?;
     keep("delete", "/v1/keys/{id}", None, &format!("/v1/keys/{id}"))?;
-    for path in ["/v1/keys", "/v1/session"] {
+    for path in [
+        "/v1/keys",
+        "/v1/session",
+        "/v1/audit/checkpoint",
+        "/v1/audit/verification",
+    ] {
         keep("get", path, None, path)?;
     }
+    for path in ["/v1/audit/actions", "/v1/audit/events"] {
+        keep("get", path, None, &format!("{path}?limit=2"))?;
+    }
+    keep("post", "/v1/audit/rotate-key", None, "/v1/audit/rotate-key")?;
+    let nobody = json!({ "user": "nobody" });
+    keep(
+        "post",
+        "/v1/audit/erasures",
+        Some(&nobody),
+        "/v1/audit/erasures",
+    )?;
     // Nothing that looks like a key stands in a document.
     for operation in ["create_key", "rotate_key"] {
         examples[operation]["response"]["secret"] = json!("inf_… (shown this once)");

@@ -300,3 +300,22 @@ fn only_an_admin_throws_it_and_mistakes_are_told() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn a_host_is_stopped_though_its_configuration_has_mistakes() -> anyhow::Result<()> {
+    let host = folder("", "")?.serve()?;
+    let file = host.path().join("plugins.toml");
+    for broken in ["[host]\nlisten = 7\n", "this is no TOML"] {
+        fs::write(&file, broken)?;
+        let refused = host.folder().infinity(&["config", "check"])?;
+        ensure!(refused.status.code() == Some(2), "{refused:?}");
+        let killed = host.folder().infinity(&["kill", "by hand"])?;
+        ensure!(killed.status.success(), "{killed:?}");
+    }
+    ensure!(state(&host)?["state"] == "engaged");
+    // Without a host the mistakes are what there is to say.
+    let (_, folder) = host.stop_and_keep()?;
+    let refused = folder.infinity(&["kill"])?;
+    ensure!(refused.status.code() == Some(2), "{refused:?}");
+    Ok(())
+}

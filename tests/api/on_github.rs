@@ -1203,3 +1203,52 @@ fn the_stand_in_is_as_github_describes_itself() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn the_kill_switch_gives_tokens_back_and_nothing_is_asked_until_recovery() -> anyhow::Result<()> {
+    let Some(github) = github(&Setup::default())? else {
+        return Ok(());
+    };
+    let host = folder(&github.as_app())?.serve()?;
+    branch(&host, &github, "automation/a", "a.md")?;
+    ensure!(github.asked("DELETE", "/installation/token")? == 0);
+    let answer = host
+        .client()
+        .post(host.url("/v1/killswitch"))
+        .json(&json!({ "reason": "security_incident" }))
+        .send()?;
+    ensure!(answer.status() == 200, "{}", answer.text()?);
+    poll(PATIENCE, || {
+        (github.asked("DELETE", "/installation/token").ok()? >= 1).then_some(())
+    })
+    .context("the token is not given back")?;
+    let asked = || -> anyhow::Result<usize> {
+        let record = github.record()?;
+        Ok(record["requests"].as_array().context("requests")?.len())
+    };
+    let before = asked()?;
+    let refused = host
+        .client()
+        .post(host.url("/v1/agents/writer/runs"))
+        .json(&json!({ "case": "ok" }))
+        .send()?;
+    ensure!(refused.status() == 503, "{}", refused.text()?);
+    let main = github.git("ops", &["rev-parse", "main"])?;
+    let _ = host
+        .client()
+        .get(host.url(&format!(
+            "/v1/repositories/ops/diff?base={main}&head=automation/a"
+        )))
+        .send()?;
+    ensure!(asked()? == before, "something is asked of GitHub");
+    let tokens = github.asked("POST", "/access_tokens")?;
+    let recovered = host
+        .client()
+        .post(host.url("/v1/killswitch/recover"))
+        .json(&json!({ "agent": "writer", "input": { "case": "ok" } }))
+        .send()?;
+    ensure!(recovered.status() == 200, "{}", recovered.text()?);
+    branch(&host, &github, "automation/b", "b.md")?;
+    ensure!(github.asked("POST", "/access_tokens")? > tokens);
+    Ok(())
+}

@@ -165,7 +165,7 @@ impl Runtime {
                 && runtime.requests.row(&run.agent)
             {
                 // Without the first, which says that a run ended.
-                let announced = events(&run, &report, emitted, false).into_iter().skip(1);
+                let announced = events(&run, &report, emitted, &[], false).into_iter().skip(1);
                 for event in announced {
                     if let Err(error) = runtime.store.publish(event).await {
                         tracing::warn!(agent.name = %run.agent, "an event could not be announced: {error}");
@@ -181,6 +181,7 @@ impl Runtime {
                     log: meter.take_log(),
                     artifacts,
                     events: Vec::new(),
+                    reached: meter.reached(),
                 };
                 let end = runtime.end(run, report, left, &agent, false);
                 let run = end.run.clone();

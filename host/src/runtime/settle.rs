@@ -1,7 +1,7 @@
 //! Turns what came back from the sandbox into the run's terminal fields, its report, and what is announced; and a run that ended into its next attempt.
 
 use crate::model::{
-    Artifact, Event, Level, Outcome, Report, Run, RunState, Trigger, Usage, json_depth,
+    Artifact, Event, Level, Outcome, Reached, Report, Run, RunState, Trigger, Usage, json_depth,
     json_values, now,
 };
 use crate::sandbox::CallEnd;
@@ -158,6 +158,7 @@ pub(super) fn events(
     run: &Run,
     report: &Report,
     emitted: Vec<Emitted>,
+    reached: &[Reached],
     judges: bool,
 ) -> Vec<Event> {
     let time = run.ended_at.unwrap_or_else(now);
@@ -182,7 +183,11 @@ pub(super) fn events(
     let mut events = vec![event(
         format!("run.{outcome}"),
         run.id.to_string(),
-        json!({ "agent": run.agent, "reason": run.reason, "message": run.message, "findings": run.findings }),
+        json!({
+            "agent": run.agent, "reason": run.reason, "message": run.message, "findings": run.findings,
+            "plugin_digest": run.plugin_digest, "principal": run.principal, "reached": reached,
+            "denials": run.denials.len(),
+        }),
     )];
     // What a run says counts only if it succeeded, like what it proposes.
     if run.outcome == Some(Outcome::Succeeded) {

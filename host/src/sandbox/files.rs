@@ -227,6 +227,10 @@ impl HostDescriptor for Files<'_> {
             .inner
             .open_at(fd, path_flags, path.clone(), open_flags, flags)
             .await;
+        if answer.is_ok() {
+            let chars: String = path.chars().take(100).collect();
+            self.meter.reach("file", &escape(&chars));
+        }
         self.told("open", &path, answer)
     }
 

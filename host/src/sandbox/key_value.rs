@@ -68,6 +68,7 @@ pub struct Bucket;
 
 impl RunState {
     fn space(&self) -> Result<std::sync::Arc<dyn KeyValue>, store::Error> {
+        self.meter.reach("key_value", "");
         self.capabilities
             .key_value
             .clone()
@@ -113,8 +114,8 @@ impl store::Host for RunState {
             );
             return Ok(Err(store::Error::AccessDenied));
         }
-        if let Err(error) = self.space() {
-            return Ok(Err(error));
+        if self.capabilities.key_value.is_none() {
+            return Ok(Err(store::Error::NoSuchStore));
         }
         Ok(Ok(self.table.push(Bucket)?))
     }

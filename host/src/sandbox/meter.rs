@@ -3,7 +3,7 @@
 
 use super::budget::RunBudget;
 use super::events::Emitted;
-use crate::model::{Denial, Limit, LogLine};
+use crate::model::{Denial, Limit, LogLine, Reached};
 use jiff::Timestamp;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 /// The most different denials that a run's record lists; more of them would tell nobody more.
 const DENIALS_MAX: usize = 100;
+
+/// The most different things that a run's end lists as reached: it is one event, and whoever reaches more reads a whole tree.
+const REACHED_MAX: usize = 64;
+
+/// Characters of the name of one.
+const REACHED_CHARS: usize = 100;
 
 /// The longest log line in bytes; a longer one is broken.
 const LOG_LINE_MAX_BYTES: usize = 8 * 1024;
@@ -38,6 +44,7 @@ pub struct Meter {
     hard: Mutex<Option<Stopped>>,
     soft: Mutex<Option<(Limit, String)>>,
     denials: Mutex<Vec<Denial>>,
+    reached: Mutex<Vec<Reached>>,
     log: Mutex<Log>,
     progress: Mutex<Option<Progress>>,
     events: Mutex<Vec<Emitted>>,
@@ -119,6 +126,7 @@ impl Meter {
             hard: Mutex::default(),
             soft: Mutex::default(),
             denials: Mutex::default(),
+            reached: Mutex::default(),
             log: Mutex::default(),
             progress: Mutex::default(),
             events: Mutex::default(),
@@ -232,6 +240,36 @@ impl Meter {
                 count: 1,
             });
         }
+    }
+
+    /// Notes what the guest reached, or counts it if it is noted.
+    pub fn reach(&self, kind: &str, name: &str) {
+        let mut reached = lock(&self.reached);
+        let end = name
+            .char_indices()
+            .nth(REACHED_CHARS)
+            .map_or(name.len(), |(end, _)| end);
+        let (kind, name) = if reached.len() < REACHED_MAX {
+            (kind, &name[..end])
+        } else {
+            ("other", "")
+        };
+        match reached
+            .iter_mut()
+            .find(|one| one.kind == kind && one.name == name)
+        {
+            Some(same) => same.count += 1,
+            None => reached.push(Reached {
+                kind: kind.to_owned(),
+                name: name.to_owned(),
+                count: 1,
+            }),
+        }
+    }
+
+    /// What was reached.
+    pub fn reached(&self) -> Vec<Reached> {
+        lock(&self.reached).clone()
     }
 
     /// What was denied.

@@ -59,6 +59,7 @@ fn thread(thread: OpenThread) -> wit::Thread {
 impl RunState {
     fn repository(&self, name: &str) -> Result<Arc<dyn Forge>, wit::Error> {
         if let Some(repository) = self.capabilities.repositories.get(name) {
+            self.meter.reach("repository", name);
             return Ok(Arc::clone(repository));
         }
         let shown: String = escape(&name.chars().take(100).collect::<String>());

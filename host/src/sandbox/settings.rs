@@ -13,11 +13,18 @@ fn text(value: &Value) -> String {
 
 impl Host for RunState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, Error>> {
-        Ok(Ok(self.capabilities.settings.get(&key).map(text)))
+        let found = self.capabilities.settings.get(&key).map(text);
+        if found.is_some() {
+            self.meter.reach("setting", &key);
+        }
+        Ok(Ok(found))
     }
 
     async fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, Error>> {
         let settings = &self.capabilities.settings;
+        for key in settings.keys() {
+            self.meter.reach("setting", key);
+        }
         Ok(Ok(settings
             .iter()
             .map(|(key, value)| (key.clone(), text(value)))

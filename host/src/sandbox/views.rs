@@ -43,6 +43,7 @@ impl wit::Host for RunState {
             );
             return Ok(Err(wit::Error::Denied(reason)));
         }
+        self.meter.reach("view", &name);
         let unknown = || wit::Error::Unknown(format!("the host makes no view `{shown}`"));
         let Some(maker) = self.capabilities.viewer.clone() else {
             return Ok(Err(unknown()));

@@ -80,6 +80,9 @@ pub trait HttpEvents: Send + Sync {
     /// An allowed request is about to leave, and does when this is over.
     async fn leaving(&self) {}
 
+    /// It goes to this host, with a credential in this header.
+    fn reaches(&self, _method: &str, _host: &str, _credential: Option<&str>) {}
+
     /// A limit was hit, called once per limit and run: `http_requests`, `http_request_bytes`,
     /// `http_response_bytes`, `http_response_headers` or `http_time`.
     fn limit(&self, what: &'static str);
@@ -236,6 +239,11 @@ impl Meter {
                 self.report(Limit::Requests);
                 EgressError::Requests(max)
             })
+    }
+
+    /// Says where a request goes, and with whose secret.
+    pub(super) fn reaches(&self, method: &str, host: &str, credential: Option<&str>) {
+        self.events.reaches(method, host, credential);
     }
 
     /// Lets a request leave.

@@ -4,12 +4,18 @@ use crate::load::{Bare, ask};
 use crate::samples::Samples;
 use crate::table::Section;
 use anyhow::{Context as _, ensure};
+use aws_lc_rs::digest;
+use infinity::audit::Record;
+use infinity::store::{JournalFilter, PageRequest, SqliteStore, Store as _, verify_journal};
 use infinity_tests::host::{Folder, Host};
 use serde_json::{Value, json};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt as _;
 
 /// How long each side is asked in a round.
 const ROUND: Duration = Duration::from_secs(3);
@@ -25,6 +31,18 @@ const RUNS: u64 = 200;
 
 /// Bad keys in a second: 10,000 a minute.
 const BAD_KEYS: u64 = 167;
+
+/// Connections that send a byte a second.
+const LORISES: u64 = 2_000;
+
+/// Requests beside them.
+const LORIS_REQUESTS: u64 = 2_000;
+
+/// Records of the journal that is made and verified.
+const RECORDS: usize = 300_000;
+
+/// Records of one transaction.
+const BATCH: usize = 250;
 
 /// Clients of an attack.
 const ATTACKERS: u64 = 1_000;
@@ -59,7 +77,9 @@ pub(crate) async fn measure() -> anyhow::Result<Section> {
     let key = tokio::task::block_in_place(|| key(host.folder()))?;
     keys(&mut section, &host, address, &key).await?;
     attack(&mut section, address, &key).await?;
+    loris(&mut section, address, &key).await?;
     tokio::task::block_in_place(|| kill(&mut section, &host, &key))?;
+    journal(&mut section).await?;
     section.note("a key is looked up in memory; its rate is counted twice, by address and by key; bare axum answers the same bytes");
     tokio::task::block_in_place(|| host.stop())?;
     Ok(section)
@@ -161,6 +181,178 @@ fn paced(address: SocketAddr, key: &str) -> Arc<dyn Fn() -> Vec<u8> + Send + Syn
         tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(5)));
         request()
     })
+}
+
+/// What 2,000 connections that send a byte now and then cost others.
+async fn loris(section: &mut Section, address: SocketAddr, key: &str) -> anyhow::Result<()> {
+    let stop = tokio_util::sync::CancellationToken::new();
+    let open = Arc::new(AtomicU64::new(0));
+    for _ in 0..LORISES {
+        let (stop, open) = (stop.clone(), Arc::clone(&open));
+        tokio::spawn(async move {
+            // Who is thrown out comes again.
+            while !stop.is_cancelled() {
+                let Ok(mut slow) = tokio::net::TcpStream::connect(address).await else {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
+                };
+                open.fetch_add(1, Ordering::Relaxed);
+                let mut text = b"GET /v1/session HTTP/1.1\r\nx-slow: ".to_vec();
+                while slow.write_all(&text).await.is_ok() {
+                    text = b"a".to_vec();
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    }
+                }
+            }
+        });
+    }
+    let began = Instant::now();
+    while open.load(Ordering::Relaxed) < LORISES && began.elapsed() < Duration::from_secs(30) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Each request by a connection of its own, as strangers come.
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .timeout(Duration::from_secs(10))
+        .build()?;
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    let mut asked = Vec::new();
+    for _ in 0..LORIS_REQUESTS {
+        tick.tick().await;
+        let request = client
+            .get(format!("http://{address}/v1/session"))
+            .bearer_auth(key)
+            .header("x-forwarded-for", "203.0.113.1");
+        asked.push(tokio::spawn(async move {
+            let began = Instant::now();
+            let served = request
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status() == 200);
+            (served, began.elapsed())
+        }));
+    }
+    let mut times = Vec::new();
+    let mut served = 0;
+    for one in asked {
+        let (fine, took) = one.await?;
+        served += u64::from(fine);
+        times.push(took.as_secs_f64() * 1e3);
+    }
+    stop.cancel();
+    times.sort_by(f64::total_cmp);
+    let p99 = times[times.len() * 99 / 100];
+    #[expect(clippy::cast_precision_loss, reason = "some thousand requests")]
+    let share = served as f64 / LORIS_REQUESTS as f64;
+    section.row(
+        "beside 2,000 slow connections, 200 requests/s on new connections: p99 in ms, share served",
+        &[p99, share],
+    );
+    section.at_least(
+        "share of requests served beside slow connections",
+        1.0,
+        share,
+    );
+    section.at_most("p99 beside 2,000 slow connections, ms", 100.0, p99);
+    Ok(())
+}
+
+/// What the journal costs, and how fast it is verified.
+async fn journal(section: &mut Section) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let store = SqliteStore::open(folder.path()).await?;
+    let record = || {
+        let mut record = Record::new("api.change", "route");
+        record.user_id = Some("grace".into());
+        record.ip_address = Some("203.0.113.7".into());
+        record.user_agent = Some("curl/8.0".into());
+        record.resource_id = Some("POST /v1/agents/{name}/runs".into());
+        record.detail.insert("status".into(), json!(201));
+        record
+    };
+    let began = Instant::now();
+    for _ in 0..RECORDS / BATCH {
+        store.note((0..BATCH).map(|_| record()).collect()).await?;
+    }
+    let append = per_second(RECORDS, began);
+    let sealed: i64 = {
+        let filter = JournalFilter::default();
+        let page = store.journal(filter, PageRequest::default()).await?;
+        i64::try_from(serde_json::to_vec(&page.items[0].record)?.len())?
+    };
+    store.close().await?;
+    let plain = plain_rows(sealed).await?;
+    section.row(
+        "records appended in batches of 250, rows/s, of plain rows'",
+        &[append, plain, append / plain],
+    );
+    section.at_least("records appended, rows/s", 5_000.0, append);
+    let began = Instant::now();
+    let verified = verify_journal(folder.path(), &[], &|_, _, _| {}).await?;
+    ensure!(verified.broken.is_none(), "{verified:?}");
+    let verify = per_second(RECORDS, began);
+    let hashed = tokio::task::spawn_blocking(move || hash_rows(sealed)).await?;
+    section.row(
+        "records verified, rows/s, of SHA-256 over as many bytes in memory",
+        &[verify, hashed, verify / hashed],
+    );
+    section.at_least("records verified, rows/s", 300_000.0, verify);
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some hundred thousand rows")]
+fn per_second(rows: usize, began: Instant) -> f64 {
+    rows as f64 / began.elapsed().as_secs_f64()
+}
+
+/// As many rows of as many bytes in a table of SQLite's, with the same settings and batches.
+async fn plain_rows(bytes: i64) -> anyhow::Result<f64> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("plain.db");
+    let mut connection = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .connect()
+        .await?;
+    sqlx::raw_sql("CREATE TABLE rows (seq INTEGER PRIMARY KEY, at INTEGER, action TEXT, record BLOB); CREATE INDEX by_action ON rows (action, seq); CREATE INDEX by_time ON rows (at, seq)")
+        .execute(&mut connection)
+        .await?;
+    let began = Instant::now();
+    for batch in 0..RECORDS / BATCH {
+        let mut transaction = connection.begin().await?;
+        for row in 0..BATCH {
+            sqlx::query(
+                "INSERT INTO rows (at, action, record) VALUES (?, 'api.change', randomblob(?))",
+            )
+            .bind(i64::try_from(batch * BATCH + row)?)
+            .bind(bytes)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+    }
+    let rate = per_second(RECORDS, began);
+    connection.close().await?;
+    Ok(rate)
+}
+
+fn hash_rows(bytes: i64) -> f64 {
+    let row = vec![7; usize::try_from(bytes).unwrap_or(0)];
+    let began = Instant::now();
+    let mut last = [0; 32];
+    for _ in 0..RECORDS {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(&last);
+        context.update(&row);
+        last.copy_from_slice(context.finish().as_ref());
+    }
+    std::hint::black_box(last);
+    per_second(RECORDS, began)
 }
 
 fn kill(section: &mut Section, host: &Host, key: &str) -> anyhow::Result<()> {
