@@ -58,12 +58,6 @@ pub(super) enum Unanswered {
 /// What a name stands for: none where there is no such object, or more than one.
 type Answers = Result<Vec<Option<Object>>, Unanswered>;
 
-/// How often a question is asked.
-const ATTEMPTS: usize = 3;
-
-/// In how long it is asked again: what took longer is slow, and would be again.
-const AGAIN_WITHIN: Duration = Duration::from_secs(2);
-
 struct Question {
     ask: Ask,
     names: Arc<Vec<String>>,
@@ -90,9 +84,8 @@ impl Reader {
             return Err(Unanswered::Failed);
         }
         let names = Arc::new(names);
-        // Again, as a process may end while it is being asked, or have begun before its repository was there.
-        let began = Instant::now();
-        for attempt in 0..ATTEMPTS {
+        // Twice, as a process may end while it is being asked.
+        for _ in 0..2 {
             let (answers, answered) = oneshot::channel();
             let question = Question {
                 ask,
@@ -101,14 +94,10 @@ impl Reader {
                 answers,
             };
             let questions = self.questions(&command).await.ok_or(Unanswered::Failed)?;
-            if questions.send(question).await.is_err() {
-                continue;
-            }
-            match answered.await {
-                Ok(Err(Unanswered::Failed))
-                    if attempt + 1 < ATTEMPTS && began.elapsed() < AGAIN_WITHIN => {}
-                Ok(answers) => return answers,
-                Err(_) => {}
+            if questions.send(question).await.is_ok()
+                && let Ok(answers) = answered.await
+            {
+                return answers;
             }
         }
         Err(Unanswered::Failed)
