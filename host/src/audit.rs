@@ -163,12 +163,16 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_verdict: Option<String>,
     /// How often within some seconds, for what is the same.
-    #[serde(skip_serializing_if = "is_one")]
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub count: u64,
     /// What else is known; persons are pseudonyms here, too.
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Object)]
     pub detail: Map<String, Value>,
+}
+
+fn one() -> u64 {
+    1
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like that")]

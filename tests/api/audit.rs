@@ -52,7 +52,7 @@ fn infinity(folder: &Folder, arguments: &[&str]) -> anyhow::Result<(Option<i32>,
 
 #[test]
 fn every_call_is_in_the_journal_with_who_asked_and_what_came_of_it() -> anyhow::Result<()> {
-    let host = folder(BANS, "[pipelines.deploy]\nsteps = [\"guests\"]\n")?.serve()?;
+    let host = folder(BANS, "[agents.autodeploy]\nplugin = \"guests\"\n")?.serve()?;
     let admin = key(host.folder(), &["grace", "--role", "admin"])?;
     let from = |method: &str, path: &str, key: &str, client: &str| -> anyhow::Result<u16> {
         let answer = host
@@ -232,12 +232,12 @@ fn the_journal_is_verified_read_and_reported_in_a_terminal() -> anyhow::Result<(
     ensure!(code == Some(2) && text.contains("`run.ended`"), "{text}");
     let (code, text) = infinity(host.folder(), &["audit", "report"])?;
     ensure!(
-        code == Some(0) && text.contains("| guests | run.succeeded | 1 |"),
+        code == Some(0) && text.contains("| local | run.succeeded | 1 |"),
         "{text}"
     );
     let (code, text) = infinity(host.folder(), &["audit", "report", "--format", "csv"])?;
     ensure!(
-        code == Some(0) && text.contains("actor,,,guests,run.succeeded"),
+        code == Some(0) && text.contains("actor,,,local,run.succeeded"),
         "{text}"
     );
     let (code, text) = infinity(host.folder(), &["--json", "audit", "report"])?;

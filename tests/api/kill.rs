@@ -312,7 +312,7 @@ fn a_host_is_stopped_though_its_configuration_has_mistakes() -> anyhow::Result<(
         let killed = host.folder().infinity(&["kill", "by hand"])?;
         ensure!(killed.status.success(), "{killed:?}");
     }
-    ensure!(state(&host)?["state"] == "engaged");
+    ensure!(state(&host)?["state"] != "off");
     // Without a host the mistakes are what there is to say.
     let (_, folder) = host.stop_and_keep()?;
     let refused = folder.infinity(&["kill"])?;

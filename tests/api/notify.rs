@@ -397,3 +397,31 @@ fn mail_goes_through_a_real_server() -> anyhow::Result<()> {
     drop(server);
     Ok(())
 }
+
+#[test]
+fn what_is_done_to_keys_and_the_kill_switch_pages_people() -> anyhow::Result<()> {
+    let service = Service::new()?;
+    let channels = format!(
+        "[channels.chat]\nkind = \"discord\"\nurl = \"{}\"\n\
+         [channels.page]\nkind = \"pagerduty\"\nkey = \"routing\"\nurl = \"{}\"\non = [\"killswitch.*\"]\n",
+        service.url("/chat"),
+        service.url("")
+    );
+    let host = host(&channels, &[])?;
+    let admin = crate::access::key(host.folder(), &["root", "--role", "admin"])?;
+    let says = |text: &'static str| move |body: &Value| body.to_string().contains(text);
+    service.until("/chat", says("key.created"))?;
+    for _ in 0..5 {
+        let wrong = host.client().get(host.url("/v1/runs"));
+        wrong.bearer_auth("inf_wrong").send()?;
+    }
+    service.until("/chat", says("security.lockout"))?;
+    let killed = host.folder().infinity(&["kill", "by hand"])?;
+    ensure!(killed.status.success(), "{killed:?}");
+    service.until("/chat", says("killswitch."))?;
+    let (_, _, page) = service.until("/v2/enqueue", says("killswitch."))?;
+    ensure!(page["event_action"] == "trigger", "{page}");
+    // Nobody is shown a key.
+    ensure!(!format!("{:?}", service.told()).contains(&admin));
+    Ok(())
+}

@@ -1252,3 +1252,24 @@ fn the_kill_switch_gives_tokens_back_and_nothing_is_asked_until_recovery() -> an
     ensure!(github.asked("POST", "/access_tokens")? > tokens);
     Ok(())
 }
+
+#[test]
+fn a_commit_that_came_a_moment_ago_is_found_however_new_the_copy_is() -> anyhow::Result<()> {
+    let Some(github) = github(&Setup::default())? else {
+        return Ok(());
+    };
+    let host = folder(&github.as_app())?.serve()?;
+    let read = |reference: &str| -> anyhow::Result<Value> {
+        let run = host.run("writer", &json!({ "case": "forge_read", "repository": "ops", "reference": reference, "path": "README.md" }))?;
+        host.report(&run)
+    };
+    for number in 0..5 {
+        // The copy is brought up to date, and a moment later it is not.
+        ensure!(read("main")?["output"]["text"].is_string());
+        let text = format!("# {number}\n");
+        let newer = github.push("ops", &format!("people-{number}"), &[("README.md", &text)])?;
+        let found = read(&newer)?;
+        ensure!(found["output"]["text"] == text, "{found}");
+    }
+    Ok(())
+}

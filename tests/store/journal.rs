@@ -177,7 +177,7 @@ async fn every_change_to_the_file_is_found_at_its_record() -> Result {
     for (what, sql, without, with) in [
         (
             "edited",
-            "UPDATE journal SET sealed = sealed || x'00' WHERE seq = 7",
+            "UPDATE journal SET sealed = CAST(sealed || x'00' AS BLOB) WHERE seq = 7",
             Some(7),
             Some(7),
         ),

@@ -59,9 +59,9 @@ async fn surround_served(State(plane): Plane, mut request: Request, next: Next) 
     let id = Uuid::now_v7().to_string();
     let accept = Accept { ranges: Vec::new() };
     let safe = request.method() == Method::HEAD || request.method() == Method::GET;
-    let asked = Asked::of(plane.as_ref(), &request);
+    let mut asked = Asked::of(plane.as_ref(), &request);
     let admitted = admitted(plane.as_ref(), &mut request, safe, |_| Ok(())).await;
-    let by = request.extensions().get::<By>().cloned();
+    asked.by(&request);
     let response = match admitted {
         Ok(Entry::Answered(response)) => finish(*response, &id, &accept, safe),
         Ok(Entry::In) => {
@@ -79,7 +79,7 @@ async fn surround_served(State(plane): Plane, mut request: Request, next: Next) 
         }
         Err(error) => finish(error.into_response(), &id, &accept, safe),
     };
-    asked.note(plane.as_ref(), by.as_ref(), &response);
+    asked.note(plane.as_ref(), &response);
     response
 }
 
@@ -133,6 +133,8 @@ struct Asked {
     route: Option<MatchedPath>,
     user_agent: Option<HeaderValue>,
     client: Option<Client>,
+    user: Option<String>,
+    key: Option<Uuid>,
 }
 
 impl Asked {
@@ -145,10 +147,20 @@ impl Asked {
             client: plane
                 .access()
                 .and_then(|access| access::client(access, request)),
+            user: None,
+            key: None,
         }
     }
 
-    fn note(&self, plane: &dyn ControlPlane, by: Option<&By>, response: &Response) {
+    /// Who it is, once that is known and before a handler takes the request.
+    fn by(&mut self, request: &Request) {
+        if let Some(By(caller)) = request.extensions().get::<By>() {
+            self.user = Some(caller.principal.name.clone());
+            self.key = caller.key.as_ref().map(|key| key.id);
+        }
+    }
+
+    fn note(&self, plane: &dyn ControlPlane, response: &Response) {
         let Some(access) = plane.access() else { return };
         let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
         // Where nobody has to say who comes nobody is written down: badges are looked at by the whole world.
@@ -158,7 +170,8 @@ impl Asked {
             .as_ref()
             .and_then(|value| value.to_str().ok());
         access.calls.note(&Call {
-            caller: by.filter(|_| !open).map(|By(caller)| caller),
+            user: self.user.as_deref().filter(|_| !open),
+            key: self.key.filter(|_| !open),
             address: self.client.filter(|_| !open),
             user_agent: user_agent.filter(|_| !open),
             method: &self.method,
@@ -171,7 +184,7 @@ impl Asked {
 
 async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
-    let asked = Asked::of(plane.as_ref(), &request);
+    let mut asked = Asked::of(plane.as_ref(), &request);
     let accept = Accept::of(request.headers());
     let head = request.method() == Method::HEAD;
     let safe = head || request.method() == Method::GET;
@@ -185,14 +198,14 @@ async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Resp
         }
     });
     let admitted = admitted.await;
-    let by = request.extensions().get::<By>().cloned();
+    asked.by(&request);
     let response = match admitted {
         Ok(Entry::In) => next.run(request).await,
         Ok(Entry::Answered(response)) => *response,
         Err(error) => error.into_response(),
     };
     let mut response = finish(response, &id, &accept, safe);
-    asked.note(plane.as_ref(), by.as_ref(), &response);
+    asked.note(plane.as_ref(), &response);
     if head {
         *response.body_mut() = axum::body::Body::empty();
     }

@@ -3,7 +3,6 @@
 //! What a change did is in the journal by the commit that did it; the record here says who asked, and comes within a second. A host that is killed loses the records of that second.
 
 use super::{Record, cut};
-use crate::access::Caller;
 use crate::access::address::Client;
 use crate::store::{Store, StoreError};
 use http::Method;
@@ -29,7 +28,9 @@ const WAITING_MAX: usize = 2_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'c> {
     /// Who came; none where nobody has to say.
-    pub caller: Option<&'c Caller>,
+    pub user: Option<&'c str>,
+    /// With which key.
+    pub key: Option<Uuid>,
     /// From where; none for the socket of the state folder, and where nobody has to say who comes.
     pub address: Option<Client>,
     /// What the client says that it is.
@@ -49,15 +50,11 @@ impl Call<'_> {
         *self.method == Method::GET || *self.method == Method::HEAD
     }
 
-    fn key(&self) -> Option<Uuid> {
-        Some(self.caller?.key.as_ref()?.id)
-    }
-
     /// The record, whose persons are named.
     fn record(&self) -> Record {
         let mut record = Record::new(action(self.method, self.route), "route");
-        record.user_id = self.caller.map(|caller| caller.principal.name.clone());
-        record.device_id = self.key().map(|key| key.to_string());
+        record.user_id = self.user.map(str::to_owned);
+        record.device_id = self.key.map(|key| key.to_string());
         record.ip_address = self.address.map(|address| address.to_string());
         record.user_agent = self.user_agent.map(cut);
         record.resource_id = Some(format!("{} {}", self.method, self.route));
@@ -124,20 +121,14 @@ impl Calls {
         gathered.changes += u64::from(!read);
         let number = if read { 0 } else { gathered.changes };
         let asked = (call.method, call.route, call.status);
-        let who = call.caller.map(|caller| caller.principal.name.as_str());
-        let key = (
-            who,
-            call.key(),
-            call.address,
-            call.user_agent,
-            asked,
-            number,
-        );
+        let who = (call.user, call.key, call.address, call.user_agent);
+        let key = (who, asked, number);
         let mut call = *call;
         let mut hash = self.hashes.hash_one(key);
         if gathered.waiting.len() >= WAITING_MAX && !gathered.waiting.contains_key(&hash) {
             // Of a flood it is kept what was asked and what became of it, and no longer by whom.
-            (call.caller, call.address, call.user_agent) = (None, None, None);
+            (call.user, call.key) = (None, None);
+            (call.address, call.user_agent) = (None, None);
             hash = self.hashes.hash_one(asked);
         }
         if read {

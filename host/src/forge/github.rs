@@ -398,6 +398,8 @@ impl GithubForge {
             if mirror.resolve(reference).await.is_ok() {
                 return Ok(mirror);
             }
+            // However new the copy is: the commit may be newer.
+            return self.fresh().await;
         }
         self.up_to_date(FRESH_FOR).await
     }

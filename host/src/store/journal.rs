@@ -18,6 +18,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, QueryBuilder, Row as _, SqliteConnection, SqlitePool,
 };
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use utoipa::ToSchema;
 
 use super::keep::Progress;
@@ -656,36 +658,36 @@ pub(super) async fn verify_pool(
     let mut connection = pool.acquire().await?;
     let (id, last) = end(&mut connection).await?;
     drop(connection);
-    let next = AtomicI64::new(0);
-    let read = AtomicI64::new(0);
-    // Each part from the hash before it: if all of them are whole, the chain is.
-    let part = async || {
-        let mut broken: Option<Broken> = None;
-        loop {
-            let first = next.fetch_add(PART, Ordering::Relaxed);
-            let earlier = broken.as_ref().is_some_and(|broken| broken.seq <= first);
-            if first >= last.seq || earlier {
-                return Ok::<_, sqlx::Error>(broken);
-            }
-            if let Some(found) = verify_part(pool, &id, first, last.seq, &read).await?
-                && broken.as_ref().is_none_or(|broken| found.seq < broken.seq)
-            {
-                broken = Some(found);
-            }
-            progress(
-                "verifying the journal",
-                u64::try_from(read.load(Ordering::Relaxed)).unwrap_or(0),
-                u64::try_from(last.seq).unwrap_or(1).max(1),
-            );
-        }
-    };
+    let parts = Arc::new(Parts {
+        pool: pool.clone(),
+        id,
+        last: last.seq,
+        next: AtomicI64::new(0),
+        read: AtomicI64::new(0),
+    });
     let workers = pool.options().get_max_connections();
-    let parts = futures::future::try_join_all((0..workers).map(|_| part())).await?;
-    let mut broken = parts
-        .into_iter()
-        .flatten()
-        .min_by_key(|broken: &Broken| broken.seq);
-    let journal = hex::encode(&id);
+    let (told, mut heard) = mpsc::channel(16);
+    let mut verifying = JoinSet::new();
+    for _ in 0..workers {
+        verifying.spawn(Arc::clone(&parts).verify(told.clone()));
+    }
+    drop(told);
+    while heard.recv().await.is_some() {
+        progress(
+            "verifying the journal",
+            u64::try_from(parts.read.load(Ordering::Relaxed)).unwrap_or(0),
+            u64::try_from(last.seq).unwrap_or(1).max(1),
+        );
+    }
+    let mut broken: Option<Broken> = None;
+    while let Some(ended) = verifying.join_next().await {
+        let found = ended.map_err(|_| sqlx::Error::WorkerCrashed)??;
+        broken = broken
+            .into_iter()
+            .chain(found)
+            .min_by_key(|broken| broken.seq);
+    }
+    let journal = hex::encode(&parts.id);
     let mut compared = 0;
     for checkpoint in checkpoints {
         compared += 1;
@@ -698,12 +700,44 @@ pub(super) async fn verify_pool(
     }
     Ok(Verified {
         journal,
-        records: read.into_inner(),
+        records: parts.read.load(Ordering::Relaxed),
         seq: last.seq,
         hash: hex::encode(last.hash),
         broken,
         checkpoints: compared,
     })
+}
+
+/// A journal in parts that several tasks verify, each from the hash before it: if all of them are whole, the chain is.
+struct Parts {
+    pool: SqlitePool,
+    id: Vec<u8>,
+    last: i64,
+    /// The last place of the part before the next one.
+    next: AtomicI64,
+    read: AtomicI64,
+}
+
+impl Parts {
+    /// Verifies parts until there are no more, and gives what is wrong first in them.
+    async fn verify(
+        self: Arc<Self>,
+        done: mpsc::Sender<()>,
+    ) -> Result<Option<Broken>, sqlx::Error> {
+        loop {
+            let first = self.next.fetch_add(PART, Ordering::Relaxed);
+            if first >= self.last {
+                return Ok(None);
+            }
+            let found = verify_part(&self.pool, &self.id, first, self.last, &self.read).await?;
+            // Whoever only watches may have gone.
+            let _ = done.send(()).await;
+            // What this task would look at next lies behind it.
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
 }
 
 /// What is wrong first behind `first`, within its part.
