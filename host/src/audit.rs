@@ -75,7 +75,7 @@ const DETAIL_BYTES_MAX: usize = 16 * 1024;
 const TEXT_BYTES_MAX: usize = 512;
 
 /// Names in details whose values are persons, or could be.
-const PERSONAL: [&str; 12] = [
+const PERSONAL: [&str; 13] = [
     "address",
     "approved_by",
     "author",
@@ -84,6 +84,7 @@ const PERSONAL: [&str; 12] = [
     "ip",
     "login",
     "principal",
+    "proposed_by",
     "sender",
     "subject",
     "user",
@@ -241,11 +242,19 @@ impl Record {
                 .as_deref()
                 .map(|subject| people.of("address", subject));
         }
+        let mut data = data.clone();
+        if resource == "key" {
+            // What a key is called is who comes with it.
+            record.resource_id = text("key");
+            if let Some(name) = text("name") {
+                data["name"] = json!(people.of("user", &name));
+            }
+        }
         let mut detail = Map::new();
         detail.insert("event".into(), json!(event.kind));
-        match serde_json::to_vec(data) {
+        match serde_json::to_vec(&data) {
             Ok(bytes) if bytes.len() <= DETAIL_BYTES_MAX => {
-                if let Value::Object(fields) = without_people(data, people) {
+                if let Value::Object(fields) = without_people(&data, people) {
                     detail.extend(fields);
                 }
             }
@@ -480,6 +489,21 @@ mod tests {
         );
         assert_eq!(record.detail["seconds"], 3);
         assert!(!record.success);
+    }
+
+    #[test]
+    fn a_key_is_recorded_by_its_id_and_not_by_whose_it_is() {
+        let made = Event::new(
+            "/keys/7".into(),
+            "key.created",
+            "grace".into(),
+            json!({ "key": "7", "name": "grace", "by": { "kind": "user", "name": "ann" } }),
+        );
+        let record = Record::of(&made, &mut Marks).unwrap();
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(!text.contains("grace") && !text.contains("ann"), "{text}");
+        assert_eq!(record.resource_id.as_deref(), Some("7"));
+        assert_eq!(record.detail["name"], "user-5");
     }
 
     #[test]

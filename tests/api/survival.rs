@@ -232,6 +232,19 @@ fn every_acknowledged_start_ends_once_however_often_the_host_is_killed() -> anyh
             "the end of {id} was announced {times:?} times"
         );
     }
+    // And recorded once, in a journal that is whole.
+    let verified = host.json("/v1/audit/verification")?;
+    anyhow::ensure!(verified["broken"].is_null(), "{verified}");
+    for id in acknowledged.iter().rev().take(50) {
+        let id = id.as_str().unwrap_or_default();
+        let path = format!("/v1/audit/actions?action=run.ended&resource={id}");
+        let found = host.json(&path)?;
+        let records = found["items"].as_array().context("records")?.len();
+        anyhow::ensure!(
+            records == 1,
+            "the end of {id} is in the journal {records} times"
+        );
+    }
     figure(
         "kills of the host under load",
         kills,

@@ -239,6 +239,8 @@ async fn every_change_to_the_file_is_found_at_its_record() -> Result {
         tamper(copy.path(), sql).await?;
         let found = verified(copy.path(), &[]).await?;
         assert_eq!(found.broken.map(|broken| broken.seq), without, "{what}");
+        let checked = keep::check(copy.path(), &|_, _, _| {}).await?;
+        assert_eq!(checked.problems.is_empty(), without.is_none(), "{what}");
         let found = verified(copy.path(), &[early.clone(), late.clone()]).await?;
         assert_eq!(
             found.broken.map(|broken| broken.seq),

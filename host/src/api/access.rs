@@ -480,6 +480,16 @@ pub(super) async fn enter(
         return let_in(request, Caller::local());
     };
     let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
+        let safe = request.method() == Method::GET || request.method() == Method::HEAD;
+        let route = || "unmatched".to_owned();
+        if access.keys.required()
+            && let Err(seconds) = access
+                .guard
+                .count(Subject::Client(client), route, safe, false)
+        {
+            access.guard.refused(client, "rate_limit").await;
+            return Err(too_many(seconds));
+        }
         // There is no such path, which the answer says.
         return let_in(request, nobody());
     };

@@ -114,6 +114,21 @@ pub async fn check(state: &Path, progress: Progress<'_>) -> Result<Checked, Stor
     checked.runs = u64::try_from(runs).unwrap_or(0);
     checked.events = u64::try_from(events).unwrap_or(0);
     progress("reading the database", 1, 1);
+    // A store of an earlier version, which nobody has opened since, has none.
+    let has_journal = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'journal'")
+        .fetch_optional(&mut connection)
+        .await
+        .map_err(fail)?;
+    if has_journal.is_some() {
+        match super::journal::verify(state, &[], progress).await {
+            Ok(verified) => checked.problems.extend(
+                verified
+                    .broken
+                    .map(|broken| format!("the journal: {broken}")),
+            ),
+            Err(error) => checked.problems.push(format!("the journal: {error}")),
+        }
+    }
     let named = sqlx::query("SELECT digest, max(size) FROM artifacts GROUP BY digest")
         .fetch_all(&mut connection)
         .await
