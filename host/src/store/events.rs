@@ -173,18 +173,20 @@ pub(super) async fn page(
     Ok(found)
 }
 
-/// Events behind a place that are not beats, in their order: what a transaction wrote, before it is committed.
+/// Reads events behind a place, in their order; [`placed`] is what a row of it says.
+pub(super) const SINCE: &str = "SELECT seq, id, kind, source, subject, time, data, source_id, hops FROM events WHERE seq > ? ORDER BY seq";
+
+/// Events behind a place: what a transaction wrote, before it is committed.
 pub(super) async fn since(
     connection: &mut SqliteConnection,
     place: i64,
 ) -> Result<Vec<(i64, Event)>, sqlx::Error> {
-    let found = sqlx::query(
-        "SELECT seq, id, kind, source, subject, time, data, source_id, hops FROM events WHERE seq > ? ORDER BY seq",
-    )
-    .bind(place)
-    .fetch_all(connection)
-    .await?;
-    found.iter().map(event).collect()
+    let found = sqlx::query(SINCE).bind(place).fetch_all(connection).await?;
+    placed(&found)
+}
+
+pub(super) fn placed(rows: &[SqliteRow]) -> Result<Vec<(i64, Event)>, sqlx::Error> {
+    rows.iter().map(event).collect()
 }
 
 fn event(row: &SqliteRow) -> Result<(i64, Event), sqlx::Error> {

@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 
 use super::keep::Progress;
 use super::writer::{Failure, Operation};
-use super::{StoreError, events, rows};
+use super::{StoreError, rows};
 use crate::audit::chain::{self, Broken, Checkpoint, End};
 use crate::audit::seal::Sealer;
 use crate::audit::{Pseudonyms, Record};
@@ -43,7 +43,7 @@ const ROWS_OF_ONE: usize = 64;
 const LOOKED_AT_MAX: usize = 50_000;
 
 /// Rows that are read at once.
-const READ_AT_ONCE: i64 = 2_000;
+const READ_AT_ONCE: usize = 2_000;
 
 /// Rows of one part that is verified by itself, from the hash before it.
 const PART: i64 = 50_000;
@@ -121,6 +121,13 @@ pub(super) struct Mark {
     events: i64,
 }
 
+impl Mark {
+    /// The place of the last event that is in the journal.
+    pub(super) fn events(&self) -> i64 {
+        self.events
+    }
+}
+
 /// The pseudonyms that are known, and who is asked for and is not.
 struct Lookup<'j> {
     sealer: &'j Sealer,
@@ -181,19 +188,15 @@ impl Journal {
         self.people.clear();
     }
 
-    /// Joins what the open transaction did: the events that it wrote, and `drafts`, whose persons are still named.
-    pub(super) async fn append(
+    /// Commits the open transaction with the records of what it did: the events that it wrote, with their places, and `drafts`, whose persons are still named.
+    pub(super) async fn commit(
         &mut self,
         connection: &mut SqliteConnection,
+        written: Vec<(i64, Event)>,
         drafts: Vec<Record>,
     ) -> Result<(), sqlx::Error> {
-        let found = events::since(connection, self.events).await?;
-        if let Some((place, _)) = found.last() {
+        if let Some((place, _)) = written.last() {
             self.events = *place;
-        }
-        let found: Vec<Event> = found.into_iter().map(|(_, event)| event).collect();
-        if found.is_empty() && drafts.is_empty() {
-            return Ok(());
         }
         // Twice where somebody is new: the second time everybody has a pseudonym.
         let mut records = Vec::new();
@@ -205,9 +208,9 @@ impl Journal {
             };
             records.clear();
             records.extend(
-                found
+                written
                     .iter()
-                    .filter_map(|event| Record::of(event, &mut lookup)),
+                    .filter_map(|(_, event)| Record::of(event, &mut lookup)),
             );
             records.extend(drafts.iter().map(|draft| draft.hidden(&mut lookup)));
             let missing = lookup.missing;
@@ -218,21 +221,32 @@ impl Journal {
                 self.meet(connection, lookup, &kind, &text).await?;
             }
         }
-        for records in records.chunks(ROWS_OF_ONE) {
-            self.insert(connection, records).await?;
+        let mut chunks = records.chunks(ROWS_OF_ONE).peekable();
+        if chunks.peek().is_none() {
+            sqlx::query("COMMIT").execute(connection).await?;
+            return Ok(());
+        }
+        while let Some(records) = chunks.next() {
+            let last = chunks.peek().is_none();
+            self.insert(connection, records, last).await?;
         }
         Ok(())
     }
 
+    /// Joins records, and with the last ones commits: a query less, as each is a change of threads.
     async fn insert(
         &mut self,
         connection: &mut SqliteConnection,
         records: &[Record],
+        commits: bool,
     ) -> Result<(), sqlx::Error> {
         let mut sql =
             String::from("INSERT INTO journal (seq, at, action, sealed, hash) VALUES (?,?,?,?,?)");
         for _ in 1..records.len() {
             sql.push_str(",(?,?,?,?,?)");
+        }
+        if commits {
+            sql.push_str("; COMMIT");
         }
         let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(records.len() <= 4);
         for record in records {
@@ -533,10 +547,10 @@ pub(super) async fn page(
         } else {
             " ORDER BY seq DESC LIMIT +"
         });
-        let wanted = READ_AT_ONCE.min(i64::try_from(limit).unwrap_or(READ_AT_ONCE) * 4 + 100);
-        query.push_bind(wanted);
+        let wanted = READ_AT_ONCE.min(limit * 4 + 100);
+        query.push_bind(rows::integer(wanted as u64));
         let read = query.build().fetch_all(pool).await?;
-        let ended = (read.len() as i64) < wanted;
+        let ended = read.len() < wanted;
         for one in &read {
             let one = entry(sealer, row(one)?)?;
             at = Some(one.seq);
@@ -623,6 +637,8 @@ fn pool(path: &Path) -> SqlitePool {
                 .read_only(true)
                 .busy_timeout(Duration::from_secs(30))
                 .pragma("temp_store", "memory")
+                // A reader of everything would wait for its thread at every fiftieth row.
+                .row_buffer_size(READ_AT_ONCE)
                 .disable_statement_logging(),
         )
 }
@@ -740,6 +756,27 @@ impl Parts {
     }
 }
 
+/// Reads rows in two columns instead of five: what a column costs on its way here is most of the time.
+const PACKED: &str = "SELECT seq || ' ' || at || ' ' || hex(hash) || ' ' || action, sealed FROM journal \
+    WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT +?";
+
+fn unpacked(row: &SqliteRow) -> Result<chain::Row, sqlx::Error> {
+    let wrong = || sqlx::Error::Decode("a row is not in its form".into());
+    let mut fields = row.try_get::<&str, _>(0)?.splitn(4, ' ');
+    let mut field = || fields.next().ok_or_else(wrong);
+    let seq = field()?.parse().map_err(|_| wrong())?;
+    let at = field()?.parse().map_err(|_| wrong())?;
+    let mut hash = [0; 32];
+    hex::decode_to_slice(field()?, &mut hash).map_err(|_| wrong())?;
+    Ok(chain::Row {
+        seq,
+        at,
+        action: field()?.to_owned(),
+        sealed: row.try_get(1)?,
+        hash,
+    })
+}
+
 /// What is wrong first behind `first`, within its part.
 async fn verify_part(
     pool: &SqlitePool,
@@ -771,20 +808,18 @@ async fn verify_part(
     };
     let until = last.min(first + PART);
     while end.seq < until {
-        let found = sqlx::query(
-            "SELECT seq, at, action, sealed, hash FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT +?",
-        )
-        .bind(end.seq)
-        .bind(until)
-        .bind(READ_AT_ONCE)
-        .fetch_all(pool)
-        .await?;
+        let found = sqlx::query(PACKED)
+            .bind(end.seq)
+            .bind(until)
+            .bind(rows::integer(READ_AT_ONCE as u64))
+            .fetch_all(pool)
+            .await?;
         if found.is_empty() {
             return Ok(missing(end.seq + 1));
         }
         read.fetch_add(found.len() as i64, Ordering::Relaxed);
         for one in &found {
-            let Ok(one) = row(one) else {
+            let Ok(one) = unpacked(one) else {
                 return Ok(Some(Broken {
                     seq: end.seq + 1,
                     what: "cannot be read".into(),

@@ -14,11 +14,11 @@ use uuid::Uuid;
 use super::artifacts::ArtifactRow;
 use super::cursor::Position;
 use super::effects::{EffectRow, INSERT_EFFECT};
-use super::events::{EventRow, INSERT_EVENT, insert_event};
+use super::events::{EventRow, INSERT_EVENT, SINCE, insert_event, placed};
 use super::rows::{self, run_columns};
-use super::writer::{Failure, Operation};
+use super::writer::{Alone, Failure, Operation};
 use super::{AgentRecord, LastRun, RunFilter, StoreError};
-use crate::model::{LogLine, Outcome, Report, Run, RunEnd, RunState};
+use crate::model::{Event, LogLine, Outcome, Report, Run, RunEnd, RunState};
 
 /// Lines of one stored piece of a log: what a page of it reads at least.
 const CHUNK_MAX_LINES: usize = 1_000;
@@ -317,8 +317,8 @@ impl RecordRun {
         &self,
         connection: &mut SqliteConnection,
         before: &str,
-        after: &str,
-    ) -> Result<(), Failure> {
+        since: Option<i64>,
+    ) -> Result<Vec<(i64, Event)>, Failure> {
         let end = &self.end;
         // `last_insert_rowid()` is the run's place up to the first event: a report's row has the same, and the other tables have none.
         let sql = [
@@ -331,7 +331,7 @@ impl RecordRun {
                 .repeat(end.artifacts.len()),
             &[INSERT_EVENT, "; "].concat().repeat(end.events.len()),
             &[INSERT_EFFECT, "; "].concat().repeat(end.effects.len()),
-            after,
+            if since.is_some() { SINCE } else { "" },
         ]
         .concat();
         let usual = end.chunks.len() <= 1
@@ -360,8 +360,11 @@ impl RecordRun {
         for effect in &end.effects {
             query = effect.bind(query);
         }
-        match query.execute(connection).await {
-            Ok(_) => Ok(()),
+        if let Some(since) = since {
+            query = query.bind(since);
+        }
+        match query.fetch_all(connection).await {
+            Ok(rows) => Ok(placed(&rows)?),
             // Nothing of it was changed: the run comes first.
             Err(error) if rows::primary_code(&error) == Some(rows::SQLITE_CONSTRAINT) => {
                 Err(StoreError::Duplicate { run: end.run.id }.into())
@@ -376,11 +379,18 @@ impl Operation for RecordRun {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
-        self.execute(connection, "", "").await
+        self.execute(connection, "", None).await.map(drop)
     }
 
-    async fn apply_alone(&self, connection: &mut SqliteConnection) -> Option<Result<(), Failure>> {
-        Some(self.execute(connection, "BEGIN IMMEDIATE; ", "").await)
+    async fn apply_alone(
+        &self,
+        connection: &mut SqliteConnection,
+        since: i64,
+    ) -> Option<Result<Alone<()>, Failure>> {
+        let written = self
+            .execute(connection, "BEGIN IMMEDIATE; ", Some(since))
+            .await;
+        Some(written.map(|events| Alone { answer: (), events }))
     }
 }
 

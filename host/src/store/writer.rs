@@ -14,10 +14,12 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::events;
 use super::journal::Journal;
 use super::lock::Lock;
 use super::{StoreError, rows};
 use crate::audit::Record;
+use crate::model::Event;
 
 /// Operations that can wait. Each belongs to a caller that holds its bytes anyway, so this bounds the wait, not the memory: at a few thousand operations a second it is well under a second.
 const QUEUE_MAX: usize = 1_024;
@@ -57,8 +59,13 @@ pub(super) trait Operation: Send + Sync + 'static {
     /// Makes the change in the transaction that is open.
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<Self::Answer, Failure>;
 
-    /// Opens a transaction and makes the change in it, where that is one query. What failed is rolled back by the caller, and what did not is committed by it.
-    async fn apply_alone(&self, _: &mut SqliteConnection) -> Option<Result<Self::Answer, Failure>> {
+    /// Opens a transaction, makes the change in it and reads the events that it wrote, which are those behind the place; where all that is one query. What failed is rolled back by the caller,
+    /// and what did not is committed by it.
+    async fn apply_alone(
+        &self,
+        _: &mut SqliteConnection,
+        _: i64,
+    ) -> Option<Result<Alone<Self::Answer>, Failure>> {
         None
     }
 
@@ -68,17 +75,25 @@ pub(super) trait Operation: Send + Sync + 'static {
     }
 }
 
+/// What an operation did by itself.
+pub(super) struct Alone<A> {
+    pub(super) answer: A,
+    /// The events that it wrote, with their places.
+    pub(super) events: Vec<(i64, Event)>,
+}
+
 /// An operation whose kind of answer the queue need not know.
 #[async_trait]
 trait Job: Send {
     /// Applies the operation and keeps its answer.
     async fn apply(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error>;
 
-    /// As [`Job::apply`], with the beginning of the transaction, if the operation can: [`Operation::apply_alone`]. Gives whether there is something to commit.
+    /// As [`Job::apply`], with the beginning of the transaction, if the operation can: [`Operation::apply_alone`]. Gives the events that it wrote; none if there is nothing to commit.
     async fn apply_alone(
         &mut self,
         connection: &mut SqliteConnection,
-    ) -> Option<Result<bool, sqlx::Error>>;
+        since: i64,
+    ) -> Option<Result<Option<Vec<(i64, Event)>>, sqlx::Error>>;
 
     /// What goes into the journal with what was applied.
     fn records(&self) -> Vec<Record>;
@@ -117,10 +132,13 @@ impl<O: Operation> Job for Pending<O> {
     async fn apply_alone(
         &mut self,
         connection: &mut SqliteConnection,
-    ) -> Option<Result<bool, sqlx::Error>> {
-        let answer = self.operation.apply_alone(connection).await?;
-        let fine = answer.is_ok();
-        Some(self.keep(answer).map(|()| fine))
+        since: i64,
+    ) -> Option<Result<Option<Vec<(i64, Event)>>, sqlx::Error>> {
+        let (answer, events) = match self.operation.apply_alone(connection, since).await? {
+            Ok(alone) => (Ok(alone.answer), Some(alone.events)),
+            Err(failure) => (Err(failure), None),
+        };
+        Some(self.keep(answer).map(|()| events))
     }
 
     fn records(&self) -> Vec<Record> {
@@ -270,34 +288,39 @@ impl Task {
                 apart: false,
             });
         }
+        let before = self.journal.mark();
         let alone = match &mut *jobs {
-            [job] => job.apply_alone(&mut self.connection).await,
+            [job] => job.apply_alone(&mut self.connection, before.events()).await,
             _ => None,
         };
-        match alone {
-            Some(Ok(true)) => {}
-            Some(Ok(false)) => {
+        let written = match alone {
+            Some(Ok(Some(events))) => Ok(events),
+            Some(Ok(None)) => {
                 self.roll_back().await;
                 return Ok(());
             }
-            Some(Err(error)) => {
+            Some(Err(error)) => Err(error),
+            None => {
+                self.apply(jobs).await?;
+                events::since(&mut self.connection, before.events()).await
+            }
+        };
+        let written = match written {
+            Ok(written) => written,
+            Err(error) => {
                 self.roll_back().await;
                 return Err(Trouble {
                     error,
-                    apart: false,
+                    apart: jobs.len() > 1,
                 });
             }
-            None => self.apply(jobs).await?,
-        }
-        let before = self.journal.mark();
+        };
         let records = jobs.iter().flat_map(|job| job.records()).collect();
-        if let Err(error) = self.journal.append(&mut self.connection, records).await {
-            // What cannot be recorded is not done.
-            self.roll_back().await;
-            self.journal.go_back(before);
-            return Err(Trouble { error, apart: true });
-        }
-        match self.execute("COMMIT").await {
+        let committed = self
+            .journal
+            .commit(&mut self.connection, written, records)
+            .await;
+        match committed {
             Ok(()) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
                 if jobs.iter().any(|job| job.forgets()) {
@@ -305,6 +328,7 @@ impl Task {
                 }
                 Ok(())
             }
+            // What cannot be recorded is not done.
             Err(error) => {
                 self.journal.go_back(before);
                 Err(self.commit_failed(error).await)
@@ -342,8 +366,8 @@ impl Task {
         }
         Trouble {
             error,
-            // One large operation may not fit where the others do.
-            apart: code == Some(rows::SQLITE_FULL),
+            // One large operation may not fit where the others do, and one record may be what is refused.
+            apart: matches!(code, Some(rows::SQLITE_FULL | rows::SQLITE_CONSTRAINT)),
         }
     }
 

@@ -384,7 +384,8 @@ fn kill(section: &mut Section, host: &Host, key: &str) -> anyhow::Result<()> {
         while running()? < RUNS && began.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(10));
         }
-        ensure!(running()? == RUNS, "they do not all run");
+        let now = running()?;
+        ensure!(now == RUNS, "{now} of {RUNS} run");
         let thrown = Instant::now();
         let answer = post("/v1/killswitch", &json!({ "reason": "bench" }))?;
         ensure!(answer.status() == 200, "{}", answer.text()?);
