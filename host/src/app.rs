@@ -159,6 +159,8 @@ pub struct App {
     stopping: CancellationToken,
     /// When all else has ended, and the journal's tasks may.
     ended: CancellationToken,
+    /// When everything is in the journal, whose end is then signed.
+    recorded: CancellationToken,
     started_at: Timestamp,
 }
 
@@ -345,6 +347,7 @@ impl App {
             badges: Mutex::default(),
             stopping: CancellationToken::new(),
             ended: CancellationToken::new(),
+            recorded: CancellationToken::new(),
             started_at: now(),
         }))
     }
@@ -426,7 +429,8 @@ impl App {
         let tasks = TaskTracker::new();
         self.spawn_stages(&tasks);
         let journal = TaskTracker::new();
-        self.spawn_journal(&journal);
+        let signing = TaskTracker::new();
+        self.spawn_journal(&journal, &signing);
         let prepared = Arc::clone(&self);
         let snapshots = tokio::spawn(async move {
             prepared.runtime.prepare_snapshots().await;
@@ -469,6 +473,9 @@ impl App {
         self.ended.cancel();
         journal.close();
         journal.wait().await;
+        self.recorded.cancel();
+        signing.close();
+        signing.wait().await;
         let _ = std::fs::remove_file(address_file);
         let _ = std::fs::remove_file(self.config.host.state.join(SOCKET_FILE));
         if let Err(error) = self.access.guard.keep().await {
@@ -540,7 +547,7 @@ impl App {
     }
 
     /// Starts what brings the rest into the journal and out of it; it ends after everything else.
-    fn spawn_journal(self: &Arc<Self>, tasks: &TaskTracker) {
+    fn spawn_journal(self: &Arc<Self>, tasks: &TaskTracker, signing: &TaskTracker) {
         let store = || Arc::clone(&self.store) as Arc<dyn Store>;
         let config = &self.config.host.access.journal;
         let state = &self.config.host.state;
@@ -561,7 +568,7 @@ impl App {
             .unwrap_or_else(|| state.join(checkpoints::FILE));
         let effects = Arc::clone(&self.effects);
         let sign = Box::new(move |journal: &[u8], end| effects.checkpoint(journal, end));
-        tasks.spawn(Checkpoints::new(store(), &file, sign).run(self.ended.clone()));
+        signing.spawn(Checkpoints::new(store(), &file, sign).run(self.recorded.clone()));
     }
 
     /// Keeps what was counted of clients, where clients are counted.
@@ -604,6 +611,7 @@ impl App {
     pub async fn close(&self) -> anyhow::Result<()> {
         self.pipelines.stop().await;
         self.runtime.stop(Duration::ZERO).await;
+        self.access.calls.flush(true).await?;
         self.store.close().await?;
         Ok(())
     }

@@ -187,6 +187,33 @@ pub trait Pseudonyms {
     fn of(&mut self, kind: &str, text: &str) -> String;
 }
 
+/// Remembers who was hidden, so that texts which name them can be mended.
+struct Remembering<'p> {
+    people: &'p mut dyn Pseudonyms,
+    hidden: Vec<(String, String)>,
+}
+
+impl Pseudonyms for Remembering<'_> {
+    fn of(&mut self, kind: &str, text: &str) -> String {
+        let pseudonym = self.people.of(kind, text);
+        self.hidden.push((text.to_owned(), pseudonym.clone()));
+        pseudonym
+    }
+}
+
+impl Remembering<'_> {
+    /// A text that the host wrote of people, such as "grace said no".
+    fn mend(&self, text: &str) -> String {
+        let mut mended = text.to_owned();
+        for (name, pseudonym) in &self.hidden {
+            if !name.is_empty() {
+                mended = mended.replace(name, pseudonym);
+            }
+        }
+        mended
+    }
+}
+
 impl Record {
     /// An action, now, that worked.
     #[must_use]
@@ -212,6 +239,10 @@ impl Record {
         if !topics::is_own(&event.kind) && !is_ours(event) {
             return Some(Self::of_another(event));
         }
+        let people = &mut Remembering {
+            people,
+            hidden: Vec::new(),
+        };
         let data = &event.data;
         let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
         let (action, resource) = action_of(&event.kind);
@@ -263,6 +294,12 @@ impl Record {
             }
             Err(_) => {}
         }
+        for name in ["message", "reason"] {
+            if let Some(Value::String(text)) = detail.get_mut(name) {
+                *text = people.mend(text);
+            }
+        }
+        record.error_message = record.error_message.map(|text| people.mend(&text));
         record.detail = detail;
         Some(record)
     }
@@ -290,8 +327,8 @@ impl Record {
 
     /// An event of somebody else: that it came, and nothing of what it holds.
     fn of_another(event: &Event) -> Self {
+        // The moment is the host's own: what the event says of that is its source's word.
         let mut record = Self::new("event.published", "event");
-        record.timestamp = millisecond(event.time);
         record.resource_id = Some(cut(&event.id));
         record.detail = Map::from_iter([
             ("event".to_owned(), json!(cut(&event.kind))),
@@ -489,6 +526,19 @@ mod tests {
         );
         assert_eq!(record.detail["seconds"], 3);
         assert!(!record.success);
+    }
+
+    #[test]
+    fn what_the_host_says_of_people_says_it_of_pseudonyms() {
+        let rejected = event(
+            "/agents/a",
+            "effect.rejected",
+            json!({ "message": "grace said no", "by": { "kind": "key", "name": "grace" } }),
+        );
+        let record = Record::of(&rejected, &mut Marks).unwrap();
+        assert_eq!(record.error_message.as_deref(), Some("user-5 said no"));
+        assert_eq!(record.detail["message"], "user-5 said no");
+        assert_eq!(record.user_id.as_deref(), Some("user-5"));
     }
 
     #[test]

@@ -264,6 +264,14 @@ fn event(effect: &Effect, data: Value) -> Event {
         "effect": effect.id, "agent": effect.agent, "run": effect.run, "kind": effect.action.kind(),
         "repository": effect.action.repository(), "reason": effect.reason, "message": effect.message, "result": effect.result,
     });
+    // Who decided; `by` of what is told more exactly goes over it.
+    let decided = matches!(
+        effect.state,
+        EffectState::Approved | EffectState::Rejected | EffectState::Vetoed
+    );
+    if decided && let Some(last) = effect.approvals.last() {
+        about["by"] = json!(last.principal);
+    }
     if let (Value::Object(about), Value::Object(data)) = (&mut about, data) {
         about.extend(data);
     }

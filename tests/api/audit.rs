@@ -292,6 +292,12 @@ fn the_journal_is_verified_read_and_reported_in_a_terminal() -> anyhow::Result<(
         connection.close().await
     })?;
     let (code, text) = infinity(&folder, &["audit", "verify"])?;
+    ensure!(
+        code == Some(1) && text.contains("record 2 is missing"),
+        "{text}"
+    );
+    fs::remove_file(&own)?;
+    let (code, text) = infinity(&folder, &["audit", "verify"])?;
     ensure!(code == Some(0) && text.contains("--checkpoint"), "{text}");
     let (code, text) = verify(&[])?;
     ensure!(

@@ -282,6 +282,10 @@ pub(super) async fn erase_person(
     }
     let mut note = Record::new("audit.erased", "person");
     note.user_id = Some(by.principal.name);
+    // What the person asked a moment ago belongs to who they were.
+    if let Some(access) = plane.access() {
+        access.calls.flush(true).await?;
+    }
     let erased = plane.store().erase_person(kind, text, note).await?;
     Ok(Json(Erasure { erased }))
 }

@@ -59,7 +59,7 @@ async fn surround_served(State(plane): Plane, mut request: Request, next: Next) 
     let id = Uuid::now_v7().to_string();
     let accept = Accept { ranges: Vec::new() };
     let safe = request.method() == Method::HEAD || request.method() == Method::GET;
-    let mut asked = Asked::of(plane.as_ref(), &request);
+    let mut asked = Asked::of(&plane, &request);
     let admitted = admitted(plane.as_ref(), &mut request, safe, |_| Ok(())).await;
     asked.by(&request);
     let response = match admitted {
@@ -79,7 +79,7 @@ async fn surround_served(State(plane): Plane, mut request: Request, next: Next) 
         }
         Err(error) => finish(error.into_response(), &id, &accept, safe),
     };
-    asked.note(plane.as_ref(), &response);
+    asked.status = response.status().as_u16();
     response
 }
 
@@ -135,13 +135,41 @@ struct Asked {
     client: Option<Client>,
     user: Option<String>,
     key: Option<Uuid>,
+    plane: Arc<dyn ControlPlane>,
+    /// As the answer has it; who went away before there was one has what nginx writes of them.
+    status: u16,
+}
+
+/// What a client did not wait for.
+const CLIENT_CLOSED: u16 = 499;
+
+impl Drop for Asked {
+    /// Also when the client goes away, and with it whoever was to answer: what it asked for may be done all the same.
+    fn drop(&mut self) {
+        self.note();
+    }
 }
 
 impl Asked {
-    fn of(plane: &dyn ControlPlane, request: &Request) -> Self {
+    fn of(plane: &Arc<dyn ControlPlane>, request: &Request) -> Self {
+        let known = [
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ];
+        let method = request.method();
         Self {
             began: Instant::now(),
-            method: request.method().clone(),
+            // Others are as long as somebody likes, and nothing takes them.
+            method: if known.contains(method) {
+                method.clone()
+            } else {
+                Method::TRACE
+            },
             route: request.extensions().get::<MatchedPath>().cloned(),
             user_agent: request.headers().get(header::USER_AGENT).cloned(),
             client: plane
@@ -149,6 +177,8 @@ impl Asked {
                 .and_then(|access| access::client(access, request)),
             user: None,
             key: None,
+            plane: Arc::clone(plane),
+            status: CLIENT_CLOSED,
         }
     }
 
@@ -160,11 +190,15 @@ impl Asked {
         }
     }
 
-    fn note(&self, plane: &dyn ControlPlane, response: &Response) {
-        let Some(access) = plane.access() else { return };
+    fn note(&self) {
+        let Some(access) = self.plane.access() else {
+            return;
+        };
         let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
-        // Where nobody has to say who comes nobody is written down: badges are looked at by the whole world.
-        let open = access::is_open(&self.method, route);
+        // Where nobody has to say who comes nobody is written down: badges are looked at by the whole world. Of those who are not let in the events of the guard have the address; a record
+        // for each of them and what they call themselves would be theirs to fill the disk with.
+        let open =
+            self.user.is_none() || self.route.is_none() || access::is_open(&self.method, route);
         let user_agent = self
             .user_agent
             .as_ref()
@@ -176,7 +210,7 @@ impl Asked {
             user_agent: user_agent.filter(|_| !open),
             method: &self.method,
             route,
-            status: response.status().as_u16(),
+            status: self.status,
             took: self.began.elapsed(),
         });
     }
@@ -184,7 +218,7 @@ impl Asked {
 
 async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
-    let mut asked = Asked::of(plane.as_ref(), &request);
+    let mut asked = Asked::of(&plane, &request);
     let accept = Accept::of(request.headers());
     let head = request.method() == Method::HEAD;
     let safe = head || request.method() == Method::GET;
@@ -205,7 +239,7 @@ async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Resp
         Err(error) => error.into_response(),
     };
     let mut response = finish(response, &id, &accept, safe);
-    asked.note(plane.as_ref(), &response);
+    asked.status = response.status().as_u16();
     if head {
         *response.body_mut() = axum::body::Body::empty();
     }

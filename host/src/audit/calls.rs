@@ -119,7 +119,9 @@ impl Calls {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let read = call.is_read();
         gathered.changes += u64::from(!read);
-        let number = if read { 0 } else { gathered.changes };
+        // Those of whom nobody knows who they are fill no disk: theirs are counted.
+        let counted = read || call.user.is_none();
+        let number = if counted { 0 } else { gathered.changes };
         let asked = (call.method, call.route, call.status);
         let who = (call.user, call.key, call.address, call.user_agent);
         let key = (who, asked, number);
@@ -131,7 +133,7 @@ impl Calls {
             (call.address, call.user_agent) = (None, None);
             hash = self.hashes.hash_one(asked);
         }
-        if read {
+        if counted {
             gathered.reads_since.get_or_insert_with(Instant::now);
         }
         match gathered.waiting.entry(hash) {
@@ -144,7 +146,7 @@ impl Calls {
                 place.insert(Waiting {
                     record: call.record(),
                     took: call.took,
-                    read,
+                    read: counted,
                 });
             }
         }
@@ -188,8 +190,17 @@ impl Calls {
             let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
             gathered.reads_since.get_or_insert_with(Instant::now);
             for (hash, waiting) in taken {
-                if gathered.waiting.len() < WAITING_MAX {
-                    gathered.waiting.entry(hash).or_insert(waiting);
+                let room = gathered.waiting.len() < WAITING_MAX;
+                match gathered.waiting.entry(hash) {
+                    Entry::Occupied(mut same) => {
+                        let same = same.get_mut();
+                        same.record.count += waiting.record.count;
+                        same.took += waiting.took;
+                    }
+                    Entry::Vacant(place) if room => {
+                        place.insert(waiting);
+                    }
+                    Entry::Vacant(_) => {}
                 }
             }
         }

@@ -64,7 +64,8 @@ impl Checkpoints {
             let event = Event::new("/host".into(), EVENT, checkpoint.seq.to_string(), data);
             self.store.publish(event).await?;
             // That it was announced is a record, too, and no reason for another checkpoint.
-            *last = self.store.journal_end().await?.1.seq;
+            let after = self.store.journal_end().await?.1.seq;
+            *last = if after == end.seq + 1 { after } else { end.seq };
         }
         Ok(())
     }
@@ -92,7 +93,13 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
         .append(true)
         .create(true)
         .open(path)?;
-    // In one piece, so that a line is whole or not there.
-    file.write_all(format!("{line}\n").as_bytes())?;
-    file.sync_data()
+    let before = file.metadata()?.len();
+    let written = file
+        .write_all(format!("{line}\n").as_bytes())
+        .and_then(|()| file.sync_data());
+    if written.is_err() {
+        // A line is whole or not there.
+        let _ = file.set_len(before);
+    }
+    written
 }

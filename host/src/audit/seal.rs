@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -38,6 +39,8 @@ pub struct Sealer {
     path: PathBuf,
     encrypts: bool,
     keys: ArcSwap<Keys>,
+    /// Held while a key is added.
+    rotating: Mutex<()>,
 }
 
 impl std::fmt::Debug for Sealer {
@@ -83,6 +86,7 @@ impl Sealer {
             path,
             encrypts,
             keys: ArcSwap::from_pointee(keys),
+            rotating: Mutex::default(),
         })
     }
 
@@ -97,6 +101,7 @@ impl Sealer {
             path,
             encrypts: true,
             keys: ArcSwap::from_pointee(keys),
+            rotating: Mutex::default(),
         })
     }
 
@@ -111,6 +116,7 @@ impl Sealer {
     /// # Errors
     /// When the file cannot be written; nothing changes then.
     pub fn rotate(&self) -> io::Result<u32> {
+        let _alone = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.keys.load();
         if now.sealing.len() >= KEYS_MAX {
             return Err(io::Error::other(format!(

@@ -86,24 +86,41 @@ pub fn line(entry: &Entry, people: &BTreeMap<String, String>) -> AuditLine {
 /// Pseudonyms in some records.
 #[must_use]
 pub fn pseudonyms(entries: &[Entry]) -> Vec<String> {
-    let mut found: Vec<String> = entries
-        .iter()
-        .flat_map(|entry| {
-            let record = &entry.record;
-            [
-                &record.user_id,
-                &record.ip_address,
-                &record.user_agent,
-                &record.resource_id,
-            ]
-        })
-        .flatten()
-        .filter(|text| is_pseudonym(text))
-        .cloned()
-        .collect();
+    let mut found = Vec::new();
+    for entry in entries {
+        for value in entry.record.detail.values() {
+            gather(value, &mut found);
+        }
+    }
+    found.extend(
+        entries
+            .iter()
+            .flat_map(|entry| {
+                let record = &entry.record;
+                [
+                    &record.user_id,
+                    &record.ip_address,
+                    &record.user_agent,
+                    &record.resource_id,
+                ]
+            })
+            .flatten()
+            .filter(|text| is_pseudonym(text))
+            .cloned(),
+    );
     found.sort();
     found.dedup();
     found
+}
+
+/// Those in a value, as far down as it goes: what serde read has a bound.
+fn gather(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if is_pseudonym(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, found)),
+        Value::Object(fields) => fields.values().for_each(|value| gather(value, found)),
+        _ => {}
+    }
 }
 
 /// Whether a text has the form of one.

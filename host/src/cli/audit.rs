@@ -9,7 +9,7 @@ use super::{CliError, Done, EXIT_FAILED};
 use crate::api::{Erasure, SealKey};
 use crate::audit::chain::Checkpoint;
 use crate::audit::report::Gather;
-use crate::audit::{ACTIONS, views};
+use crate::audit::{ACTIONS, checkpoints, views};
 use crate::store::{Entry, JournalFilter, JournalReader, StoreError, verify_journal};
 use crate::words::nearest;
 use clap::{Args, Subcommand, ValueEnum};
@@ -18,6 +18,7 @@ use serde_json::json;
 use ssh_key::PublicKey;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Records that are read at once.
@@ -31,7 +32,7 @@ const CHECKPOINTS_MAX: usize = 1_000_000;
 pub enum AuditCommand {
     /// Read all of it and say whether it is what was written; fails if it is not
     Verify {
-        /// Checkpoints to compare it with, one JSON object a line; without them a cut tail does not show
+        /// Checkpoints to compare it with, one JSON object a line, instead of those in the state folder; without any a cut tail does not show
         #[arg(long = "checkpoint", value_name = "FILE")]
         checkpoints: Vec<PathBuf>,
         /// The public key that signed them, instead of the state folder's own
@@ -247,6 +248,11 @@ fn read_checkpoints(path: &Path, key: &PublicKey) -> Result<Vec<Checkpoint>, Cli
 
 async fn verify(state: &Path, files: &[PathBuf], key: Option<&Path>, output: &Output) -> Done {
     let mut checkpoints = Vec::new();
+    let own = state.join(checkpoints::FILE);
+    let mut files = files.to_vec();
+    if files.is_empty() && own.is_file() {
+        files.push(own);
+    }
     if !files.is_empty() {
         let path = key.map_or_else(|| state.join("signing_key.pub"), Path::to_owned);
         let key = PublicKey::read_openssh_file(&path).map_err(|error| {
@@ -255,7 +261,7 @@ async fn verify(state: &Path, files: &[PathBuf], key: Option<&Path>, output: &Ou
                 path.display()
             ))
         })?;
-        for file in files {
+        for file in &files {
             checkpoints.extend(read_checkpoints(file, &key)?);
         }
     }
@@ -398,6 +404,7 @@ async fn export(
             std::fs::OpenOptions::new()
                 .write(true)
                 .create_new(true)
+                .mode(0o600)
                 .open(path)
                 .map_err(|error| {
                     CliError::input(format!("`{}` cannot be made: {error}", path.display()))

@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 use super::keep::Progress;
 use super::writer::{Failure, Operation};
 use super::{StoreError, rows};
+use crate::access::address::Client;
 use crate::audit::chain::{self, Broken, Checkpoint, End};
 use crate::audit::seal::Sealer;
 use crate::audit::{Pseudonyms, Record};
@@ -119,6 +120,7 @@ pub(super) struct Journal {
 pub(super) struct Mark {
     end: End,
     events: i64,
+    counted: i64,
 }
 
 impl Mark {
@@ -143,7 +145,7 @@ impl Pseudonyms for Lookup<'_> {
         }
         self.missing
             .insert(lookup, (kind.to_owned(), text.to_owned()));
-        String::new()
+        format!("{kind}-unkept")
     }
 }
 
@@ -178,6 +180,7 @@ impl Journal {
         Mark {
             end: self.end,
             events: self.events,
+            counted: self.counted,
         }
     }
 
@@ -185,6 +188,7 @@ impl Journal {
     pub(super) fn go_back(&mut self, mark: Mark) {
         self.end = mark.end;
         self.events = mark.events;
+        self.counted = mark.counted;
         self.people.clear();
     }
 
@@ -387,6 +391,10 @@ impl Operation for Erase {
     const FORGETS: bool = true;
 
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<bool, Failure> {
+        // What is erased is not left in pages that are free.
+        sqlx::query("PRAGMA secure_delete = ON")
+            .execute(&mut *connection)
+            .await?;
         let mut gone = 0;
         for lookup in &self.lookups {
             gone += sqlx::query("DELETE FROM journal_people WHERE lookup = ?")
@@ -395,6 +403,9 @@ impl Operation for Erase {
                 .await?
                 .rows_affected();
         }
+        sqlx::query("PRAGMA secure_delete = OFF")
+            .execute(&mut *connection)
+            .await?;
         Ok(gone > 0)
     }
 
@@ -453,6 +464,14 @@ pub(super) async fn pseudonyms(
     Ok(found)
 }
 
+/// A person as records have them: an address of IPv6 is that of its subscriber.
+pub(super) fn normal(kind: &str, text: &str) -> String {
+    match text.parse() {
+        Ok(address) if kind == "address" => Client::of(address).to_string(),
+        _ => text.to_owned(),
+    }
+}
+
 /// The pseudonym of a person, as a filter needs it. One that nobody has is a pseudonym already, or fits nothing.
 async fn pseudonym(
     pool: &SqlitePool,
@@ -462,7 +481,7 @@ async fn pseudonym(
 ) -> Result<Option<String>, sqlx::Error> {
     let Some(text) = text else { return Ok(None) };
     let found = sqlx::query_scalar("SELECT pseudonym FROM journal_people WHERE lookup = ?")
-        .bind(sealer.person(kind, text).to_vec())
+        .bind(sealer.person(kind, &normal(kind, text)).to_vec())
         .fetch_optional(pool)
         .await?;
     Ok(found.or_else(|| Some(text.to_owned())))
@@ -702,6 +721,15 @@ pub(super) async fn verify_pool(
             .into_iter()
             .chain(found)
             .min_by_key(|broken| broken.seq);
+    }
+    let before: Option<i64> = sqlx::query_scalar("SELECT min(seq) FROM journal WHERE seq < 1")
+        .fetch_one(pool)
+        .await?;
+    if let Some(seq) = before {
+        broken = Some(Broken {
+            seq,
+            what: "was put in before the first".into(),
+        });
     }
     let journal = hex::encode(&parts.id);
     let mut compared = 0;

@@ -315,6 +315,7 @@ pub async fn restore(
         ARTIFACTS,
         BESIDE[0],
         BESIDE[1],
+        BESIDE[2],
     ];
     if !replace && state.join(DATABASE).exists() {
         return Err(StoreError::Occupied {

@@ -1228,7 +1228,7 @@ impl Store for SqliteStore {
     }
 
     async fn erase_person(&self, kind: &str, text: &str, note: Record) -> Result<bool, StoreError> {
-        let lookups = vec![self.sealer.person(kind, text)];
+        let lookups = vec![self.sealer.person(kind, &journal::normal(kind, text))];
         self.writer.write(Erase { lookups, note }).await
     }
 
