@@ -1094,7 +1094,7 @@ pub trait Store: Send + Sync + 'static {
     /// Records of the journal, the newest first unless the filter says otherwise. Where few fit, a part may hold fewer than asked for, or none, though there are more.
     ///
     /// # Errors
-    /// [`StoreError::Cursor`], [`StoreError::Limit`].
+    /// [`StoreError::Cursor`].
     async fn journal(
         &self,
         filter: JournalFilter,

@@ -218,6 +218,12 @@ async fn every_change_to_the_file_is_found_at_its_record() -> Result {
             Some(41),
         ),
         (
+            "put in before the first",
+            "INSERT INTO journal SELECT 0, at, action, sealed, hash FROM journal WHERE seq = 1",
+            Some(0),
+            Some(0),
+        ),
+        (
             "cut off",
             "DELETE FROM journal WHERE seq > 30",
             None,
@@ -303,6 +309,12 @@ async fn nothing_takes_records_away() -> Result {
     keep::backup(state.path(), &to.path().join("copy"), &|_, _, _| {}).await?;
     let reader = JournalReader::open(&to.path().join("copy")).await?;
     let (page, _) = reader.page(&JournalFilter::default(), None, 10).await?;
+    assert!(page.len() == 5 && page.iter().all(|entry| entry.unreadable.is_none()));
+    // What a copy replaces is moved aside with its keys.
+    let copy = to.path().join("copy");
+    let (_, aside) = keep::restore(&copy, state.path(), true, &|_, _, _| {}).await?;
+    let aside = JournalReader::open(&aside.unwrap_or_default()).await?;
+    let (page, _) = aside.page(&JournalFilter::default(), None, 10).await?;
     assert!(page.len() == 5 && page.iter().all(|entry| entry.unreadable.is_none()));
     Ok(())
 }
