@@ -263,7 +263,7 @@ fn h44_upload_bomb() {
 fn h45_connection_flood() {
     case("H45", |c| {
         let host = &c.suite.host;
-        let url = c.suite.server.url("/silent");
+        let url = c.suite.server.url("/flood");
         let (flood, other_took, other) = std::thread::scope(|scope| {
             let input = json!({ "case": "http_concurrent", "url": url, "count": 60, "wait": true });
             let flood = scope.spawn(move || host.run("net", &input).unwrap());

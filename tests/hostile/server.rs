@@ -15,7 +15,7 @@ pub(crate) struct Seen {
     pub(crate) connections: AtomicU64,
     /// Body bytes so far.
     pub(crate) body_bytes: AtomicU64,
-    /// Requests for `/silent` that are open.
+    /// Requests for `/flood` that are open.
     silent: AtomicU64,
     /// The most of them at once.
     pub(crate) silent_most: AtomicU64,
@@ -112,10 +112,12 @@ fn answer(mut stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
         "/chunk" => stream.write_all(
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\nabc",
         ),
-        "/silent" => {
+        // Until the host gives up.
+        "/silent" => stream.read(&mut byte).map(|_| ()),
+        // As well, and counted: an address of its own, as other cases ask for the other meanwhile.
+        "/flood" => {
             let now = seen.silent.fetch_add(1, Ordering::SeqCst) + 1;
             seen.silent_most.fetch_max(now, Ordering::SeqCst);
-            // Until the host gives up.
             let ended = stream.read(&mut byte);
             seen.silent.fetch_sub(1, Ordering::SeqCst);
             ended.map(|_| ())

@@ -113,8 +113,8 @@ impl Gather {
         );
         let is_denial = record.policy_verdict.as_deref() == Some("denied")
             || matches!(
-                event.as_str(),
-                "access.forbidden" | "security.forbidden" | "banned_access" | "ban" | "lockout"
+                record.action.as_str(),
+                "access.forbidden" | "banned_access" | "ban" | "lockout"
             );
         let part = if is_approval {
             &mut self.report.approvals
@@ -322,8 +322,14 @@ mod tests {
         denied.policy_verdict = Some("denied".into());
         denied.count = 3;
         gather.take(&entry(2, &denied), &people);
+        let mut locked = Record::new("lockout", "client");
+        locked
+            .detail
+            .insert("event".into(), "security.lockout".into());
+        gather.take(&entry(3, &locked), &people);
         let report = gather.finish();
-        assert_eq!(report.records, 2);
+        assert_eq!(report.records, 3);
+        assert_eq!(report.denials[1].action, "security.lockout");
         assert_eq!(report.approvals.len(), 1);
         assert_eq!(report.denials[0].actor, "badge");
         assert_eq!(report.actors[1].failed, 3);
