@@ -1,20 +1,30 @@
-//! Who may do what: roles, scopes, and what each asks for. Pure; [`keys`] has the keys, [`guard`] the bans, lockouts and rates, [`address`] whose request it is.
+//! Who may do what: roles, scopes, and what each asks for. Pure; [`keys`] has the keys, [`sign_in`] and [`sessions`] the people who come by way of a provider, [`factors`] what they show
+//! before they approve, [`guard`] the bans, lockouts and rates, [`address`] whose request it is.
 //!
 //! Invariants: a scope only narrows what a role may, except for [`APPROVALS`], which no role has unless a scope names it. What is not stated is for admins alone.
 
 pub mod address;
+pub mod factors;
 pub mod guard;
+pub mod issuer;
 pub mod keys;
+pub mod passkeys;
+pub mod person;
+pub mod sessions;
+pub mod sign_in;
 
 use crate::audit::calls::Calls;
 use crate::model::Principal;
 use crate::words::nearest;
 use address::Client;
+use factors::Factors;
 use guard::Guard;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use keys::Keys;
 use serde::{Deserialize, Serialize};
+use sessions::Sessions;
+use sign_in::SignIn;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -262,6 +272,16 @@ impl fmt::Display for Scope {
 pub struct Access {
     /// The keys.
     pub keys: Keys,
+    /// The providers by way of which people and programs come.
+    pub sign_in: SignIn,
+    /// The people who did.
+    pub sessions: Sessions,
+    /// What they show before they approve.
+    pub factors: Factors,
+    /// Where browsers reach this host, if that is set.
+    pub url: Option<String>,
+    /// Whether they do so over TLS, so that their cookies go nowhere else.
+    pub secure: bool,
     /// Who is kept out.
     pub guard: Arc<Guard>,
     /// What was asked of the API, on its way into the journal.
@@ -270,6 +290,8 @@ pub struct Access {
     pub trusted_proxies: Vec<IpNet>,
     /// Names that this host answers to, beside its addresses.
     pub names: Vec<String>,
+    /// Origins whose pages may read answers.
+    pub cors: Vec<HeaderValue>,
 }
 
 impl Access {
@@ -289,11 +311,13 @@ pub struct Caller {
     pub key: Option<Shown>,
 }
 
-/// The key that a caller showed.
+/// With what a caller came: a key, a session or a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// Its id; nil for the founder's key.
+    /// The key's id, or the person's; nil for the founder's key.
     pub id: Uuid,
+    /// From where: the same for the same session, and for the same key.
+    pub device: Uuid,
     /// What it may.
     pub role: Role,
     /// What of that.
@@ -363,6 +387,7 @@ mod tests {
             principal: Principal::local(),
             key: Some(Shown {
                 id: Uuid::nil(),
+                device: Uuid::nil(),
                 role,
                 scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
             }),

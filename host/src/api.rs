@@ -19,6 +19,7 @@ mod effects;
 mod envelope;
 pub mod error;
 mod events;
+mod factors;
 mod followers;
 mod framing;
 mod github;
@@ -37,6 +38,7 @@ mod schedule;
 mod search;
 mod served;
 mod server;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 pub mod views;
@@ -46,8 +48,10 @@ mod workflows;
 pub use audit::{AuditList, Erasure, SealKey};
 pub use bans::{BanList, LockoutList};
 pub use error::{ApiError, InputError, Problem};
+pub use factors::{FactorList, FactorShown};
 pub use keys::{KeyList, SessionView};
 pub use server::{Connection, DRAIN_MAX, Listener, serve};
+pub use sign_in::{NewSession, OfferList, SessionList};
 pub use views::{
     AgentHealth, AgentState, AgentView, Badge, BadgeStyle, BadgeSubject, HealthCheck,
     IntegrationView, LiveRun, PluginStatus, PluginView, Progress, RunSummary, RunView, Status,
@@ -507,6 +511,21 @@ fn routes() -> (
         .routes(routes!(keys::revoke_key))
         .routes(routes!(keys::rotate_key))
         .routes(routes!(keys::get_session, keys::end_session))
+        .routes(routes!(factors::show_factor))
+        .routes(routes!(factors::begin_factor))
+        .routes(routes!(factors::list_factors))
+        .routes(routes!(factors::add_totp))
+        .routes(routes!(factors::confirm_totp))
+        .routes(routes!(factors::begin_passkey))
+        .routes(routes!(factors::add_passkey))
+        .routes(routes!(factors::remove_factor))
+        .routes(routes!(sign_in::list_providers))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::finish_sign_in))
+        .routes(routes!(sign_in::begin_device))
+        .routes(routes!(sign_in::finish_device))
+        .routes(routes!(sign_in::list_sessions))
+        .routes(routes!(sign_in::revoke_session))
         .routes(routes!(bans::list_bans))
         .routes(routes!(audit::list_audit_actions))
         .routes(routes!(audit::list_audit_events))

@@ -7,8 +7,12 @@ mod kill;
 mod ways;
 
 use self::ways::{Boards, Keys, Panels, Policies, Posted, Scheduled, Steering, Steps, Telling};
+use crate::access::factors::Factors;
 use crate::access::guard::Guard;
 use crate::access::keys::{KeyRequest, NewKey};
+use crate::access::passkeys::Passkeys;
+use crate::access::sessions::Sessions;
+use crate::access::sign_in::SignIn;
 use crate::access::{self, Access, Role};
 use crate::api::{self, Badge, ControlPlane};
 use crate::audit::calls::Calls;
@@ -33,6 +37,7 @@ use crate::sandbox::http::{EgressGate, GateSettings};
 use crate::sandbox::{LocalSandbox, Sandbox, SandboxOptions};
 use crate::schedule;
 use crate::store::{Retention, SqliteStore, Store};
+use crate::tls::Tls;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -420,6 +425,12 @@ impl App {
             parts.push((listener, prefixes));
         }
         self.gate.set_own_listeners(own);
+        let tls = match &self.config.host.access.tls {
+            Some(files) => Some(Arc::new(
+                Tls::open(files.clone()).context("the API cannot be served over TLS")?,
+            )),
+            None => None,
+        };
         let address_file = self.config.host.state.join(ADDRESS_FILE);
         std::fs::write(&address_file, address.to_string())
             .with_context(|| format!("`{}` cannot be written", address_file.display()))?;
@@ -441,7 +452,10 @@ impl App {
         let router = self.router();
         let mut further: Vec<(api::Listener, axum::Router)> = parts
             .into_iter()
-            .map(|(listener, prefixes)| (listener.into(), api::part(router.clone(), prefixes)))
+            .map(|(listener, prefixes)| {
+                let listener = api::Listener::Tcp(listener, tls.clone());
+                (listener, api::part(router.clone(), prefixes))
+            })
             .collect();
         further.extend(socket.map(|socket| (socket.into(), router.clone())));
         for (listener, router) in further {
@@ -453,6 +467,16 @@ impl App {
                 }
             });
         }
+        if let Some(tls) = tls.clone() {
+            let stopping = stopping.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = tls.follow() => {}
+                    () = stopping.cancelled() => {}
+                }
+            });
+        }
+        let listener = api::Listener::Tcp(listener, tls);
         let serving = tokio::spawn(api::serve(listener, router, {
             let stopping = stopping.clone();
             async move { stopping.cancelled().await }
@@ -881,10 +905,37 @@ async fn open_access(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<
     let founder = host.variables.founder_api_key.as_ref();
     // A proxy in front of a loopback port is the network, too.
     let required = !host.listen.ip().is_loopback() || !host.access.trusted_proxies.is_empty();
+    let guard = Arc::new(Guard::open(Arc::clone(store), settings).await?);
+    let url = host.access.url.clone();
+    // Browsers have passkeys for a name; where none is set this machine's own is it.
+    let (origin, domain) = match &url {
+        Some(url) => (
+            url.clone(),
+            url.parse::<http::Uri>()?.host().map(str::to_owned),
+        ),
+        None => (
+            format!("http://localhost:{}", host.listen.port()),
+            Some("localhost".to_owned()),
+        ),
+    };
+    let passkeys = domain.and_then(|domain| match Passkeys::new(&domain, vec![origin]) {
+        Ok(passkeys) => Some(passkeys),
+        Err(error) => {
+            tracing::warn!("there are no passkeys for `url` of `[host]`: {error}");
+            None
+        }
+    });
     Ok(Access {
         keys: access::keys::Keys::open(Arc::clone(store), founder.map(Secret::expose), required)
             .await?,
-        guard: Arc::new(Guard::open(Arc::clone(store), settings).await?),
+        sign_in: SignIn::new(config).context("providers cannot be asked")?,
+        sessions: Sessions::open(Arc::clone(store), guard.now()).await?,
+        factors: Factors::open(Arc::clone(store), passkeys).await?,
+        secure: host.access.tls.is_some()
+            || url.as_ref().is_some_and(|url| url.starts_with("https:")),
+        url,
+        cors: host.access.cors.clone(),
+        guard,
         calls: Calls::new(Arc::clone(store)),
         trusted_proxies: host.access.trusted_proxies.clone(),
         names: host.access.names.clone(),

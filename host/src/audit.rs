@@ -34,9 +34,11 @@ pub const ACTIONS: &[&str] = &[
     "audit_view",
     "access.ended_session",
     "access.expired_key",
+    "access.expired_token",
     "access.forbidden",
     "access.incident",
     "access.locked_access",
+    "access.no_role",
     "access.revoked_key",
     "access.unlock",
     "agent.paused",
@@ -50,6 +52,9 @@ pub const ACTIONS: &[&str] = &[
     "command.accepted",
     "effect",
     "event.published",
+    "factor.enrolled",
+    "factor.removed",
+    "factor.shown",
     "host.other",
     "key.created",
     "key.revoked",
@@ -61,6 +66,8 @@ pub const ACTIONS: &[&str] = &[
     "policy.denied",
     "run.ended",
     "run.started",
+    "session.begun",
+    "session.ended",
     "system.change",
 ];
 
@@ -105,7 +112,7 @@ pub struct Record {
     /// Who, as a pseudonym.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// With what: the id of the API key.
+    /// With what: the id of the API key, or of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
     /// From where, as a pseudonym.
@@ -350,6 +357,8 @@ fn action_of(kind: &str) -> (&'static str, &'static str) {
         ("policy", _) => ("policy.denied", "run"),
         ("command", _) => ("command.accepted", "command"),
         ("key", _) => (known(kind), "key"),
+        ("session", _) => (known(kind), "session"),
+        ("factor", _) => (known(kind), "factor"),
         ("killswitch", _) => (known(kind), "host"),
         ("agent", _) => (known(kind), "agent"),
         ("security", "invalid_key" | "lockout" | "ban" | "unban" | "rate_limit")

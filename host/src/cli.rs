@@ -17,6 +17,7 @@ mod policy;
 mod run;
 mod schedule;
 mod show;
+mod sign_in;
 mod store;
 mod sync;
 mod timeline;
@@ -56,6 +57,9 @@ pub struct GlobalOptions {
     /// The configuration
     #[arg(long, global = true, env = "INFINITY_CONFIG", value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
+    /// A host elsewhere, instead of the configuration's on this machine; with the key of `INFINITY_API_KEY`, or as who signed in
+    #[arg(long, global = true, env = "INFINITY_URL", value_name = "URL")]
+    pub url: Option<String>,
     /// Print JSON for programs
     #[arg(long, global = true)]
     pub json: bool,
@@ -130,6 +134,18 @@ pub enum Command {
     /// Keys for programs and people that come over the network: create, list, rotate, revoke
     #[command(subcommand)]
     Key(access::KeyCommand),
+    /// Sign in to a host elsewhere, by way of who vouches for you there
+    Login(sign_in::LoginOptions),
+    /// End the session that `login` began
+    Logout,
+    /// Show as whom you come, and what you may
+    Whoami,
+    /// Sessions of people who signed in: list, end
+    #[command(subcommand)]
+    Sessions(sign_in::SessionsCommand),
+    /// What you show before you approve: list, totp, confirm, show, remove
+    #[command(subcommand)]
+    Factor(sign_in::FactorCommand),
     /// Stop everything at once, until `recover`
     Kill(kill::KillOptions),
     /// Let everything go on after `kill`, once a dry run of an agent has passed
@@ -446,6 +462,17 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         }
         Command::Key(command) => {
             access::keys(command, &launcher.connect(global).await?, output).await
+        }
+        Command::Login(options) => {
+            sign_in::login(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Logout => sign_in::logout(&launcher.connect(global).await?, output).await,
+        Command::Whoami => sign_in::whoami(&launcher.connect(global).await?, output).await,
+        Command::Sessions(command) => {
+            sign_in::manage(command, &launcher.connect(global).await?, output).await
+        }
+        Command::Factor(command) => {
+            sign_in::factors(command, &launcher.connect(global).await?, output).await
         }
         Command::Kill(options) => {
             kill::kill(options, &launcher.connect(global).await?, output).await

@@ -20,6 +20,8 @@ mod pipelines;
 mod reader;
 mod schema;
 mod secret;
+mod sign_in;
+mod tls;
 mod triggers;
 mod units;
 
@@ -55,6 +57,8 @@ pub use self::host::{
 pub use self::pipelines::{PipelineConfig, StepConfig};
 pub use self::schema::schema;
 pub use self::secret::Secret;
+pub use self::sign_in::{Identity, RoleRule, SignInConfig};
+pub use self::tls::TlsConfig;
 pub use self::triggers::{CatchUp, Maintenance, Overlap, ScheduleConfig};
 pub use access::AccessConfig;
 

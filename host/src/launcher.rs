@@ -82,8 +82,9 @@ fn load(global: &GlobalOptions, overrides: &Overrides) -> Result<Config, CliErro
 fn greeting(app: &App, address: std::net::SocketAddr) -> String {
     use std::fmt::Write as _;
     let registry = app.registry();
+    let scheme = scheme(&registry.config);
     let mut text = format!(
-        "infinity {} serves on http://{address}\n\n",
+        "infinity {} serves on {scheme}://{address}\n\n",
         env!("CARGO_PKG_VERSION")
     );
     for (name, agent) in &registry.agents {
@@ -127,23 +128,26 @@ fn greeting(app: &App, address: std::net::SocketAddr) -> String {
     {
         let _ = write!(
             text,
-            "\ntry:\n  infinity run {name}\n  infinity runs\n  curl http://{address}/badges/system.svg\n"
+            "\ntry:\n  infinity run {name}\n  infinity runs\n  curl {scheme}://{address}/badges/system.svg\n"
         );
     }
     text
 }
 
 /// What a person who puts a host on a network needs once.
-fn first_key(secret: &str, address: std::net::SocketAddr) -> String {
+fn first_key(secret: &str, scheme: &str, address: std::net::SocketAddr) -> String {
     format!(
         "\nThis host can be reached from other machines, so every request needs a key. The first one is an admin's and is shown this once:\n\n  {secret}\n\n  \
-         curl -H 'Authorization: Bearer …' http://{address}/v1/status\n  infinity key create NAME --role viewer     on this machine, without a key\n"
+         curl -H 'Authorization: Bearer …' {scheme}://{address}/v1/status\n  infinity key create NAME --role viewer     on this machine, without a key\n"
     )
 }
 
 #[async_trait]
 impl Launcher for Program {
     async fn connect(&self, global: &GlobalOptions) -> Result<Client, CliError> {
+        if let Some(url) = &global.url {
+            return Client::remote(url);
+        }
         let config = match load(global, &Overrides::default()) {
             Ok(config) => config,
             // Whoever has to stop a host must not have to mend its configuration first.
@@ -188,7 +192,11 @@ impl Launcher for Program {
         app.serve(asked_to_stop(), move |address| {
             let mut text = greeting(&greeted, address);
             if let Some(first) = &first {
-                text.push_str(&first_key(&first.secret, address));
+                text.push_str(&first_key(
+                    &first.secret,
+                    scheme(&greeted.registry().config),
+                    address,
+                ));
             }
             let _ = std::io::stderr().write_all(text.as_bytes());
         })
@@ -371,8 +379,19 @@ async fn running(config: &Config) -> Result<Option<Client>, CliError> {
     };
     let connect = tokio::net::TcpStream::connect(address);
     match tokio::time::timeout(Duration::from_secs(2), connect).await {
-        Ok(Ok(_)) => Client::remote(&format!("http://{address}")).map(Some),
+        Ok(Ok(_)) => {
+            let scheme = scheme(config);
+            Client::remote(&format!("{scheme}://{address}")).map(Some)
+        }
         _ => Ok(None),
+    }
+}
+
+/// What the host's own port speaks.
+fn scheme(config: &Config) -> &'static str {
+    match &config.host.access.tls {
+        Some(_) => "https",
+        None => "http",
     }
 }
 

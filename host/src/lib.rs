@@ -30,5 +30,6 @@ pub mod sarif;
 pub mod schedule;
 pub mod store;
 pub mod timetable;
+pub mod tls;
 pub mod topics;
 pub mod words;

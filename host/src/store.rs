@@ -553,6 +553,21 @@ pub struct KvUsage {
     pub keys: u64,
 }
 
+/// Something that is kept encrypted: a session, a second factor.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedRow {
+    /// Its id.
+    pub id: Uuid,
+    /// What it is, in the open.
+    pub content: Vec<u8>,
+}
+
+impl std::fmt::Debug for SealedRow {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(formatter)
+    }
+}
+
 /// A key, and what it is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRow {
@@ -1067,6 +1082,24 @@ pub trait Store: Send + Sync + 'static {
         keys: Vec<KeyRow>,
         removed: Vec<Uuid>,
         event: Event,
+    ) -> Result<(), StoreError>;
+
+    /// What is kept sealed of one kind, each opened. What cannot be opened is left out, and the log says so.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn sealed(&self, kind: &'static str) -> Result<Vec<SealedRow>, StoreError>;
+
+    /// Seals and keeps things of one kind and removes others, with the events that say so: all or nothing.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn put_sealed(
+        &self,
+        kind: &'static str,
+        rows: Vec<SealedRow>,
+        removed: Vec<Uuid>,
+        events: Vec<Event>,
     ) -> Result<(), StoreError>;
 
     /// What is remembered of clients and keys that failed, who was quiet longest first.

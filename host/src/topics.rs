@@ -67,7 +67,7 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
 }
 
 /// What types of the host's own events begin with: nobody else says that a run ended.
-pub const OWN_TYPES: [&str; 9] = [
+pub const OWN_TYPES: [&str; 11] = [
     "run.",
     "agent.",
     "policy.",
@@ -77,6 +77,8 @@ pub const OWN_TYPES: [&str; 9] = [
     "command.",
     "key.",
     "killswitch.",
+    "session.",
+    "factor.",
 ];
 
 /// Whether a type, or some type of a pattern, is one of the host's own.

@@ -29,9 +29,19 @@ const AS = {
   'DELETE /installation/token': 'installation',
   'GET /installation/repositories': 'installation',
   'GET /user': 'user',
+  'GET /user/orgs': 'user',
   'GET /user/ssh_signing_keys': 'user',
+  'GET /user/teams': 'user',
   'POST /user/ssh_signing_keys': 'user',
   'GET /rate_limit': 'anyone',
+};
+
+/** Scopes of which a person's token for an OAuth App needs one; `repo` for what is about a repository. */
+const SCOPES = {
+  'GET /user/orgs': ['read:org', 'write:org', 'admin:org', 'user'],
+  'GET /user/ssh_signing_keys': ['read:ssh_signing_key', 'write:ssh_signing_key', 'admin:ssh_signing_key'],
+  'GET /user/teams': ['read:org', 'write:org', 'admin:org', 'user', 'repo'],
+  'POST /user/ssh_signing_keys': ['write:ssh_signing_key', 'admin:ssh_signing_key'],
 };
 
 /**
@@ -109,7 +119,7 @@ const REPOSITORY = {
 
 /** What each operation takes, as one table. Files in `.github/workflows` take `workflows: write` beside, wherever they are written. */
 export const OPERATIONS = {
-  ...Object.fromEntries(Object.entries(AS).map(([key, as]) => [key, { as }])),
+  ...Object.fromEntries(Object.entries(AS).map(([key, as]) => [key, { as, scopes: SCOPES[key] }])),
   ...Object.fromEntries(Object.entries(REPOSITORY).map(([key, [permission, access, more]]) => [key, { as: 'repository', permission, access, person: access, ...more }])),
 };
 
@@ -123,6 +133,7 @@ export function principalOf(world, authorization) {
   if (scheme.toLowerCase() === 'bearer' && /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) return appOf(world, token);
   const account = [...world.accounts.values()].find((one) => one.token && one.token === token);
   if (account) return { kind: 'user', account };
+  if (world.oauthTokens.has(token)) return { kind: 'user', ...world.oauthTokens.get(token) };
   const made = world.tokens.get(token);
   if (!made || made.expires <= Date.now() || made.installation.suspended_at) throw new Refusal(401, 'Bad credentials');
   return { kind: 'installation', ...made };
@@ -159,6 +170,15 @@ export function demandKind(principal, as) {
   throw new Refusal(403, as === 'installation' ? 'You must authenticate with an installation access token in order to use this endpoint.' : 'Resource not accessible by integration');
 }
 
+/** Whether a person's token has one of some scopes. Tokens that people made for themselves have all. */
+export const scoped = (principal, scopes) => !scopes || !principal.scopes || principal.scopes.some((one) => scopes.includes(one));
+
+/** Refuses an operation to a token of an OAuth App without a scope for it. */
+export function demandScope(principal, { scopes }) {
+  if (principal.kind !== 'user' || scoped(principal, scopes)) return;
+  throw new Refusal(403, `You need at least ${scopes[0]} scope.`, { headers: { 'x-accepted-oauth-scopes': scopes.join(', ') } });
+}
+
 /** The names of the repositories that an installation's token reaches. */
 export const reaches = (world, principal, repository) => (principal.narrowed ? principal.narrowed.includes(repository) : world.holds(principal.installation, repository));
 
@@ -193,6 +213,7 @@ export function repositoryFor(world, principal, operation, owner, name) {
   }
   if (!repository) throw missing();
   if (principal.kind === 'user') {
+    if (!scoped(principal, ['repo']) && (repository.private || operation.access !== 'read')) throw missing();
     const role = rank(world.role(repository, principal.account));
     if (role < rank('read') || (operation.hidden && role < rank(operation.person))) throw missing();
     demandRole(world, repository, principal, operation.person);

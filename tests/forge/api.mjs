@@ -1,7 +1,7 @@
 // The REST API: from a request to its answer, each held against GitHub's description.
 
 import { createHash, randomUUID } from 'node:crypto';
-import { OPERATIONS, demandKind, permissionOf, principalOf, repositoryFor } from './access.mjs';
+import { OPERATIONS, demandKind, demandScope, permissionOf, principalOf, repositoryFor } from './access.mjs';
 import { documentationOf, operationOf, wrongAnswer, wrongRequest } from './description.mjs';
 import { Refusal } from './refusal.mjs';
 import { app } from './routes/app.mjs';
@@ -121,6 +121,7 @@ export class Api {
     const principal = principalOf(this.world, request.headers.authorization);
     entry.principal = principal.kind;
     const counted = this.knobs.count(principal, { free: found.key === 'GET /rate_limit' });
+    if (principal.scopes) Object.assign(counted.headers, { 'x-oauth-scopes': principal.scopes.join(', '), 'x-oauth-client-id': principal.client });
     try {
       const html = `http://${request.headers.host}`;
       const at = { world: this.world, principal, operation: found, path: found.path, query: url.searchParams, body, media: mediaOf(request.headers.accept), html, api: `${html}${prefix}`, limits: counted.limits };
@@ -130,6 +131,7 @@ export class Api {
         entry.permission = { name: permissionOf(principal, operation), access: operation.access };
       } else {
         demandKind(principal, operation.as);
+        demandScope(principal, operation);
       }
       // A number that is none names nothing.
       if (wrong.path.length > 0) throw new Refusal(404, 'Not Found');

@@ -1,4 +1,4 @@
-// A stand-in for GitHub: its REST API and its git, on real repositories, for tests.
+// A stand-in for GitHub: its REST API, its git on real repositories, and its OAuth, for tests.
 //
 //     node github.mjs --root FOLDER --config FILE [--port 0]
 //
@@ -11,8 +11,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Api, bodyOf } from './api.mjs';
 import { Knobs } from './knobs.mjs';
-import { refsMoved } from './pulls.mjs';
 import { Moments } from './moments.mjs';
+import { OAuth } from './oauth.mjs';
+import { refsMoved } from './pulls.mjs';
 import { Record } from './record.mjs';
 import { Refusal } from './refusal.mjs';
 import { NONE } from './repository.mjs';
@@ -31,6 +32,7 @@ const record = new Record();
 const moments = new Moments(world);
 const api = new Api(world, knobs, record);
 const smart = new Smart(world, knobs, record, folder, root);
+const oauth = new OAuth(world, knobs, record);
 world.deliveries.report = (event, errors) => record.violation('webhook', event, errors);
 await Promise.all([world.begin(), smart.begin()]);
 
@@ -71,6 +73,8 @@ async function handle(request, response) {
   if (knobs.latency > 0) await wait(knobs.latency);
   const git = smart.takes(url);
   if (git) return smart.handle(request, response, url, git);
+  const login = oauth.takes(request, url);
+  if (login) return oauth.handle(request, response, url, login);
   return api.handle(request, response, url, /^\/api\/v3(\/|$)/.test(url.pathname) ? '/api/v3' : '');
 }
 

@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { createHmac, generateKeyPairSync } from 'node:crypto';
+import { createHash, createHmac, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { after, before, test } from 'node:test';
-import { ANN, BOB, CYD, DAN, EVENTS, PERMISSIONS, SECRET, git, jwt, start, until } from './started.mjs';
+import { ANN, BOB, CYD, DAN, EVENTS, OAUTH, PERMISSIONS, SECRET, git, jwt, start, until } from './started.mjs';
 
 const NONE = '0'.repeat(40);
 const OPS = '/repos/acme/ops';
@@ -742,6 +742,174 @@ test('git over HTTP, with tokens as passwords', async () => {
   assert.notEqual(as(BOB, 'over-http~1:refs/heads/lost').code, 0);
   await github.knobs({});
   assert.equal(github.in('ops', 'rev-parse', 'lost'), work(['rev-parse', 'over-http~1']).text);
+});
+
+const CALLBACK = 'http://127.0.0.1:4321/v1/callback';
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+const challengeOf = (verifier) => createHash('sha256').update(verifier).digest('base64url');
+
+/** A page of GitHub's, asked for or sent as a browser does. */
+async function visit(where, form) {
+  const answer = await fetch(new URL(where, github.base), { method: form ? 'POST' : 'GET', body: form && new URLSearchParams(form), redirect: 'manual' });
+  const location = answer.headers.get('location');
+  return { status: answer.status, text: await answer.text(), query: location && Object.fromEntries(new URL(location).searchParams), location };
+}
+
+/** Opens the page of the web flow, enters an account and sends it. */
+async function authorize(more, account, base = github.base) {
+  const url = new URL('/login/oauth/authorize', base);
+  const asked = { client_id: OAUTH.client_id, redirect_uri: CALLBACK, state: 'a&b "c"', scope: 'user:email read:org', ...more };
+  for (const [name, value] of Object.entries(asked)) if (value !== undefined) url.searchParams.set(name, value);
+  const shown = await visit(url);
+  if (shown.status !== 200) return shown;
+  const plain = (text) => text.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code));
+  const form = Object.fromEntries([...shown.text.matchAll(/<input\b[^>]*>/g)].map(([one]) => [/name="([^"]*)"/.exec(one)[1], plain(/value="([^"]*)"/.exec(one)?.[1] ?? '')]));
+  return { ...(await visit('/login/oauth/authorize', account === undefined ? form : { ...form, account })), form };
+}
+
+/** Asks an endpoint of OAuth; without JSON unless told otherwise. */
+async function oauth(where, sent, headers = { accept: 'application/json' }) {
+  const answer = await fetch(`${github.base}/login/${where}`, { method: 'POST', headers, body: new URLSearchParams(sent) });
+  assert.equal(answer.status, 200);
+  const text = await answer.text();
+  return headers.accept === 'application/json' ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text));
+}
+
+const redeem = (code, more = {}) => oauth('oauth/access_token', { ...OAUTH, code, redirect_uri: CALLBACK, ...more });
+
+async function tokenOf(account, scope) {
+  const { query } = await authorize({ scope }, account);
+  return (await redeem(query.code)).access_token;
+}
+
+test('people sign in by the web flow', async () => {
+  const verifier = 'v'.repeat(43);
+  const pkce = { code_challenge: challengeOf(verifier), code_challenge_method: 'S256' };
+  const { status, location, query } = await authorize(pkce, 'ann');
+  assert.equal(status, 302);
+  assert.ok(location.startsWith(`${CALLBACK}?`));
+  assert.deepEqual(Object.keys(query), ['code', 'state']);
+  assert.equal(query.state, 'a&b "c"');
+  const made = await redeem(query.code, { code_verifier: verifier });
+  assert.match(made.access_token, /^gho_/);
+  assert.deepEqual([made.token_type, made.scope], ['bearer', 'read:org,user:email']);
+  assert.equal((await redeem(query.code, { code_verifier: verifier })).error, 'bad_verification_code');
+  for (const code_verifier of [undefined, 'w'.repeat(43)]) {
+    const other = await authorize(pkce, 'ann');
+    assert.equal((await redeem(other.query.code, code_verifier ? { code_verifier } : {})).error, 'bad_verification_code');
+    assert.equal((await redeem(other.query.code, { code_verifier: verifier })).error, 'bad_verification_code');
+  }
+  assert.equal((await authorize({ ...pkce, code_challenge_method: 'plain' }, 'ann')).status, 400);
+  // An account may be proposed; the person may still be another.
+  const proposed = await authorize({ login: 'bob' });
+  assert.deepEqual([proposed.form.account, proposed.status], ['bob', 302]);
+  assert.equal((await ask((await redeem(proposed.query.code)).access_token, 'GET', '/user')).body.login, 'bob');
+});
+
+test('the web flow refuses as GitHub does', async () => {
+  const denied = await authorize({}, '');
+  assert.deepEqual([denied.query.error, denied.query.state], ['access_denied', 'a&b "c"']);
+  for (const account of ['mallory', 'acme', 'infinity-test[bot]']) assert.equal((await authorize({}, account)).status, 422);
+  assert.equal((await authorize({ client_id: 'Iv1.none' })).status, 404);
+  // Any port of this machine, but no other path, host or scheme.
+  for (const redirect_uri of ['http://127.0.0.1:1/v1/', 'http://127.0.0.1/v1/callback/deeper', undefined]) assert.ok((await authorize({ redirect_uri }, 'ann')).query.code);
+  for (const redirect_uri of ['http://127.0.0.1:4321/other', 'http://127.0.0.1:4321/v1/../other', 'https://127.0.0.1:4321/v1/callback', 'http://example.com/v1/callback', 'http://a@127.0.0.1/v1/', 'none']) {
+    const { location, query } = await authorize({ redirect_uri }, 'ann');
+    assert.ok(location.startsWith('http://127.0.0.1/v1/?'), location);
+    assert.deepEqual([query.error, query.state], ['redirect_uri_mismatch', 'a&b "c"']);
+  }
+  const { code } = (await authorize({}, 'ann')).query;
+  for (const [more, error] of [[{ client_secret: 'x' }, 'incorrect_client_credentials'], [{ client_id: 'x' }, 'incorrect_client_credentials'], [{ grant_type: 'password' }, 'unsupported_grant_type'], [{ code: 'x' }, 'bad_verification_code'], [{ redirect_uri: 'http://127.0.0.1/v1/other' }, 'redirect_uri_mismatch']]) {
+    const said = await redeem(code, more);
+    assert.equal(said.error, error);
+    assert.ok(said.error_description && said.error_uri);
+  }
+  // None of these used it up. Who asks may say so in a header, and hears a form unless JSON is asked for.
+  const basic = `Basic ${btoa(`${OAUTH.client_id}:${encodeURIComponent(OAUTH.client_secret)}`)}`;
+  const made = await oauth('oauth/access_token', { code, grant_type: 'authorization_code' }, { authorization: basic });
+  assert.match(made.access_token, /^gho_/);
+});
+
+test('a token says no more than its scopes', async () => {
+  const [ann, bob, dan] = await Promise.all(['ann', 'bob', 'dan'].map((login) => tokenOf(login, 'read:org')));
+  const names = (all) => all.map((one) => one.login ?? `${one.organization.login}/${one.slug}`);
+  for (const [token, orgs, teams] of [[ann, ['acme'], ['acme/platform']], [bob, ['acme'], []], [dan, [], []], [ANN, ['acme'], ['acme/platform']]]) {
+    assert.deepEqual(names(await is(200, ask(token, 'GET', '/user/orgs'))), orgs);
+    assert.deepEqual(names(await is(200, ask(token, 'GET', '/api/v3/user/teams?per_page=100'))), teams);
+  }
+  const user = await ask(ann, 'GET', '/user');
+  assert.deepEqual([user.body.login, user.body.email, user.headers.get('x-oauth-scopes'), user.headers.get('x-oauth-client-id')], ['ann', 'ann@example.com', 'read:org', OAUTH.client_id]);
+  assert.ok(!('two_factor_authentication' in user.body));
+  assert.ok('two_factor_authentication' in (await is(200, ask(ANN, 'GET', '/user'))));
+  const bare = await tokenOf('ann', undefined);
+  await is(200, ask(bare, 'GET', '/user'));
+  for (const where of ['/user/orgs', '/user/teams', '/user/ssh_signing_keys']) await is(403, ask(bare, 'GET', where), /scope/);
+  // A repository is seen with `repo`, by whoever may see it.
+  await is(404, ask(ann, 'GET', OPS));
+  await is(200, ask(ann, 'GET', '/repos/acme/open'));
+  await is(404, ask(ann, 'POST', '/repos/acme/open/git/blobs', { content: 'x' }));
+  await is(200, ask(await tokenOf('ann', 'repo'), 'GET', OPS));
+  await is(404, ask(await tokenOf('dan', 'repo'), 'GET', OPS));
+  await is(401, ask('gho_none', 'GET', '/user'));
+  await is(403, ask(app, 'GET', '/user/orgs'));
+  await is(401, ask(undefined, 'GET', '/user/teams'));
+  // The eleventh of a kind ends the first.
+  const first = await tokenOf('bob', 'gist');
+  for (let at = 0; at < 10; at += 1) {
+    await is(200, ask(first, 'GET', '/user'));
+    await tokenOf('bob', 'gist');
+  }
+  await is(401, ask(first, 'GET', '/user'));
+});
+
+const begin = (more = {}) => oauth('device/code', { client_id: OAUTH.client_id, scope: 'read:org', ...more });
+const poll = ({ device_code }, more = {}) => oauth('oauth/access_token', { client_id: OAUTH.client_id, device_code, grant_type: DEVICE_GRANT, ...more });
+
+test('a device is connected', async () => {
+  const begun = await begin();
+  assert.match(begun.user_code, /^[A-Z]{4}-[A-Z]{4}$/);
+  assert.deepEqual([begun.verification_uri, begun.expires_in, begun.interval], [`${github.base}/login/device`, 900, 1]);
+  assert.equal((await poll(begun)).error, 'authorization_pending');
+  // Whoever asks too soon has to wait longer from then on.
+  const slow = await poll(begun);
+  assert.deepEqual([slow.error, slow.interval], ['slow_down', 2]);
+  assert.match((await visit(begun.verification_uri)).text, /name="user_code"/);
+  assert.equal((await visit(begun.verification_uri, { user_code: 'BBBB-BBBB', account: 'ann' })).status, 422);
+  assert.equal((await visit(begun.verification_uri, { user_code: begun.user_code, account: 'mallory' })).status, 422);
+  assert.match((await visit(begun.verification_uri, { user_code: begun.user_code.toLowerCase(), account: 'ann' })).text, /all set/);
+  assert.equal((await visit(begun.verification_uri, { user_code: begun.user_code, account: 'bob' })).status, 422);
+  await wait(2050);
+  const made = await poll(begun);
+  assert.deepEqual([made.token_type, made.scope], ['bearer', 'read:org']);
+  assert.equal((await is(200, ask(made.access_token, 'GET', '/user/teams')))[0].slug, 'platform');
+  assert.equal((await poll(begun)).error, 'incorrect_device_code');
+});
+
+test('a device is denied, expires, or is none', async () => {
+  const denied = await begin();
+  await visit(denied.verification_uri, { user_code: denied.user_code, account: '' });
+  assert.equal((await poll(denied)).error, 'access_denied');
+  assert.equal((await poll({ device_code: 'x' })).error, 'incorrect_device_code');
+  assert.equal((await poll(denied, { client_id: 'x' })).error, 'incorrect_client_credentials');
+  assert.equal((await poll(denied, { grant_type: 'x' })).error, 'unsupported_grant_type');
+  assert.equal((await begin({ client_id: 'x' })).error, 'incorrect_client_credentials');
+  const other = await start({ oauth_apps: [{ ...OAUTH, name: 'Infinity', callback_url: CALLBACK, device_flow: true, device_seconds: 1 }, { client_id: 'Iv1.web', callback_url: CALLBACK }] });
+  const said = async (where, sent) => (await other.ask(undefined, 'POST', `/login/${where}`, JSON.stringify(sent), { 'content-type': 'application/json' })).body;
+  const short = await said('device/code', { client_id: OAUTH.client_id });
+  assert.equal(short.interval, 5);
+  await wait(1050);
+  assert.equal((await said('oauth/access_token', { client_id: OAUTH.client_id, device_code: short.device_code, grant_type: DEVICE_GRANT })).error, 'expired_token');
+  assert.equal((await said('device/code', { client_id: 'Iv1.web' })).error, 'device_flow_disabled');
+  await other.stop();
+});
+
+test('signing in is struck by outages, and recorded', async () => {
+  await github.knobs({ outage: '503', only: 'POST /login/oauth/access_token' });
+  assert.equal((await fetch(`${github.base}/login/oauth/access_token`, { method: 'POST' })).status, 503);
+  await github.knobs({});
+  const { requests } = await github.record();
+  assert.ok(requests.some((one) => one.operation === '/login/oauth/access_token' && one.status === 'outage'));
+  assert.ok(requests.some((one) => one.operation === '/login/oauth/authorize' && one.status === 302));
 });
 
 test('what is not as described is told', async () => {

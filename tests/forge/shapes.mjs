@@ -46,6 +46,47 @@ export const organization = (at, one) => ({
   description: null,
 });
 
+/** A team, with its organization as teams show it. */
+export function team(at, one, found) {
+  const url = `${at.api}/organizations/${one.id}/team/${found.id}`;
+  const held = [...at.world.repositories.values()].filter((repository) => repository.owner === one);
+  return {
+    id: found.id,
+    node_id: nodeId('Team', found.id),
+    url,
+    html_url: `${at.html}/orgs/${one.login}/teams/${found.slug}`,
+    name: found.name,
+    slug: found.slug,
+    description: null,
+    privacy: 'closed',
+    notification_setting: 'notifications_enabled',
+    permission: 'pull',
+    members_url: `${url}/members{/member}`,
+    repositories_url: `${url}/repos`,
+    type: 'organization',
+    organization_id: one.id,
+    parent: null,
+    members_count: found.members.length,
+    repos_count: 0,
+    created_at: at.world.began,
+    updated_at: at.world.began,
+    organization: {
+      ...organization(at, one),
+      has_organization_projects: true,
+      has_repository_projects: true,
+      public_repos: held.filter((repository) => !repository.private).length,
+      public_gists: 0,
+      followers: 0,
+      following: 0,
+      html_url: `${at.html}/${one.login}`,
+      type: 'Organization',
+      created_at: at.world.began,
+      updated_at: at.world.began,
+      archived_at: null,
+    },
+  };
+}
+
 export const repositoryApi = (at, repository) => `${at.api}/repos/${repository.full_name}`;
 export const repositoryHtml = (at, repository) => `${at.html}/${repository.full_name}`;
 

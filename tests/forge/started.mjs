@@ -17,6 +17,9 @@ export const PERMISSIONS = { contents: 'write', pull_requests: 'write', issues: 
 export const EVENTS = ['push', 'pull_request', 'pull_request_review', 'issues', 'issue_comment', 'check_run'];
 export const SECRET = 'a secret of sixteen characters and more';
 
+/** An OAuth App, which people sign in to by their accounts. */
+export const OAUTH = { client_id: 'Iv1.infinity', client_secret: 'github-oauth-secret-of-40-characters-0000' };
+
 export const ANN = 'ghp_ann';
 export const BOB = 'ghp_bob';
 export const CYD = 'ghp_cyd';
@@ -79,6 +82,8 @@ export async function start(more = {}) {
       { login: 'cyd', token: CYD, email: 'cyd@example.com' },
       { login: 'dan', token: DAN, email: 'dan@example.com' },
     ],
+    organizations: [{ login: 'acme', members: ['ann', 'bob'], teams: [{ slug: 'platform', name: 'Platform', members: ['ann'] }] }],
+    oauth_apps: [{ client_id: OAUTH.client_id, client_secret: OAUTH.client_secret, name: 'Infinity', callback_url: 'http://127.0.0.1/v1/', device_flow: true, device_interval: 1 }],
     repositories: [repository('ops'), repository('empty'), repository('second'), repository('elsewhere'), repository('open', { private: false, collaborators: { ann: 'admin' } })],
     ...more,
   };

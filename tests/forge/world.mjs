@@ -20,6 +20,9 @@ const LABELS = [
   ['wontfix', 'ffffff', 'This will not be worked on'],
 ];
 
+/** Tokens of one person, OAuth App and set of scopes. */
+const OAUTH_TOKENS = 10;
+
 export const RANKS = ['none', 'read', 'triage', 'write', 'maintain', 'admin'];
 export const rank = (role) => RANKS.indexOf(role ?? 'none');
 
@@ -31,10 +34,12 @@ export class World {
     this.ids = 1000;
     this.accounts = new Map();
     this.tokens = new Map();
+    this.oauthTokens = new Map();
     this.signingKeys = [];
     this.signing = new Signing(folder);
     this.deliveries = new Deliveries(this);
     for (const user of config.users ?? []) this.#account(user.login, 'User', user);
+    for (const one of config.organizations ?? []) this.#account(one.login, 'Organization');
     for (const one of [...(config.repositories ?? []), ...(config.installations ?? []).map(({ account }) => ({ full_name: `${account}/` }))]) {
       const owner = one.full_name.split('/')[0];
       if (!this.account(owner)) this.#account(owner, 'Organization');
@@ -65,6 +70,12 @@ export class World {
         queue: Promise.resolve(),
       });
     }
+    // Members and teams, by their logins.
+    this.organizations = (config.organizations ?? []).map(({ login, members = [], teams = [] }) => ({
+      account: this.account(login),
+      members,
+      teams: teams.map((team) => ({ name: team.slug, members: [], ...team, id: this.id() })),
+    }));
     this.appHook = this.app.webhook ? { id: 1, url: this.app.webhook.url, secret: this.app.webhook.secret, content_type: 'json', events: this.app.events, active: true, kind: 'app', deliveries: [] } : undefined;
   }
 
@@ -114,6 +125,25 @@ export class World {
     if (account === repository.owner) return 'admin';
     const login = Object.keys(repository.collaborators).find((one) => one.toLowerCase() === account.login.toLowerCase());
     return repository.collaborators[login] ?? (repository.private ? 'none' : 'read');
+  }
+
+  oauthApp(id) {
+    return (this.config.oauth_apps ?? []).find((one) => one.client_id === id);
+  }
+
+  /** A token of a person for an OAuth App. Like GitHub's it does not expire, but goes when there are ten newer ones of the same scopes. */
+  makeOauthToken(app, account, scope) {
+    const scopes = [...new Set(String(scope ?? '').split(/[\s,]+/).filter(Boolean))].sort();
+    const token = `gho_${randomBytes(18).toString('hex')}`;
+    const alike = [...this.oauthTokens].filter(([, one]) => one.account === account && one.client === app.client_id && one.scopes.join() === scopes.join());
+    if (alike.length >= OAUTH_TOKENS) this.oauthTokens.delete(alike[0][0]);
+    this.oauthTokens.set(token, { account, scopes, client: app.client_id });
+    return { token, scopes };
+  }
+
+  /** The organizations that somebody is a member of. */
+  organizationsOf(account) {
+    return this.organizations.filter((one) => one.members.includes(account.login));
   }
 
   holds(installation, repository) {

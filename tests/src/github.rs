@@ -1,8 +1,11 @@
 //! A stand-in for GitHub (`tests/forge/`), with the App, people and repositories that tests need.
 
+pub(crate) mod browser;
+
+use self::browser::{Browser, End};
 use crate::git::git;
 use crate::host::{PATIENCE, language, poll, root};
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use reqwest::Method;
 use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
@@ -19,6 +22,10 @@ pub const OWNER: &str = "acme";
 /// A person's token: `ann` administers all repositories, `bob` may write to them.
 pub const ANN: &str = "ghp_ann0000000000000000000000000000000000";
 pub const BOB: &str = "ghp_bob0000000000000000000000000000000000";
+
+/// The OAuth App that people sign in to, and its secret. `ann` and `bob` are members of the organization `acme`, and `ann` of its team `platform`.
+pub const OAUTH_CLIENT: &str = "Iv1.infinity";
+pub const OAUTH_SECRET: &str = "github-oauth-secret-of-40-characters-0000";
 
 /// What signs deliveries.
 pub const WEBHOOK_SECRET: &str = "a secret of sixteen characters and more";
@@ -95,6 +102,15 @@ impl Github {
                 { "login": "ann", "token": ANN, "email": "ann@example.com" },
                 { "login": "bob", "token": BOB, "email": "bob@example.com" },
             ],
+            "organizations": [{
+                "login": OWNER, "members": ["ann", "bob"],
+                "teams": [{ "slug": "platform", "name": "Platform", "members": ["ann"] }],
+            }],
+            // People may be sent to any port of this machine. A second between two questions of a device is enough here.
+            "oauth_apps": [{
+                "client_id": OAUTH_CLIENT, "client_secret": OAUTH_SECRET, "name": "Infinity",
+                "callback_url": "http://127.0.0.1/", "device_flow": true, "device_interval": 1,
+            }],
             "repositories": repositories.iter().map(|name| json!({
                 "full_name": name, "private": true, "collaborators": { "ann": "admin", "bob": "write" },
             })).collect::<Vec<_>>(),
@@ -151,6 +167,41 @@ impl Github {
             "[github]\napi_url = \"{}/api/v3\"\ntoken = \"{ANN}\"\nauthor = \"Infinity <ann@example.com>\"\n",
             self.base
         )
+    }
+
+    /// Where it is: the pages of OAuth are below `/login`, the API below `/api/v3`.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Signs somebody in by the web flow, in a browser of their own; nobody, `""`, says no. Gives the address that leads back, which is not asked for.
+    ///
+    /// # Errors
+    /// When it does not lead back.
+    pub fn oauth_sign_in(&self, authorization: &str, account: &str) -> anyhow::Result<String> {
+        match Browser::new(&[("account", account)])?.walk(authorization)? {
+            End::Left(location) => Ok(location),
+            End::Page(status, page) => bail!("it ends with {status}: {page}"),
+        }
+    }
+
+    /// Connects a device as somebody, in a browser of their own; nobody, `""`, says no.
+    ///
+    /// # Errors
+    /// When the page does not take the code.
+    pub fn oauth_device(
+        &self,
+        verification_uri: &str,
+        user_code: &str,
+        account: &str,
+    ) -> anyhow::Result<()> {
+        let fields = [("user_code", user_code), ("account", account)];
+        match Browser::new(&fields)?.walk(verification_uri)? {
+            End::Page(status, _) if status.is_success() => Ok(()),
+            End::Page(status, page) => bail!("it ends with {status}: {page}"),
+            End::Left(location) => bail!("it leads to {location}"),
+        }
     }
 
     /// A bare repository.

@@ -4,6 +4,7 @@ pub mod defects;
 mod git;
 pub mod github;
 pub mod host;
+pub mod identity;
 pub mod soak;
 
 pub use git::git;

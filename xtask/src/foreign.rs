@@ -109,6 +109,7 @@ pub(crate) fn languages(root: &Path) -> anyhow::Result<()> {
     if works("npm", &["--version"]) {
         javascript(root, &place)?;
         github(root, &place)?;
+        identity(root, &place)?;
     } else if ci {
         bail!(
             "Node.js with npm is missing: install the packages {}",
@@ -159,6 +160,12 @@ fn javascript(root: &Path, place: &Path) -> anyhow::Result<()> {
 fn github(root: &Path, place: &Path) -> anyhow::Result<()> {
     let wanted = fs::read_to_string(root.join("tests/forge/package.json"))?;
     modules(&place.join("github"), &wanted, "GitHub's description")
+}
+
+/// The OpenID provider that tests sign in at.
+fn identity(root: &Path, place: &Path) -> anyhow::Result<()> {
+    let wanted = fs::read_to_string(root.join("tests/identity/package.json"))?;
+    modules(&place.join("identity"), &wanted, "the OpenID provider")
 }
 
 /// Fetches what a `package.json` names into a folder, unless it is there.

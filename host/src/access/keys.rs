@@ -34,7 +34,7 @@ pub const EXPIRY_MAX: SignedDuration = SignedDuration::from_hours(10 * 366 * 24)
 pub const GRACE_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How long a browser's session lasts: a day's work.
-const SESSION: SignedDuration = SignedDuration::from_hours(12);
+pub(super) const SESSION: SignedDuration = SignedDuration::from_hours(12);
 
 const PREFIX: &str = "inf_";
 const NAMING: usize = 8;
@@ -166,7 +166,7 @@ pub struct KeyRequest {
     pub lasts: Option<SignedDuration>,
 }
 
-type Digest = [u8; 32];
+pub(super) type Digest = [u8; 32];
 
 #[derive(Clone, Debug)]
 struct Held {
@@ -185,7 +185,7 @@ pub struct Keys {
     change: Mutex<()>,
 }
 
-fn sha256(bytes: &[u8]) -> Digest {
+pub(super) fn sha256(bytes: &[u8]) -> Digest {
     let mut own = [0; 32];
     own.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     own
@@ -208,7 +208,7 @@ fn naming(secret: &str) -> Option<&str> {
     (checksum(body) == sum).then(|| &rest[..NAMING])
 }
 
-fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut bytes = [0; N];
     // The system's source of randomness does not fail once it works.
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StoreError::Closed)?;
@@ -463,15 +463,24 @@ impl Keys {
         if end <= at.as_second() {
             return Err(Refused::Session);
         }
+        // Each browser is a device of its own.
+        let mut device = [0; 16];
+        device.copy_from_slice(&sha256(session.as_bytes())[..16]);
+        let from = |mut caller: Caller| {
+            if let Some(key) = &mut caller.key {
+                key.device = uuid::Builder::from_custom_bytes(device).into_uuid();
+            }
+            caller
+        };
         if id.is_nil() {
-            return Ok(founder());
+            return Ok(from(founder()));
         }
         let held = self.held.load();
         let key = held.values().find(|held| held.key.id == id);
         let key = &key.ok_or(Refused::Unknown)?.key;
         match key.refused(at) {
             Some(refused) => Err(refused),
-            None => Ok(caller(key)),
+            None => Ok(from(caller(key))),
         }
     }
 
@@ -504,6 +513,7 @@ fn founder() -> Caller {
         },
         key: Some(Shown {
             id: Uuid::nil(),
+            device: Uuid::nil(),
             role: Role::Admin,
             scopes: Vec::new(),
         }),
@@ -518,6 +528,7 @@ fn caller(key: &ApiKey) -> Caller {
         },
         key: Some(Shown {
             id: key.id,
+            device: key.id,
             role: key.role,
             scopes: key.scopes.clone(),
         }),
@@ -676,7 +687,11 @@ mod tests {
         let at = now();
         let caller = own.check(&key.secret, at).unwrap();
         let session = own.session(&caller, at).unwrap();
-        assert_eq!(own.resume(&session, at).unwrap(), caller);
+        let resumed = own.resume(&session, at).unwrap();
+        assert_eq!(resumed.principal, caller.principal);
+        assert_eq!(resumed.key.as_ref().unwrap().id, key.key.id);
+        // Each browser is a device of its own.
+        assert_ne!(resumed.key.unwrap().device, key.key.id);
         for broken in [
             "",
             "a.b",
@@ -693,7 +708,10 @@ mod tests {
         assert_eq!(own.resume(&session, at), Err(Refused::Revoked));
         let founder = own.check("founder", at).unwrap();
         let session = own.session(&founder, at).unwrap();
-        assert_eq!(own.resume(&session, at).unwrap(), founder);
+        assert_eq!(
+            own.resume(&session, at).unwrap().principal,
+            founder.principal
+        );
         assert_ne!(own.csrf_token(&session), own.csrf_token("x"));
         store.close().await.unwrap();
     }

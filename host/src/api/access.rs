@@ -1,6 +1,6 @@
 //! Who may use which route: the layers that every request passes before a handler sees it, and the permission that each route states.
 //!
-//! The order: ban, rate of the client, lockout, key, permission, rate of who came. A route that states nothing is for admins alone, and a test compares the list with the document.
+//! The order: ban, rate of the client, lockout, key, permission, second factor, rate of who came. A route that states nothing is for admins alone, and a test compares the list with the document.
 //! A refusal of a key says the same whatever is wrong with it; the journal has the reason.
 
 use super::ControlPlane;
@@ -8,7 +8,10 @@ use super::error::ApiError;
 use super::server::Connection;
 use crate::access::address::Client;
 use crate::access::guard::{Barred, Subject};
+use crate::access::issuer::{self, BadToken};
 use crate::access::keys::Refused;
+use crate::access::sessions::is_session;
+use crate::access::sign_in::SignInError;
 use crate::access::{Access, Caller, Permission, Role, Shown};
 use crate::model::Principal;
 use axum::RequestExt as _;
@@ -133,6 +136,12 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/events", read("events")),
     ("POST", "/v1/events", change("events")),
     ("GET", "/v1/events/counts", read("events")),
+    ("GET", "/v1/factors", Anyone),
+    ("POST", "/v1/factors/passkey", Anyone),
+    ("POST", "/v1/factors/passkey/options", Anyone),
+    ("POST", "/v1/factors/totp", Anyone),
+    ("POST", "/v1/factors/totp/{id}/confirmation", Anyone),
+    ("DELETE", "/v1/factors/{id}", Anyone),
     ("GET", "/v1/findings", read("runs")),
     ("GET", "/v1/integrations", read("integrations")),
     ("GET", "/v1/integrations/{name}", read("integrations")),
@@ -167,6 +176,15 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/runs/{id}/sarif", read("runs")),
     ("DELETE", "/v1/session", Nothing),
     ("GET", "/v1/session", Anyone),
+    ("POST", "/v1/session/factor", Anyone),
+    ("POST", "/v1/session/factor/options", Anyone),
+    ("GET", "/v1/sessions", admin("keys", "read")),
+    ("DELETE", "/v1/sessions/{id}", admin("keys", "delete")),
+    ("GET", "/v1/sign-in", Nothing),
+    ("GET", "/v1/sign-in/{name}", Nothing),
+    ("GET", "/v1/sign-in/{name}/callback", Nothing),
+    ("POST", "/v1/sign-in/{name}/device", Nothing),
+    ("POST", "/v1/sign-in/{name}/device/session", Nothing),
     ("GET", "/v1/status", read("host")),
     ("GET", "/v1/status/{job_id}", read("commands")),
     ("GET", "/v1/workflows", read("pipelines")),
@@ -243,8 +261,8 @@ pub(super) fn is_open(method: &Method, path: &str) -> bool {
 /// How a key is shown, in the document.
 pub(super) fn security_schemes() -> Value {
     json!({
-        "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, `inf_…`" },
-        "api_key": { "type": "apiKey", "in": "header", "name": "X-API-KEY", "description": "The same" },
+        "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, `inf_…`; a session, `ins_…`; or a token that a provider of `[host.sign_in]` made for this host" },
+        "api_key": { "type": "apiKey", "in": "header", "name": "X-API-KEY", "description": "An API key" },
     })
 }
 
@@ -268,6 +286,18 @@ pub(super) fn describe(method: &str, path: &str, operation: &mut Value) {
 #[derive(Clone, Debug)]
 pub(crate) struct By(pub(crate) Caller);
 
+/// From where, of a request over the network that was let in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CameFrom(pub(super) Option<Client>);
+
+impl<S: Send + Sync> FromRequestParts<S> for CameFrom {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().copied().unwrap_or(Self(None)))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for By {
     type Rejection = Infallible;
 
@@ -290,6 +320,7 @@ fn nobody() -> Caller {
         },
         key: Some(Shown {
             id: Uuid::nil(),
+            device: Uuid::nil(),
             role: Role::Viewer,
             scopes: Vec::new(),
         }),
@@ -312,7 +343,7 @@ fn wait(status: StatusCode, code: &'static str, detail: String, seconds: u64) ->
     ApiError::new(status, code, detail).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
-fn locked_out(seconds: u64) -> ApiError {
+pub(super) fn locked_out(seconds: u64) -> ApiError {
     wait(
         StatusCode::TOO_MANY_REQUESTS,
         "locked_out",
@@ -341,6 +372,43 @@ fn too_many(seconds: u64) -> ApiError {
     )
 }
 
+/// A token of a provider does not count. Whoever sends one knows what the provider is told, and nothing of this host.
+fn invalid_token() -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+        "the token is not one that a provider of `[host.sign_in]` made for this host and that is valid now; the host's journal has the reason",
+    )
+    .with_header(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static("Bearer realm=\"infinity\", error=\"invalid_token\""),
+    )
+}
+
+/// A provider does not answer, and its keys are not known.
+fn no_issuer() -> ApiError {
+    wait(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "issuer_unreachable",
+        "the provider that made the token cannot be asked for its keys; API keys work all the same"
+            .into(),
+        60,
+    )
+}
+
+/// Who approves shows a second factor, once anybody has one.
+pub(super) fn check_factor(access: &Access, caller: &Caller) -> Result<(), ApiError> {
+    let at = access.guard.now();
+    if !access.factors.required() || access.factors.shown_until(caller, at).is_some() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "second_factor_required",
+        "this takes a second factor that was shown within ten minutes: `POST /v1/session/factor`, or `infinity factor show CODE`; `infinity factor totp` adds an authenticator app",
+    ))
+}
+
 /// What would let the caller do it.
 fn forbidden(caller: &Caller, permission: &Permission, name: Option<&str>) -> ApiError {
     let scope = permission.scope(name);
@@ -363,7 +431,7 @@ enum Credential {
     Session(String),
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -474,9 +542,18 @@ pub(super) async fn enter(
 ) -> Result<Entry, ApiError> {
     let let_in = |request: &mut Request, caller: Caller| {
         request.extensions_mut().insert(By(caller));
+        request.extensions_mut().insert(CameFrom(client));
         Ok(Entry::In)
     };
     let (Some(access), Some(client)) = (plane.access(), client) else {
+        // People of this machine may do everything, but approve with less than others.
+        if let (Some(access), Some(path)) =
+            (plane.access(), request.extensions().get::<MatchedPath>())
+            && let Needs::May(permission) = needs(request.method(), path.as_str())
+            && permission.is_approval()
+        {
+            check_factor(access, &Caller::local())?;
+        }
         return let_in(request, Caller::local());
     };
     let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
@@ -526,9 +603,14 @@ pub(super) async fn enter(
             access.guard.refused(client, "forbidden").await;
             return Err(forbidden(&caller, permission, name.as_deref()));
         }
+        if permission.is_approval() {
+            check_factor(access, &caller)?;
+        }
     }
     if let Some(key) = &caller.key
-        && let Err(seconds) = access.guard.count(Subject::Key(key.id), route, safe, old)
+        && let Err(seconds) = access
+            .guard
+            .count(Subject::Key(key.device), route, safe, old)
     {
         access.guard.refused(client, "rate_limit").await;
         return Err(too_many(seconds));
@@ -554,6 +636,14 @@ async fn check(access: &Access, client: Client, shown: &Credential) -> Result<Ca
     }
     let at = access.guard.now();
     let checked = match shown {
+        Credential::Key(text) | Credential::Address(text) | Credential::Session(text)
+            if is_session(text) =>
+        {
+            access.sessions.resume(text, at)
+        }
+        Credential::Key(token) if issuer::is_token(token) && access.sign_in.takes_tokens() => {
+            return bearer(access, client, token).await;
+        }
         Credential::Key(key) | Credential::Address(key) => access.keys.check(key, at),
         Credential::Session(session) => access.keys.resume(session, at),
     };
@@ -563,7 +653,7 @@ async fn check(access: &Access, client: Client, shown: &Credential) -> Result<Ca
     };
     // Who has a key that was valid once guesses nothing: a program that nobody told sends it all day, and so does a browser that was left open.
     let ended = match (shown, refused) {
-        (Credential::Session(_), _) => Some("ended_session"),
+        (Credential::Session(_), _) | (_, Refused::Session) => Some("ended_session"),
         (_, Refused::Revoked) => Some("revoked_key"),
         (_, Refused::Expired) => Some("expired_key"),
         _ => None,
@@ -574,17 +664,48 @@ async fn check(access: &Access, client: Client, shown: &Credential) -> Result<Ca
     }
     // Only who knows half of a key can make others wait for it.
     let attacked = named.filter(|_| refused == Refused::Wrong);
-    match access
-        .guard
-        .failed(client, attacked, refused.as_str())
-        .await
-    {
+    failed(access, client, attacked, refused.as_str()).await;
+    Err(unauthenticated())
+}
+
+/// Counts what a client showed and what is wrong.
+pub(super) async fn failed(
+    access: &Access,
+    client: Client,
+    attacked: Option<Uuid>,
+    reason: &'static str,
+) {
+    match access.guard.failed(client, attacked, reason).await {
         Ok(Some(Barred::Banned)) => tracing::warn!("{client} is banned: too many keys failed"),
         Ok(Some(_)) => tracing::warn!("{client} is locked out: too many keys failed"),
-        Ok(None) => tracing::info!("a key of {client} is refused: {}", refused.as_str()),
+        Ok(None) => tracing::info!("what {client} shows is refused: {reason}"),
         Err(error) => tracing::error!("a failed key of {client} could not be recorded: {error}"),
     }
-    Err(unauthenticated())
+}
+
+/// Who comes with a token of a provider.
+async fn bearer(access: &Access, client: Client, token: &str) -> Result<Caller, ApiError> {
+    match access.sign_in.bearer(token).await {
+        Ok(person) => Ok(person.caller(person.id)),
+        Err(SignInError::Token(BadToken::Unreachable)) => Err(no_issuer()),
+        // Programs send it until they notice.
+        Err(SignInError::Token(BadToken::Time)) => {
+            access.guard.refused(client, "expired_token").await;
+            Err(invalid_token())
+        }
+        Err(SignInError::Token(reason)) => {
+            failed(access, client, None, reason.as_str()).await;
+            Err(invalid_token())
+        }
+        Err(error) => {
+            access.guard.refused(client, "no_role").await;
+            Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "no_role",
+                error.to_string(),
+            ))
+        }
+    }
 }
 
 /// A browser sends its cookies whoever made the page; only a page of this host can read the token.
@@ -632,9 +753,12 @@ fn redirect(access: &Access, request: &Request, caller: &Caller) -> Option<Respo
 /// The cookies of a session. That of the token can be read by the page, as it has to be.
 pub(super) fn cookies(access: &Access, session: &str) -> Vec<HeaderValue> {
     let token = access.keys.csrf_token(session);
+    let secure = if access.secure { "; Secure" } else { "" };
     [
-        format!("{SESSION_COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"),
-        format!("{CSRF_COOKIE}={token}; Path=/; SameSite=Strict; Max-Age=43200"),
+        format!(
+            "{SESSION_COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200{secure}"
+        ),
+        format!("{CSRF_COOKIE}={token}; Path=/; SameSite=Strict; Max-Age=43200{secure}"),
     ]
     .iter()
     .filter_map(|text| HeaderValue::from_str(text).ok())
@@ -681,7 +805,18 @@ fn take_credentials(headers: &mut HeaderMap) {
     }
 }
 
-/// The session of a request.
+/// The session that a request comes with, in a cookie or as a terminal has it.
+pub(super) fn session_text(headers: &HeaderMap) -> Option<String> {
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.split_once(' '))
+        .map(|(_, text)| text.trim().to_owned());
+    bearer
+        .or_else(|| session(headers))
+        .filter(|text| is_session(text))
+}
+
+/// The session of a browser's request.
 pub(super) fn session(headers: &HeaderMap) -> Option<String> {
     cookie(headers, SESSION_COOKIE)
 }

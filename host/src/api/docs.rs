@@ -39,7 +39,8 @@ pub(super) async fn get_docs(_: Params<NoQuery>) -> Answer<Response> {
     Ok(response)
 }
 
-fn escaped(text: &str) -> String {
+/// As it stands in a page; what is between backquotes is code.
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut code = false;
     for character in text.chars() {

@@ -18,19 +18,53 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::CorsLayer;
 use uuid::Uuid;
 
 /// The header that carries the request's id.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// That browsers come over TLS from now on, for two years.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+
+/// How long a browser remembers what pages of other origins may do.
+const CORS_LASTS: Duration = Duration::from_secs(600);
+
 /// Surrounds all routes.
 pub(super) fn wrap(router: Router, plane: Arc<dyn ControlPlane>) -> Router {
-    router
+    let cors = plane.access().map(|access| access.cors.clone());
+    let router = router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(&plane), surround))
-        .layer(from_fn_with_state(plane, counted))
+        .layer(from_fn_with_state(plane, counted));
+    match cors {
+        Some(origins) if !origins.is_empty() => router.layer(shared_with(origins)),
+        _ => router,
+    }
+}
+
+/// What pages of these origins may read: everything that the key they come with may, and nothing with a cookie.
+fn shared_with(origins: Vec<HeaderValue>) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([
+            header::ACCEPT,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("x-api-key"),
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            REQUEST_ID,
+        ])
+        .max_age(CORS_LASTS)
 }
 
 /// Surrounds the routes that components answer: who may ask is the same, what is answered is theirs.
@@ -97,9 +131,14 @@ async fn admitted(
     let client = plane
         .access()
         .and_then(|access| access::client(access, request));
-    let mut own = Own { listen, names: &[] };
+    let mut own = Own {
+        listen,
+        names: &[],
+        cors: &[],
+    };
     if let Some(access) = plane.access() {
         own.names = &access.names;
+        own.cors = &access.cors;
         access::check_ban(access, client).await?;
     }
     check_host(request, own)?;
@@ -115,6 +154,8 @@ struct Own<'a> {
     listen: Option<SocketAddr>,
     /// Names from the configuration.
     names: &'a [String],
+    /// Origins whose pages may read answers.
+    cors: &'a [HeaderValue],
 }
 
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
@@ -222,8 +263,9 @@ async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Resp
     let accept = Accept::of(request.headers());
     let head = request.method() == Method::HEAD;
     let safe = head || request.method() == Method::GET;
+    let cors = plane.access().map_or(&[][..], |access| &access.cors);
     let admitted = admitted(plane.as_ref(), &mut request, safe, |request| {
-        check_fetch(request)?;
+        check_fetch(request, cors)?;
         // What changes something answers in JSON; who cannot take that must learn it before the change.
         if safe || accept.admits("application/json") {
             Ok(())
@@ -239,6 +281,11 @@ async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Resp
         Err(error) => error.into_response(),
     };
     let mut response = finish(response, &id, &accept, safe);
+    if plane.access().is_some_and(|access| access.secure) {
+        response
+            .headers_mut()
+            .insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
     asked.status = response.status().as_u16();
     if head {
         *response.body_mut() = axum::body::Body::empty();
@@ -342,6 +389,9 @@ fn check_origin(request: &Request, safe: bool, own: Own<'_>) -> Result<(), ApiEr
     let Some(origin) = request.headers().get(header::ORIGIN) else {
         return Ok(());
     };
+    if own.cors.contains(origin) {
+        return Ok(());
+    }
     let is_ours = origin
         .to_str()
         .ok()
@@ -360,7 +410,11 @@ fn check_origin(request: &Request, safe: bool, own: Own<'_>) -> Result<(), ApiEr
 }
 
 /// A page of another site cannot read an answer, but it could make the host work for it. Badges are made to be shown elsewhere, and a person may follow a link.
-fn check_fetch(request: &Request) -> Result<(), ApiError> {
+fn check_fetch(request: &Request, cors: &[HeaderValue]) -> Result<(), ApiError> {
+    let origin = request.headers().get(header::ORIGIN);
+    if origin.is_some_and(|origin| cors.contains(origin)) {
+        return Ok(());
+    }
     let is = |name: &str, value: &str| {
         request
             .headers()
@@ -512,6 +566,7 @@ mod tests {
         let this = Own {
             listen: Some(SocketAddr::from(([192, 0, 2, 1], 8080))),
             names: &names,
+            cors: &[],
         };
         let own = |host: &str| is_own(&Authority::try_from(host).expect("valid"), this);
         for host in [

@@ -1,6 +1,6 @@
 //! `/v1/keys` and `/v1/session`: who may call this API, and as whom one calls it.
 
-use super::access::{By, CSRF_COOKIE, SESSION_COOKIE, session};
+use super::access::{By, CSRF_COOKIE, SESSION_COOKIE, session, session_text};
 use super::error::{ApiError, InputError, Problem};
 use super::json::{Json, JsonBody};
 use super::params::{NoQuery, Params, RunId};
@@ -288,6 +288,11 @@ pub struct SessionView {
     pub scopes: Vec<String>,
     /// What the header `x-csrf-token` has to be for changes, where a cookie says who calls.
     pub csrf_token: Option<String>,
+    /// Whether approving takes a second factor.
+    pub factor_required: bool,
+    /// Until when the one counts that was shown, if one was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub factor_shown_until: Option<Timestamp>,
 }
 
 /// See as whom one calls
@@ -304,11 +309,11 @@ pub(super) async fn get_session(
     _: Params<NoQuery>,
     headers: HeaderMap,
 ) -> Answer<Json<SessionView>> {
-    let csrf_token = match session(&headers) {
-        Some(session) => Some(access(plane.as_ref())?.keys.csrf_token(&session)),
-        None => None,
-    };
+    let access = access(plane.as_ref())?;
+    let csrf_token = session(&headers).map(|session| access.keys.csrf_token(&session));
     Ok(Json(SessionView {
+        factor_required: access.factors.required(),
+        factor_shown_until: access.factors.shown_until(&by, access.guard.now()),
         principal: by.principal,
         role: by.key.as_ref().map(|key| key.role),
         scopes: by
@@ -321,7 +326,7 @@ pub(super) async fn get_session(
 
 /// End a session
 ///
-/// Takes the cookies back. The key stays valid.
+/// Takes the cookies back, and ends the session of who came by way of a provider. A key stays valid.
 #[utoipa::path(
     delete, path = "/v1/session", operation_id = "end_session", tag = "access",
     responses(
@@ -329,7 +334,19 @@ pub(super) async fn get_session(
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn end_session(_: Params<NoQuery>) -> Response {
+pub(super) async fn end_session(
+    State(plane): Plane,
+    _: Params<NoQuery>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let access = access(plane.as_ref())?;
+    let shown = session_text(&headers);
+    let caller = shown.and_then(|text| access.sessions.resume(&text, access.guard.now()).ok());
+    if let Some(caller) = caller
+        && let Some(key) = &caller.key
+    {
+        access.sessions.end(key.device, &caller.principal).await?;
+    }
     let mut response = StatusCode::NO_CONTENT.into_response();
     for name in [SESSION_COOKIE, CSRF_COOKIE] {
         let text = format!("{name}=; Path=/; SameSite=Strict; Max-Age=0");
@@ -337,5 +354,5 @@ pub(super) async fn end_session(_: Params<NoQuery>) -> Response {
             response.headers_mut().append(header::SET_COOKIE, value);
         }
     }
-    response
+    Ok(response)
 }

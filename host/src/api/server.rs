@@ -7,6 +7,7 @@
 use super::envelope;
 use super::error::ApiError;
 use super::framing::Framed;
+use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode};
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -65,15 +67,15 @@ pub struct Connection {
 
 /// Where connections come from.
 pub enum Listener {
-    /// The network, or this machine's part of it.
-    Tcp(TcpListener),
+    /// The network, or this machine's part of it; with what it is served, or in the open.
+    Tcp(TcpListener, Option<Arc<Tls>>),
     /// A socket of the file system: who may open the file may do everything.
     Unix(UnixListener),
 }
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self::Tcp(listener)
+        Self::Tcp(listener, None)
     }
 }
 
@@ -88,22 +90,37 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-type Accepted = (Box<dyn Stream>, Option<SocketAddr>, Option<SocketAddr>);
+struct Accepted {
+    stream: Box<dyn Stream>,
+    listen: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
+    /// What has to be agreed on before anything is said.
+    tls: Option<TlsAcceptor>,
+}
 
 impl Listener {
     /// The next connection, with its own address and that of its other end.
     async fn accept(&self) -> std::io::Result<Accepted> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener, tls) => {
                 let (stream, peer) = listener.accept().await?;
                 // Answers are small and whole: waiting for more only delays them.
                 let _ = stream.set_nodelay(true);
-                let listen = stream.local_addr().ok();
-                Ok((Box::new(stream), listen, Some(peer)))
+                Ok(Accepted {
+                    listen: stream.local_addr().ok(),
+                    peer: Some(peer),
+                    stream: Box::new(stream),
+                    tls: tls.as_ref().map(|tls| tls.acceptor()),
+                })
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Box::new(stream), None, None))
+                Ok(Accepted {
+                    stream: Box::new(stream),
+                    listen: None,
+                    peer: None,
+                    tls: None,
+                })
             }
         }
     }
@@ -137,14 +154,15 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, listen, peer)) => {
+            Ok(accepted) => {
                 let connection = Connection {
-                    listen,
-                    peer,
+                    listen: accepted.listen,
+                    peer: accepted.peer,
                     stopping: stopping.clone(),
                 };
                 connections.spawn(serve_connection(
-                    stream,
+                    accepted.stream,
+                    accepted.tls,
                     connection,
                     router.clone(),
                     Arc::clone(&places),
@@ -265,8 +283,34 @@ impl Drop for Working {
     }
 }
 
+/// Agrees on TLS; none when the client does not. Who speaks in the open is told so.
+async fn agreed(stream: Box<dyn Stream>, tls: TlsAcceptor) -> Option<Box<dyn Stream>> {
+    let handshake = tls.accept(stream).into_fallible();
+    match tokio::time::timeout(HEADER_READ_MAX, handshake).await {
+        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Err((error, stream))) => {
+            tracing::debug!(%error, "a client did not agree on TLS: {error}");
+            let spoke_otherwise = error
+                .get_ref()
+                .and_then(|error| error.downcast_ref::<rustls::Error>())
+                .is_some_and(|error| matches!(error, rustls::Error::InvalidMessage(_)));
+            if spoke_otherwise {
+                let error = ApiError::new(
+                    StatusCode::BAD_REQUEST,
+                    "tls_required",
+                    "this port speaks TLS; write `https://` instead of `http://`",
+                );
+                say(stream, &error).await;
+            }
+            None
+        }
+        Err(_) => None,
+    }
+}
+
 async fn serve_connection(
     stream: Box<dyn Stream>,
+    tls: Option<TlsAcceptor>,
     connection: Connection,
     router: Router,
     places: Arc<Places>,
@@ -274,6 +318,18 @@ async fn serve_connection(
     let place = Place::new(places);
     let evict = place.evict.clone();
     let stopping = connection.stopping.clone();
+    let stream = match tls {
+        None => stream,
+        Some(tls) => {
+            let agreed = tokio::select! {
+                agreed = agreed(stream, tls) => agreed,
+                () = evict.cancelled() => None,
+                () = stopping.cancelled() => None,
+            };
+            let Some(stream) = agreed else { return };
+            stream
+        }
+    };
     let service = tower::service_fn(move |request: Request<Incoming>| {
         let working = place.work();
         let mut request = request.map(Body::new);

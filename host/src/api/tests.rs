@@ -13,7 +13,8 @@ use crate::sandbox::budget::RunBudget;
 use crate::store::{
     AgentRecord, EffectChange, EffectFilter, Entry, EventCount, ExecutionTotals, FoundFinding,
     FoundLine, JournalFilter, KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, Page,
-    PageRequest, Pruned, Retention, RunFilter, Search, ThreadFilter, UsageBucket, Verified,
+    PageRequest, Pruned, Retention, RunFilter, SealedRow, Search, ThreadFilter, UsageBucket,
+    Verified,
 };
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
@@ -417,6 +418,20 @@ impl Store for Fake {
 
     async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn sealed(&self, _: &'static str) -> Result<Vec<SealedRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn put_sealed(
+        &self,
+        _: &'static str,
+        _: Vec<SealedRow>,
+        _: Vec<Uuid>,
+        _: Vec<Event>,
+    ) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn put_keys(&self, _: Vec<KeyRow>, _: Vec<Uuid>, _: Event) -> Result<(), StoreError> {

@@ -29,7 +29,7 @@ const WAITING_MAX: usize = 2_000;
 pub struct Call<'c> {
     /// Who came; none where nobody has to say.
     pub user: Option<&'c str>,
-    /// With which key.
+    /// With which key, or in which session.
     pub key: Option<Uuid>,
     /// From where; none for the socket of the state folder, and where nobody has to say who comes.
     pub address: Option<Client>,

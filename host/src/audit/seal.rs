@@ -144,6 +144,14 @@ impl Sealer {
         if !self.encrypts {
             return Ok([&[PLAIN], text].concat());
         }
+        self.protect(place, text)
+    }
+
+    /// As [`Sealer::seal`], for what is never kept in the open, whatever is set of the journal.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn protect(&self, place: &[u8], text: &[u8]) -> io::Result<Vec<u8>> {
         let keys = self.keys.load();
         let (number, key) = keys
             .sealing

@@ -25,6 +25,82 @@ const SILENCE_MAX: Duration = Duration::from_secs(630);
 /// The variable that holds the key which is sent to a host over the network.
 const KEY_VARIABLE: &str = "INFINITY_API_KEY";
 
+/// The variable that names a PEM file with a certificate and its key, for hosts that ask clients for one.
+const CERTIFICATE_VARIABLE: &str = "INFINITY_CLIENT_CERT";
+
+/// The variable that names a PEM file with further certificate authorities.
+const CA_VARIABLE: &str = "INFINITY_CA_FILE";
+
+/// How a host is called that is reached over its socket.
+const SOCKET_URL: &str = "http://localhost";
+
+/// The file that a variable names, if it is set.
+fn file_of(variable: &str) -> Result<Option<(String, Vec<u8>)>, CliError> {
+    let Ok(file) = std::env::var(variable) else {
+        return Ok(None);
+    };
+    let bytes = std::fs::read(&file).map_err(|error| {
+        CliError::input(format!(
+            "`{file}`, which `{variable}` names, cannot be read: {error}"
+        ))
+    })?;
+    Ok(Some((file, bytes)))
+}
+
+/// Sessions of this person with hosts, in a file of their own.
+pub(super) mod sessions {
+    use super::CliError;
+    use std::collections::BTreeMap;
+    use std::io::Write as _;
+    use std::os::unix::fs::DirBuilderExt as _;
+    use std::path::PathBuf;
+
+    fn file() -> Option<PathBuf> {
+        let folder = std::env::var_os("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .filter(|folder| folder.is_absolute())
+            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+        Some(folder.join("infinity").join("sessions.json"))
+    }
+
+    fn read() -> BTreeMap<String, String> {
+        file()
+            .and_then(|file| std::fs::read(file).ok())
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
+    }
+
+    /// The session with a host, if there is one.
+    pub(super) fn of(base_url: &str) -> Option<String> {
+        read().remove(base_url)
+    }
+
+    /// Keeps the session with a host, or forgets it. The file is its owner's alone.
+    pub(in crate::cli) fn keep(base_url: &str, token: Option<&str>) -> Result<(), CliError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            CliError::failed(format!("the session cannot be kept: {error}"))
+        };
+        let file = file().ok_or_else(|| failed(&"neither `XDG_CONFIG_HOME` nor `HOME` is set"))?;
+        let mut sessions = read();
+        match token {
+            Some(token) => sessions.insert(base_url.to_owned(), token.to_owned()),
+            None => sessions.remove(base_url),
+        };
+        let folder = file.parent().ok_or_else(|| failed(&"it has no folder"))?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| failed(&error))?;
+        // A temporary file is its owner's alone, and takes the place of the other as a whole.
+        let mut new = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+        let text = serde_json::to_vec_pretty(&sessions).map_err(|error| failed(&error))?;
+        new.write_all(&text).map_err(|error| failed(&error))?;
+        new.persist(&file).map_err(|error| failed(&error.error))?;
+        Ok(())
+    }
+}
+
 fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
@@ -54,13 +130,56 @@ impl Client {
     /// When the HTTP client cannot be made.
     pub fn remote(base_url: &str) -> Result<Self, CliError> {
         let mut headers = HeaderMap::new();
-        if let Ok(key) = std::env::var(KEY_VARIABLE) {
+        let base_url = base_url.trim_end_matches('/');
+        let shown = match std::env::var(KEY_VARIABLE) {
+            Ok(key) => Some(key),
+            Err(_) => sessions::of(base_url),
+        };
+        if let Some(key) = shown {
             let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
                 .map_err(|_| CliError::input(format!("`{KEY_VARIABLE}` is no key")))?;
             value.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, value);
         }
-        Self::made(base_url, builder().default_headers(headers))
+        let mut builder = builder().default_headers(headers);
+        if let Some((file, pem)) = file_of(CERTIFICATE_VARIABLE)? {
+            let identity = reqwest::Identity::from_pem(&pem).map_err(|_| {
+                CliError::input(format!("`{file}` has no certificate with its key"))
+            })?;
+            builder = builder.identity(identity);
+        }
+        if let Some((file, pem)) = file_of(CA_VARIABLE)? {
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|_| CliError::input(format!("`{file}` has no certificate")))?;
+            for certificate in certificates {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        Self::made(base_url, builder)
+    }
+
+    /// Where the host is that is reached over the network; none for one on this machine's socket or in this process.
+    pub(super) fn base_url(&self) -> Option<String> {
+        match self {
+            Self::Remote { base_url, .. } if base_url != SOCKET_URL => Some(base_url.clone()),
+            _ => None,
+        }
+    }
+
+    /// Asks for something to be done that may take a while: none when it is not done yet.
+    pub(super) async fn post_or_wait<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<Option<T>, CliError> {
+        let (status, stream) = self
+            .send(Method::POST, path, "application/json", Some(body))
+            .await?;
+        let bytes = collect(stream).await?;
+        if status == StatusCode::ACCEPTED {
+            return Ok(None);
+        }
+        read_json(status, &bytes).map(Some)
     }
 
     /// A client of a host that runs on this machine, over the socket in its state folder.
@@ -68,7 +187,7 @@ impl Client {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn on_socket(socket: &Path) -> Result<Self, CliError> {
-        Self::made("http://localhost", builder().unix_socket(socket))
+        Self::made(SOCKET_URL, builder().unix_socket(socket))
     }
 
     fn made(base_url: &str, builder: reqwest::ClientBuilder) -> Result<Self, CliError> {

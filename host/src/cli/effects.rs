@@ -3,7 +3,7 @@
 use super::client::{Client, encode};
 use super::output::{Output, micros, printable};
 use super::show::{seconds, word};
-use super::{CliError, Done};
+use super::{CliError, Done, sign_in};
 use crate::api::views::{EffectList, EffectView};
 use crate::model::{Action, Effect, EffectState};
 use clap::{Args, Subcommand};
@@ -72,6 +72,9 @@ pub struct DecideOptions {
     /// Only if the effect still has this digest
     #[arg(long)]
     digest: Option<String>,
+    /// The code of your authenticator app, where approving takes one
+    #[arg(long)]
+    code: Option<String>,
 }
 
 pub(super) async fn execute(
@@ -268,6 +271,9 @@ fn colored(text: &str, output: &Output) -> String {
 }
 
 async fn decide(options: &DecideOptions, decision: &str, client: &Client, output: &Output) -> Done {
+    if let Some(code) = &options.code {
+        sign_in::show(code, client).await?;
+    }
     let body = json!({
         "effect_id": options.id, "decision": decision, "comment": options.comment, "by": options.by,
         "digest": options.digest,

@@ -1,14 +1,18 @@
 //! What `[host]` says of who may call: names, proxies, networks that are never banned, rates.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use http::{HeaderValue, Uri};
 use ipnet::IpNet;
 use toml::Spanned;
 
 use super::error::{Errors, literal};
 use super::reader::Reader;
 use super::resolve;
+use super::sign_in::{self, SignInConfig};
+use super::tls::{self, TlsConfig};
 use crate::access::guard;
 
 /// The shortest prefix of a trusted proxy's network: nobody has proxies in half of the internet, and whoever is trusted can be anybody.
@@ -19,6 +23,14 @@ const PREFIX_MIN: u8 = 8;
 pub struct AccessConfig {
     /// Names that the host answers to, beside its addresses. Source: `names`.
     pub names: Vec<String>,
+    /// Where browsers reach the host, without a `/` at the end. Source: `url`.
+    pub url: Option<String>,
+    /// Origins whose pages may read answers. Source: `cors`.
+    pub cors: Vec<HeaderValue>,
+    /// With what the API is served. Source: `[host.tls]`.
+    pub tls: Option<TlsConfig>,
+    /// Who vouches for people and programs, by name. Source: `[host.sign_in]`.
+    pub sign_in: BTreeMap<String, SignInConfig>,
     /// Proxies whose word on a client's address counts. Source: `trusted_proxies`.
     pub trusted_proxies: Vec<IpNet>,
     /// What is counted, and who is kept out. Source: `never_banned`, `ban_at_first_lockout`, `reads`, `changes`, `[[host.rate_limits]]`.
@@ -48,8 +60,21 @@ impl Default for JournalConfig {
     }
 }
 
-pub(super) fn read(root: &Path, table: &Reader<'_, '_>, errors: &mut Errors) -> AccessConfig {
-    let mut access = AccessConfig::default();
+pub(super) fn read(
+    root: &Path,
+    table: &Reader<'_, '_>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    errors: &mut Errors,
+) -> AccessConfig {
+    let mut access = AccessConfig {
+        url: table
+            .text("url", errors)
+            .and_then(|url| origin(&url, "url", errors)),
+        cors: cors(table, errors),
+        tls: tls::read(root, table, errors),
+        sign_in: sign_in::read(table, environment, errors),
+        ..AccessConfig::default()
+    };
     for name in table.texts("names", errors).unwrap_or_default() {
         let written = name.get_ref();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
@@ -63,6 +88,10 @@ pub(super) fn read(root: &Path, table: &Reader<'_, '_>, errors: &mut Errors) -> 
             continue;
         }
         access.names.push(written.clone());
+    }
+    let host = access.url.as_ref().and_then(|url| url.parse::<Uri>().ok());
+    if let Some(host) = host.as_ref().and_then(Uri::host) {
+        access.names.push(host.to_owned());
     }
     access.trusted_proxies = networks(table, "trusted_proxies", errors);
     let wide = |network: &&IpNet| network.prefix_len() < PREFIX_MIN;
@@ -105,6 +134,42 @@ pub(super) fn read(root: &Path, table: &Reader<'_, '_>, errors: &mut Errors) -> 
         }
     }
     access
+}
+
+/// A scheme and a host, perhaps with a port, and nothing else.
+fn origin(written: &Spanned<String>, key: &str, errors: &mut Errors) -> Option<String> {
+    let text = written.get_ref().trim_end_matches('/');
+    let uri: Option<Uri> = text.parse().ok();
+    let fits = uri.as_ref().is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.path_and_query().is_none_or(|path| path == "/")
+    });
+    if fits && !text.contains(['@', '#']) {
+        // As browsers write it: in small letters, and without the port that goes without saying.
+        let text = text.to_ascii_lowercase();
+        let usual = match uri.as_ref().and_then(Uri::scheme_str) {
+            Some("https") => ":443",
+            _ => ":80",
+        };
+        return Some(text.strip_suffix(usual).unwrap_or(&text).to_owned());
+    }
+    errors
+        .at(
+            written.span(),
+            format!("{} of `{key}` is no origin", literal(written.get_ref())),
+        )
+        .help("write scheme and host alone, for instance `https://infinity.example.com`");
+    None
+}
+
+fn cors(table: &Reader<'_, '_>, errors: &mut Errors) -> Vec<HeaderValue> {
+    table
+        .texts("cors", errors)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|written| origin(written, "cors", errors)?.parse().ok())
+        .collect()
 }
 
 fn check_route(route: &Spanned<String>, errors: &mut Errors) -> bool {

@@ -139,7 +139,7 @@ pub(super) fn read(
 ) -> HostConfig {
     let mut host = HostConfig::new(root);
     if let Some(table) = table {
-        from_file(&mut host, table, root, errors);
+        from_file(&mut host, table, root, environment, errors);
     }
     from_variables(&mut host, environment, errors);
     if let Some(listen) = overrides.listen {
@@ -160,9 +160,15 @@ pub(super) fn read(
     host
 }
 
-fn from_file(host: &mut HostConfig, table: &Reader<'_, '_>, root: &Path, errors: &mut Errors) {
+fn from_file(
+    host: &mut HostConfig,
+    table: &Reader<'_, '_>,
+    root: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    errors: &mut Errors,
+) {
     host.maintenance = triggers::maintenance(table, errors);
-    host.access = access::read(root, table, errors);
+    host.access = access::read(root, table, environment, errors);
     if let Some(text) = table.text("listen", errors) {
         match text.get_ref().parse::<SocketAddr>() {
             Ok(listen) => host.listen = listen,

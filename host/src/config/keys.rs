@@ -1,6 +1,8 @@
 //! Every key of `plugins.toml`, once: its kind, range, default and description. The readers take ranges and names from here and the schema is made from here,
 //! so neither can know a key that the other does not.
 
+use super::sign_in::{KIND as SIGN_IN_KIND, ROLE};
+use super::tls::MIN_VERSION;
 use super::triggers::{CATCH_UP, OVERLAP};
 use crate::sandbox::budget::RunBudget;
 
@@ -282,6 +284,30 @@ pub(super) static HOST: Table = Table {
             "Names by which clients reach the host, beside its addresses; requests to other names are refused.",
         ),
         key(
+            "url",
+            Kind::Text("^https?://[^/?#@]+/?$"),
+            "",
+            "Where people's browsers reach the host, for instance `https://infinity.example.com`; its name counts among `names`. Without it the address that a request names.",
+        ),
+        key(
+            "cors",
+            Kind::Texts,
+            "[]",
+            "Origins whose pages may read answers, for instance `https://console.example.com`; without any no page of another origin can. They come with a key, never with a cookie.",
+        ),
+        key(
+            "tls",
+            Kind::Table(&TLS),
+            "",
+            "The certificate that the API is served with. Without it the API is served in the open, which is for this machine or a proxy that terminates TLS.",
+        ),
+        key(
+            "sign_in",
+            Kind::Named(&SIGN_IN, AGENT_NAME),
+            "",
+            "Who vouches for people and programs, by name.",
+        ),
+        key(
             "trusted_proxies",
             Kind::Texts,
             "[]",
@@ -361,6 +387,127 @@ pub(super) static HOST: Table = Table {
         ("data", "state"),
         ("workers", "concurrency"),
     ],
+    later: &[],
+};
+
+/// The `[host.tls]` table.
+pub(super) static TLS: Table = Table {
+    name: "tls",
+    doc: "The certificate that the API is served with. A file that changes is taken up within seconds, without a restart.",
+    keys: &[
+        required(
+            "certificate",
+            Kind::Text(""),
+            "PEM file with the certificate and those between it and its authority, relative to this file.",
+        ),
+        required("key", Kind::Text(""), "PEM file with its private key."),
+        key(
+            "client_ca",
+            Kind::Text(""),
+            "",
+            "PEM file with authorities of clients: who has no certificate of theirs gets no connection. Keys are asked for all the same.",
+        ),
+        key(
+            "min_version",
+            Kind::Choice(MIN_VERSION),
+            "\"1.3\"",
+            "The least version of TLS.",
+        ),
+    ],
+    instead: &[
+        ("cert", "certificate"),
+        ("private_key", "key"),
+        ("ca", "client_ca"),
+    ],
+    later: &[],
+};
+
+/// A `[host.sign_in.NAME]` table.
+pub(super) static SIGN_IN: Table = Table {
+    name: "sign_in",
+    doc: "An identity provider: it says who somebody is, and `roles` what they may.",
+    keys: &[
+        required(
+            "kind",
+            Kind::Choice(SIGN_IN_KIND),
+            "What it speaks: OpenID Connect, or OAuth as GitHub has it.",
+        ),
+        key(
+            "issuer",
+            Kind::Text("^https?://"),
+            "",
+            "With `oidc`: the provider's address, as its tokens name it.",
+        ),
+        key(
+            "url",
+            Kind::Text("^https?://"),
+            "\"https://github.com\"",
+            "With `github`: where people sign in; of GitHub Enterprise `https://HOST`.",
+        ),
+        key(
+            "api_url",
+            Kind::Text("^https?://"),
+            "\"https://api.github.com\"",
+            "With `github`: where the REST API is; of GitHub Enterprise `https://HOST/api/v3`.",
+        ),
+        required(
+            "client_id",
+            Kind::Text(""),
+            "What this host is called there.",
+        ),
+        key(
+            "client_secret",
+            Kind::Text(""),
+            "",
+            "By what it is known there, with `${NAME}` filled in. A public client has none.",
+        ),
+        key(
+            "audiences",
+            Kind::Texts,
+            "",
+            "With `oidc`: for whom the tokens are made that programs may send as `Authorization: Bearer`; `client_id` without it.",
+        ),
+        key(
+            "name_claim",
+            Kind::Text(""),
+            "",
+            "The claim that is somebody's name in records, behind the provider's: `sub` without it, at GitHub `login`. An `email` counts unless the provider says that it is not verified.",
+        ),
+        key(
+            "scopes",
+            Kind::Texts,
+            "",
+            "What is asked for when a person signs in: `openid email profile` without it, at GitHub `read:org`.",
+        ),
+        key(
+            "roles",
+            Kind::Tables(&ROLE_RULE),
+            "[]",
+            "What people and programs may: the first that fits. Of whom none fits does not come in.",
+        ),
+    ],
+    instead: &[("secret", "client_secret"), ("id", "client_id")],
+    later: &[],
+};
+
+pub(super) static ROLE_RULE: Table = Table {
+    name: "role_rule",
+    doc: "What somebody may of whom the provider says this.",
+    keys: &[
+        required("role", Kind::Choice(ROLE), "What they may."),
+        required(
+            "when",
+            Kind::TextMap,
+            "Claims and what they hold, all of them: a text, or of a list one of its elements; `*` for anything, `a.b` for what is within. Of GitHub there are `login`, `orgs` and `teams` (`org/team`).",
+        ),
+        key(
+            "scopes",
+            Kind::Texts,
+            "[]",
+            "What of the role, as of a key; approving has to be named: `effects:approve`.",
+        ),
+    ],
+    instead: &[("claims", "when"), ("if", "when"), ("scope", "scopes")],
     later: &[],
 };
 

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::events::{EventRow, insert_event};
 use super::rows;
 use super::writer::{Failure, Operation};
-use super::{KeyRow, OffenderRow};
+use super::{KeyRow, OffenderRow, SealedRow};
+use crate::audit::seal::Sealer;
 
 /// Clients that are kept: as many as are held in memory.
 const OFFENDERS_MAX: u32 = 100_000;
@@ -64,6 +65,91 @@ pub(super) async fn keys(pool: &SqlitePool) -> Result<Vec<KeyRow>, sqlx::Error> 
             })
         })
         .collect()
+}
+
+/// Seals and keeps things and removes others, with what is announced of it.
+pub(super) struct PutSealed {
+    pub(super) kind: &'static str,
+    pub(super) rows: Vec<(Uuid, Vec<u8>)>,
+    pub(super) removed: Vec<Uuid>,
+    pub(super) events: Vec<EventRow>,
+}
+
+impl PutSealed {
+    pub(super) fn new(
+        sealer: &Sealer,
+        kind: &'static str,
+        rows: Vec<SealedRow>,
+        removed: Vec<Uuid>,
+        events: Vec<EventRow>,
+    ) -> std::io::Result<Self> {
+        let seal = |row: SealedRow| {
+            let sealed = sealer.protect(&place(kind, row.id), &row.content)?;
+            Ok((row.id, sealed))
+        };
+        Ok(Self {
+            kind,
+            rows: rows.into_iter().map(seal).collect::<std::io::Result<_>>()?,
+            removed,
+            events,
+        })
+    }
+}
+
+fn place(kind: &str, id: Uuid) -> Vec<u8> {
+    [kind.as_bytes(), &[0], id.as_bytes()].concat()
+}
+
+#[async_trait]
+impl Operation for PutSealed {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        for (id, content) in &self.rows {
+            sqlx::query(
+                "INSERT INTO sealed (kind, id, content) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (kind, id) DO UPDATE SET content = ?3",
+            )
+            .bind(self.kind)
+            .bind(&id.as_bytes()[..])
+            .bind(content)
+            .execute(&mut *connection)
+            .await?;
+        }
+        for id in &self.removed {
+            sqlx::query("DELETE FROM sealed WHERE kind = ? AND id = ?")
+                .bind(self.kind)
+                .bind(&id.as_bytes()[..])
+                .execute(&mut *connection)
+                .await?;
+        }
+        for event in &self.events {
+            insert_event(connection, event).await?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) async fn sealed(
+    pool: &SqlitePool,
+    sealer: &Sealer,
+    kind: &'static str,
+) -> Result<Vec<SealedRow>, sqlx::Error> {
+    let found = sqlx::query("SELECT id, content FROM sealed WHERE kind = ?")
+        .bind(kind)
+        .fetch_all(pool)
+        .await?;
+    let mut rows = Vec::new();
+    for row in found {
+        let id: Vec<u8> = row.try_get(0)?;
+        let id = Uuid::from_slice(&id).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        let content: Vec<u8> = row.try_get(1)?;
+        match sealer.open_sealed(&place(kind, id), &content) {
+            Ok(content) => rows.push(SealedRow { id, content }),
+            Err(error) => tracing::error!("the {kind} `{id}` is not used: {error}"),
+        }
+    }
+    Ok(rows)
 }
 
 /// Writes what is remembered of clients, with what is announced of it.

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio::task::{self, JoinHandle};
 use uuid::Uuid;
 
-use super::access::{self, PruneOffenders, PutKeys, PutOffenders};
+use super::access::{self, PruneOffenders, PutKeys, PutOffenders, PutSealed};
 use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
 use super::cursor::{Cursors, Position};
 use super::effects::{self, ChangeEffect, EffectRow, KeepThread, Propose, PruneEffects, Review};
@@ -39,7 +39,7 @@ use super::writer::{Failure, Operation, Writer};
 use super::{
     AgentRecord, EffectChange, EffectFilter, EventCount, ExecutionTotals, FoundFinding, FoundLine,
     KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, PAGE_MAX, Page, PageRequest, Pruned,
-    Retention, RunFilter, Search, Store, StoreError, ThreadFilter, UsageBucket,
+    Retention, RunFilter, SealedRow, Search, Store, StoreError, ThreadFilter, UsageBucket,
 };
 use crate::audit::Record;
 use crate::audit::chain::End;
@@ -1080,6 +1080,25 @@ impl Store for SqliteStore {
             removed,
             event: EventRow::new(event).map_err(|error| self.fail(error))?,
         };
+        self.writer.write(operation).await
+    }
+
+    async fn sealed(&self, kind: &'static str) -> Result<Vec<SealedRow>, StoreError> {
+        access::sealed(&self.readers, &self.sealer, kind)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn put_sealed(
+        &self,
+        kind: &'static str,
+        rows: Vec<SealedRow>,
+        removed: Vec<Uuid>,
+        events: Vec<Event>,
+    ) -> Result<(), StoreError> {
+        let events = self.event_rows(events)?;
+        let operation = PutSealed::new(&self.sealer, kind, rows, removed, events)
+            .map_err(|error| self.fail(sqlx::Error::Io(error)))?;
         self.writer.write(operation).await
     }
 

@@ -1,7 +1,7 @@
 // The App, its installations, its tokens and deliveries; people and their keys; webhooks of repositories.
 
 import * as shapes from '../shapes.mjs';
-import { reaches } from '../access.mjs';
+import { reaches, scoped } from '../access.mjs';
 import { Refusal, field, invalid, missing } from '../refusal.mjs';
 import { moment } from '../repository.mjs';
 import { paged, window } from './common.mjs';
@@ -124,14 +124,27 @@ export const app = {
         following: 0,
         created_at: at.world.began,
         updated_at: at.world.began,
-        private_gists: 0,
-        total_private_repos: reaching.filter((one) => one.private).length,
-        owned_private_repos: reaching.filter((one) => one.private).length,
-        disk_usage: 0,
-        collaborators: 0,
-        two_factor_authentication: true,
+        // What only the person, or whoever has the scope for it, is shown.
+        ...(scoped(at.principal, ['user'])
+          ? {
+              private_gists: 0,
+              total_private_repos: reaching.filter((one) => one.private).length,
+              owned_private_repos: reaching.filter((one) => one.private).length,
+              disk_usage: 0,
+              collaborators: 0,
+              two_factor_authentication: true,
+            }
+          : {}),
       },
     };
+  },
+
+  'GET /user/orgs': async (at) => paged(at.query, at.world.organizationsOf(at.principal.account), (one) => shapes.organization(at, one.account)),
+
+  'GET /user/teams': async (at) => {
+    const { login } = at.principal.account;
+    const found = at.world.organizationsOf(at.principal.account).flatMap((one) => one.teams.filter((team) => team.members.includes(login)).map((team) => ({ organization: one.account, team })));
+    return paged(at.query, found, ({ organization, team }) => shapes.team(at, organization, team));
   },
 
   'GET /user/ssh_signing_keys': async (at) => paged(at.query, at.world.signingKeys.filter((one) => one.user === at.principal.account), shapes.signingKey),

@@ -1,0 +1,440 @@
+//! Second factors: enrolled by who has them, shown before anything is approved, from wherever the approval comes.
+
+use crate::access::key;
+use crate::{effects, problem};
+use anyhow::{Context as _, ensure};
+use infinity_tests::host::{Folder, Host};
+use passkey::authenticator::{Authenticator, UiHint, UserCheck, UserValidationMethod};
+use passkey::client::{Client as Browser, DefaultClientData};
+use passkey::crypto::rust_crypto::RustCryptoBackend;
+use passkey::types::ctap2::{Aaguid, Ctap2Error};
+use passkey::types::{Passkey, webauthn};
+use reqwest::blocking::Response;
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+use totp_rs::Totp;
+
+/// A host with an effect that waits, and the key of somebody who may approve.
+fn desk(host: &str) -> anyhow::Result<(Host, String, String)> {
+    let folder = Folder::new()?;
+    folder.component("test_guests", "guests")?;
+    effects::with_policy(&folder)?;
+    folder.config(host, &effects::everything())?;
+    let host = folder.serve()?;
+    let made = effects::some(&host)?;
+    let ann = key(
+        host.folder(),
+        &[
+            "ann",
+            "--role",
+            "editor",
+            "--scope",
+            "*",
+            "--scope",
+            "effects:approve",
+        ],
+    )?;
+    Ok((host, made.waiting, ann))
+}
+
+fn post(host: &Host, path: &str, key: &str, body: &Value) -> anyhow::Result<Response> {
+    Ok(host
+        .client()
+        .post(host.url(path))
+        .bearer_auth(key)
+        .json(body)
+        .send()?)
+}
+
+fn approve(host: &Host, key: &str, effect: &str) -> anyhow::Result<Response> {
+    let body = json!({ "effect_id": effect, "decision": "approve" });
+    post(host, "/v1/approvals", key, &body)
+}
+
+/// What the app shows, so many steps from now.
+fn code(app: &Totp, steps: i64) -> anyhow::Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let at = now.checked_add_signed(steps * 30).context("a moment")?;
+    Ok(app.generate(at).to_string())
+}
+
+/// Adds an authenticator app to a key's owner.
+fn enrolled(host: &Host, key: &str) -> anyhow::Result<(Totp, String)> {
+    let made = post(host, "/v1/factors/totp", key, &json!({ "label": "phone" }))?;
+    ensure!(made.status() == 201, "{}", made.text()?);
+    let made: Value = made.json()?;
+    let app = Totp::from_url(made["uri"].as_str().context("an address")?)?;
+    let id = made["id"].as_str().context("an id")?.to_owned();
+    let path = format!("/v1/factors/totp/{id}/confirmation");
+    let confirmed = post(host, &path, key, &json!({ "code": code(&app, -1)? }))?;
+    ensure!(confirmed.status() == 200, "{}", confirmed.text()?);
+    Ok((app, id))
+}
+
+#[test]
+fn nobody_approves_with_less_once_anybody_has_a_second_factor() -> anyhow::Result<()> {
+    let (host, waiting, ann) = desk("")?;
+    let bob = key(
+        host.folder(),
+        &[
+            "bob",
+            "--role",
+            "editor",
+            "--scope",
+            "*",
+            "--scope",
+            "effects:approve",
+        ],
+    )?;
+    let (app, id) = enrolled(&host, &bob)?;
+    // Whoever it is, and from wherever: with a key, on the host's own machine, with a scope that names it.
+    problem(
+        approve(&host, &ann, &waiting)?,
+        403,
+        "second_factor_required",
+    )?;
+    let local = host.folder().infinity(&["effects", "approve", &waiting])?;
+    let text = String::from_utf8_lossy(&local.stderr).into_owned();
+    ensure!(
+        local.status.code() == Some(2) && text.contains("infinity factor"),
+        "{text}"
+    );
+    // Ann has none to show, and Bob's is Bob's.
+    let none = post(
+        &host,
+        "/v1/session/factor",
+        &ann,
+        &json!({ "code": code(&app, 0)? }),
+    )?;
+    problem(none, 409, "no_factor")?;
+    let billing = json!({ "title": "More", "resource": "r", "monthly_usd": 1, "reason": "why" });
+    let payer = key(
+        host.folder(),
+        &[
+            "carl",
+            "--role",
+            "admin",
+            "--scope",
+            "*",
+            "--scope",
+            "billing:approve",
+        ],
+    )?;
+    let made: Value = post(&host, "/v1/billing/proposals", &ann, &billing)?.json()?;
+    let path = format!(
+        "/v1/billing/proposals/{}/approve",
+        made["id"].as_str().context("an id")?
+    );
+    problem(
+        post(&host, &path, &payer, &json!({}))?,
+        403,
+        "second_factor_required",
+    )?;
+    // What else they may they may as before.
+    let runs = host
+        .client()
+        .get(host.url("/v1/runs"))
+        .bearer_auth(&ann)
+        .send()?;
+    ensure!(runs.status() == 200);
+    // After a restart nothing counts that was shown before it, and a code counts once.
+    let host = host.kill_and_restart()?;
+    problem(
+        approve(&host, &bob, &waiting)?,
+        403,
+        "second_factor_required",
+    )?;
+    let seen = json!({ "code": code(&app, -1)? });
+    problem(
+        post(&host, "/v1/session/factor", &bob, &seen)?,
+        403,
+        "wrong_factor",
+    )?;
+    let shown = post(
+        &host,
+        "/v1/session/factor",
+        &bob,
+        &json!({ "code": code(&app, 0)? }),
+    )?;
+    ensure!(shown.status() == 200);
+    let session: Value = host
+        .client()
+        .get(host.url("/v1/session"))
+        .bearer_auth(&bob)
+        .send()?
+        .json()?;
+    ensure!(
+        session["factor_required"] == true && session["factor_shown_until"].is_string(),
+        "{session}"
+    );
+    let done = approve(&host, &bob, &waiting)?;
+    ensure!(done.status() == 200, "{}", done.text()?);
+    // Nobody else can take it away but people of the host's own machine, and then nobody needs one.
+    let path = format!("/v1/factors/{id}");
+    let foreign = host
+        .client()
+        .delete(host.url(&path))
+        .bearer_auth(&ann)
+        .send()?;
+    problem(foreign, 404, "not_found")?;
+    let listed = host.folder().infinity(&["factor", "list"])?;
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    ensure!(
+        text.contains("bob") && text.contains("authenticator app"),
+        "{text}"
+    );
+    let removed = host.folder().infinity(&["factor", "remove", &id])?;
+    ensure!(removed.status.success());
+    let session: Value = host
+        .client()
+        .get(host.url("/v1/session"))
+        .bearer_auth(&ann)
+        .send()?
+        .json()?;
+    ensure!(session["factor_required"] == false, "{session}");
+    let said = host.folder().infinity(&["audit", "export"])?;
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    for action in ["factor.enrolled", "factor.shown", "factor.removed"] {
+        ensure!(text.contains(action), "{action}: {text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn codes_that_are_guessed_lock_out_and_a_stolen_key_changes_no_factor() -> anyhow::Result<()> {
+    let (host, _, ann) = desk("")?;
+    let (app, id) = enrolled(&host, &ann)?;
+    // What was shown while enrolling counts for the key that did; a restart ends that.
+    let host = host.kill_and_restart()?;
+    let add = post(&host, "/v1/factors/totp", &ann, &json!({}))?;
+    problem(add, 403, "second_factor_required")?;
+    let options = post(&host, "/v1/factors/passkey/options", &ann, &json!({}))?;
+    problem(options, 403, "second_factor_required")?;
+    let path = format!("/v1/factors/{id}");
+    let gone = host
+        .client()
+        .delete(host.url(&path))
+        .bearer_auth(&ann)
+        .send()?;
+    problem(gone, 403, "second_factor_required")?;
+    let right = code(&app, 0)?;
+    let wrong = if right == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
+    let mut locked = None;
+    for _ in 0..6 {
+        let answer = post(&host, "/v1/session/factor", &ann, &json!({ "code": wrong }))?;
+        if answer.status() == 429 {
+            locked = Some(answer);
+            break;
+        }
+        problem(answer, 403, "wrong_factor")?;
+    }
+    let locked = locked.context("nobody is locked out")?;
+    ensure!(locked.headers().contains_key("retry-after"));
+    problem(locked, 429, "locked_out")?;
+    // The right one, too, until it is over.
+    let answer = post(
+        &host,
+        "/v1/session/factor",
+        &ann,
+        &json!({ "code": code(&app, 1)? }),
+    )?;
+    problem(answer, 429, "locked_out")?;
+    Ok(())
+}
+
+#[test]
+fn bad_factors_are_told_what_is_wrong_with_them() -> anyhow::Result<()> {
+    let (host, _, ann) = desk("")?;
+    for (path, body, status, code) in [
+        ("/v1/session/factor", json!({}), 422, "invalid_factor"),
+        (
+            "/v1/session/factor",
+            json!({ "code": "1", "passkey": {} }),
+            422,
+            "invalid_factor",
+        ),
+        (
+            "/v1/session/factor",
+            json!({ "code": 1 }),
+            422,
+            "invalid_factor",
+        ),
+        (
+            "/v1/session/factor",
+            json!({ "code": "123456" }),
+            409,
+            "no_factor",
+        ),
+        ("/v1/session/factor/options", Value::Null, 409, "no_factor"),
+        (
+            "/v1/factors/totp",
+            json!({ "label": "" }),
+            422,
+            "invalid_factor",
+        ),
+        (
+            "/v1/factors/totp",
+            json!({ "label": "a\nb" }),
+            422,
+            "invalid_factor",
+        ),
+        (
+            "/v1/factors/totp",
+            json!({ "label": "x".repeat(61) }),
+            422,
+            "invalid_factor",
+        ),
+        (
+            "/v1/factors/totp",
+            json!({ "secret": "x" }),
+            422,
+            "invalid_factor",
+        ),
+        (
+            "/v1/factors/passkey",
+            json!({ "passkey": {} }),
+            422,
+            "invalid_factor",
+        ),
+        (
+            "/v1/factors/passkey",
+            json!({ "passkey": null }),
+            422,
+            "invalid_factor",
+        ),
+        (
+            "/v1/factors/totp/01890000-0000-7000-8000-000000000001/confirmation",
+            json!({ "code": "123456" }),
+            404,
+            "not_found",
+        ),
+    ] {
+        let answer = post(&host, path, &ann, &body)?;
+        problem(answer, status, code).with_context(|| format!("{path} {body}"))?;
+    }
+    for _ in 0..10 {
+        ensure!(post(&host, "/v1/factors/totp", &ann, &json!({}))?.status() == 201);
+    }
+    problem(
+        post(&host, "/v1/factors/totp", &ann, &json!({}))?,
+        409,
+        "too_many_factors",
+    )?;
+    Ok(())
+}
+
+/// A person who touches their key whenever it asks.
+struct Touch;
+
+#[async_trait::async_trait]
+impl UserValidationMethod for Touch {
+    type PasskeyItem = Passkey;
+
+    async fn check_user<'a>(
+        &self,
+        _: UiHint<'a, Passkey>,
+        _: bool,
+        _: bool,
+    ) -> Result<UserCheck, Ctap2Error> {
+        Ok(UserCheck {
+            presence: true,
+            verification: true,
+        })
+    }
+
+    fn is_presence_enabled(&self) -> bool {
+        true
+    }
+
+    fn is_verification_enabled(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+fn encoded(bytes: &[u8]) -> Value {
+    use base64::Engine as _;
+    json!(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
+
+#[test]
+fn a_passkey_is_made_and_shown_by_a_browser_on_the_hosts_own_address() -> anyhow::Result<()> {
+    let (host, waiting, ann) = desk("url = \"https://infinity.example.com\"")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let origin = reqwest::Url::parse("https://infinity.example.com")?;
+    let device = Authenticator::new(
+        Aaguid::new_empty(),
+        None::<Passkey>,
+        Touch,
+        RustCryptoBackend,
+    );
+    let mut browser = Browser::new(device);
+    let options: Value = post(&host, "/v1/factors/passkey/options", &ann, &json!({}))?.json()?;
+    ensure!(options["rp"]["id"] == "infinity.example.com", "{options}");
+    let request: webauthn::CredentialCreationOptions =
+        serde_json::from_value(json!({ "publicKey": options }))?;
+    let made = runtime
+        .block_on(browser.register(&origin, request, DefaultClientData))
+        .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    // As a browser's `toJSON` writes it.
+    let made = json!({
+        "id": made.id, "rawId": encoded(&made.raw_id), "type": "public-key", "authenticatorAttachment": "platform",
+        "clientExtensionResults": {},
+        "response": {
+            "clientDataJSON": encoded(&made.response.client_data_json),
+            "attestationObject": encoded(&made.response.attestation_object),
+            "authenticatorData": encoded(&made.response.authenticator_data),
+            "publicKey": made.response.public_key.as_ref().map(|key| encoded(key)),
+            "publicKeyAlgorithm": made.response.public_key_algorithm,
+            "transports": ["internal"],
+        },
+    });
+    let body = json!({ "label": "laptop", "passkey": made });
+    let added = post(&host, "/v1/factors/passkey", &ann, &body)?;
+    ensure!(added.status() == 201, "{}", added.text()?);
+    // It was asked for once.
+    problem(
+        post(&host, "/v1/factors/passkey", &ann, &body)?,
+        409,
+        "not_begun",
+    )?;
+    let host = host.kill_and_restart()?;
+    problem(
+        approve(&host, &ann, &waiting)?,
+        403,
+        "second_factor_required",
+    )?;
+    let options: Value = post(&host, "/v1/session/factor/options", &ann, &json!({}))?.json()?;
+    let request: webauthn::CredentialRequestOptions =
+        serde_json::from_value(json!({ "publicKey": options }))?;
+    let shown = runtime
+        .block_on(browser.authenticate(&origin, request, DefaultClientData))
+        .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    let response = |signature: &[u8]| {
+        json!({ "passkey": {
+            "id": shown.id, "rawId": encoded(&shown.raw_id), "type": "public-key",
+            "authenticatorAttachment": "platform", "clientExtensionResults": {},
+            "response": {
+                "clientDataJSON": encoded(&shown.response.client_data_json),
+                "authenticatorData": encoded(&shown.response.authenticator_data),
+                "signature": encoded(signature),
+                "userHandle": shown.response.user_handle.as_ref().map(|handle| encoded(handle)),
+            },
+        } })
+    };
+    let body = response(&shown.response.signature);
+    let taken = post(&host, "/v1/session/factor", &ann, &body)?;
+    ensure!(taken.status() == 200, "{}", taken.text()?);
+    ensure!(approve(&host, &ann, &waiting)?.status() == 200);
+    problem(
+        post(&host, "/v1/session/factor", &ann, &body)?,
+        409,
+        "not_begun",
+    )?;
+    Ok(())
+}
