@@ -295,6 +295,20 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether what somebody came with still counts. Of a provider's token it is not known: it was looked at once.
+    #[must_use]
+    pub fn counts_still(&self, caller: &Caller) -> bool {
+        let Some(shown) = &caller.key else {
+            return true;
+        };
+        let at = self.guard.now();
+        match caller.principal.kind.as_str() {
+            "key" => self.keys.is_valid(shown.id, at),
+            _ if shown.device == shown.id => true,
+            _ => self.sessions.is_valid(shown.device, at),
+        }
+    }
+
     /// Whose request it is.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {

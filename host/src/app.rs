@@ -4,6 +4,7 @@
 mod control;
 mod github;
 mod kill;
+mod spend;
 mod ways;
 
 use self::ways::{Boards, Keys, Panels, Policies, Posted, Scheduled, Steering, Steps, Telling};
@@ -553,6 +554,9 @@ impl App {
         let app = Arc::clone(self);
         let news = self.news.subscribe();
         until_stopped(Box::pin(async move { app.watch_triggers(news).await }));
+        let app = Arc::clone(self);
+        let news = self.news.subscribe();
+        until_stopped(Box::pin(async move { app.watch_spend(news).await }));
         let store = || Arc::clone(&self.store) as Arc<dyn Store>;
         until_stopped(Box::pin(observers::alert(
             store(),

@@ -62,6 +62,7 @@ pub const ACTIONS: &[&str] = &[
     "killswitch.awaiting_recovery",
     "killswitch.engaged",
     "killswitch.recovered",
+    "llm.usage",
     "pipeline",
     "policy.denied",
     "run.ended",
@@ -331,7 +332,23 @@ impl Record {
     /// An event of somebody else: that it came, and nothing of what it holds.
     fn of_another(event: &Event) -> Self {
         // The moment is the host's own: what the event says of that is its source's word.
-        let mut record = Self::new("event.published", "event");
+        let is_usage = event.kind == "llm.usage";
+        let mut record = Self::new(
+            if is_usage {
+                "llm.usage"
+            } else {
+                "event.published"
+            },
+            "event",
+        );
+        if is_usage {
+            let text = |name: &str| event.data.get(name).and_then(Value::as_str).map(cut);
+            record.llm_provider = text("provider");
+            record.llm_model = text("model");
+            record.prompt_hash = text("prompt_hash");
+            record.tokens_used = event.data["tokens"].as_u64();
+            record.cost_estimate_usd = event.data["cost_usd"].as_f64();
+        }
         record.resource_id = Some(cut(&event.id));
         record.detail = Map::from_iter([
             ("event".to_owned(), json!(cut(&event.kind))),

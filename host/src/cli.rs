@@ -281,6 +281,12 @@ pub trait Launcher: Send + Sync {
     /// [`CliError::Config`] when the configuration has mistakes.
     fn state(&self, global: &GlobalOptions) -> Result<PathBuf, CliError>;
 
+    /// The state folder, and whether backups of it are sealed.
+    ///
+    /// # Errors
+    /// As [`Launcher::state`].
+    fn store(&self, global: &GlobalOptions) -> Result<(PathBuf, bool), CliError>;
+
     /// Runs a host until it is told to stop and has drained.
     ///
     /// # Errors
@@ -450,7 +456,10 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             ask::search(options, &launcher.connect(global).await?, output).await
         }
         Command::Dev(options) => plugin::dev::execute(options, global, launcher, output).await,
-        Command::Store(command) => store::execute(command, &launcher.state(global)?, output).await,
+        Command::Store(command) => {
+            let (state, seals) = launcher.store(global)?;
+            store::execute(command, &state, seals, output).await
+        }
         Command::LogLevel { level } => {
             ask::log_level(*level, &launcher.connect(global).await?, output).await
         }

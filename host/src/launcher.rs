@@ -175,6 +175,11 @@ impl Launcher for Program {
         Ok(load(global, &Overrides::default())?.host.state)
     }
 
+    fn store(&self, global: &GlobalOptions) -> Result<(PathBuf, bool), CliError> {
+        let host = load(global, &Overrides::default())?.host;
+        Ok((host.state, host.access.journal.seals_backups))
+    }
+
     async fn serve(&self, global: &GlobalOptions, options: &ServeOptions) -> Result<(), CliError> {
         let overrides = Overrides {
             listen: options.listen,

@@ -17,6 +17,7 @@ pub mod keep;
 mod key_value;
 mod lock;
 mod occurrences;
+pub mod parcel;
 mod retention;
 mod rows;
 mod runs;

@@ -297,6 +297,16 @@ impl Keys {
         }
     }
 
+    /// Whether the key of this id is not refused; the founder's always.
+    #[must_use]
+    pub fn is_valid(&self, id: Uuid, at: Timestamp) -> bool {
+        let held = self.held.load();
+        id.is_nil()
+            || held
+                .values()
+                .any(|held| held.key.id == id && held.key.refused(at).is_none())
+    }
+
     /// The key that a text is meant to be, by the characters that name it: for counting who is attacked.
     #[must_use]
     pub fn named(&self, secret: &str) -> Option<Uuid> {

@@ -136,7 +136,8 @@ fn holds(claims: &Claims, claim: &str, expected: &str) -> bool {
     };
     let is = |value: &Value| match value {
         Value::String(text) => text == expected,
-        Value::Bool(_) | Value::Number(_) => value.to_string() == expected,
+        Value::Bool(is) => expected == if *is { "true" } else { "false" },
+        Value::Number(number) => number.to_string() == expected,
         _ => false,
     };
     match value {

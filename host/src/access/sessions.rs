@@ -176,6 +176,14 @@ impl Sessions {
         Ok(held.person.caller(held.session.id))
     }
 
+    /// Whether the session of this id is not over.
+    #[must_use]
+    pub fn is_valid(&self, id: Uuid, at: Timestamp) -> bool {
+        let held = self.held.load();
+        held.values()
+            .any(|held| held.session.id == id && held.session.ends_at > at)
+    }
+
     /// Those that are not over, the newest first.
     #[must_use]
     pub fn list(&self, at: Timestamp) -> Vec<Session> {

@@ -13,6 +13,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use std::any::Any;
@@ -275,8 +276,9 @@ async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Resp
     });
     let admitted = admitted.await;
     asked.by(&request);
+    let caller = request.extensions().get::<By>().cloned();
     let response = match admitted {
-        Ok(Entry::In) => next.run(request).await,
+        Ok(Entry::In) => while_let_in(next.run(request).await, caller, &plane),
         Ok(Entry::Answered(response)) => *response,
         Err(error) => error.into_response(),
     };
@@ -291,6 +293,27 @@ async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Resp
         *response.body_mut() = axum::body::Body::empty();
     }
     response
+}
+
+/// Ends what somebody follows when what they came with no longer counts: before the next line of it.
+fn while_let_in(response: Response, caller: Option<By>, plane: &Arc<dyn ControlPlane>) -> Response {
+    let follows = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let Some(By(caller)) = caller.filter(|By(caller)| follows && caller.key.is_some()) else {
+        return response;
+    };
+    let plane = Arc::clone(plane);
+    response.map(|body| {
+        let lines = body.into_data_stream().take_while(move |_| {
+            let counts = plane
+                .access()
+                .is_none_or(|access| access.counts_still(&caller));
+            std::future::ready(counts)
+        });
+        axum::body::Body::from_stream(lines)
+    })
 }
 
 /// Writes the body of a problem and the headers that every answer has.

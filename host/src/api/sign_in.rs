@@ -12,11 +12,13 @@ use crate::access::Access;
 use crate::access::issuer::BadToken;
 use crate::access::sessions::Session;
 use crate::access::sign_in::{DeviceState, DeviceView, Offer, PATIENCE, SignInError};
-use axum::extract::State;
+use axum::extract::{FromRequestParts, Query, State};
 use axum::response::{Html, IntoResponse as _, Response};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
@@ -178,43 +180,21 @@ pub(super) struct CallbackQuery {
     error: Option<String>,
     /// The same in words.
     error_description: Option<String>,
-    /// Where more is said of it.
-    #[allow(dead_code)]
-    error_uri: Option<String>,
-    /// Who says it.
-    #[allow(dead_code)]
-    iss: Option<String>,
-    /// What the provider knows its own session by.
-    #[allow(dead_code)]
-    session_state: Option<String>,
-    /// What was granted, as some say.
-    #[allow(dead_code)]
-    scope: Option<String>,
-    /// Which of a person's accounts, as some say.
-    #[allow(dead_code)]
-    authuser: Option<String>,
-    /// Of which domain it is, as some say.
-    #[allow(dead_code)]
-    hd: Option<String>,
-    /// What was asked of the person, as some say.
-    #[allow(dead_code)]
-    prompt: Option<String>,
 }
 
-impl FromQuery for CallbackQuery {
-    fn from_query(values: &Values) -> Result<Self, ApiError> {
+impl<S: Send + Sync> FromRequestParts<S> for CallbackQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Each provider sends more of its own, which is nothing to this host.
+        let Query(mut pairs) = Query::<BTreeMap<String, String>>::try_from_uri(&parts.uri)
+            .map_err(|_| ApiError::from(SignInError::State))?;
+        let mut take = |name: &str| pairs.remove(name).filter(|value| !value.is_empty());
         Ok(Self {
-            state: values.text("state"),
-            code: values.text("code"),
-            error: values.text("error"),
-            error_description: values.text("error_description"),
-            error_uri: values.text("error_uri"),
-            iss: values.text("iss"),
-            session_state: values.text("session_state"),
-            scope: values.text("scope"),
-            authuser: values.text("authuser"),
-            hd: values.text("hd"),
-            prompt: values.text("prompt"),
+            state: take("state"),
+            code: take("code"),
+            error: take("error"),
+            error_description: take("error_description"),
         })
     }
 }
@@ -237,7 +217,7 @@ pub(super) async fn finish_sign_in(
     State(plane): Plane,
     Name(name): Name,
     CameFrom(client): CameFrom,
-    Params(query): Params<CallbackQuery>,
+    query: CallbackQuery,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let access = access(plane.as_ref())?;

@@ -36,7 +36,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// How long tokens may take to be given back.
 const GIVE_BACK_MAX: Duration = Duration::from_secs(30);
 
-fn host(name: &str) -> Principal {
+pub(super) fn host(name: &str) -> Principal {
     Principal {
         kind: "host".into(),
         name: name.into(),

@@ -57,7 +57,7 @@ impl std::fmt::Debug for Sealer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// Its key is not in the file.
-    #[error("it is sealed with key {0}, which `journal.keys` does not have")]
+    #[error("it is sealed with key {0}, which the file of keys does not have")]
     Key(u32),
     /// It was changed, or is in another's place.
     #[error("it is not what was sealed here")]
@@ -70,24 +70,29 @@ impl Sealer {
     /// # Errors
     /// When the file cannot be read or written, or is damaged.
     pub fn open(state: &Path, encrypts: bool) -> io::Result<Self> {
-        let path = state.join(FILE);
-        let keys = match read(&path) {
+        Ok(Self {
+            encrypts,
+            ..Self::open_file(&state.join(FILE))?
+        })
+    }
+
+    /// The keys of any file, made if there are none.
+    ///
+    /// # Errors
+    /// As [`Sealer::open`].
+    pub fn open_file(path: &Path) -> io::Result<Self> {
+        let keys = match read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let keys = Keys {
                     people: random()?,
                     sealing: vec![(1, random()?)],
                 };
-                write(&path, &keys)?;
+                write(path, &keys)?;
                 keys
             }
             keys => keys?,
         };
-        Ok(Self {
-            path,
-            encrypts,
-            keys: ArcSwap::from_pointee(keys),
-            rotating: Mutex::default(),
-        })
+        Ok(Self::with(path, keys))
     }
 
     /// As [`Sealer::open`], to read alone: nothing is made.
@@ -95,14 +100,24 @@ impl Sealer {
     /// # Errors
     /// When the file is not there, cannot be read or is damaged.
     pub fn open_to_read(state: &Path) -> io::Result<Self> {
-        let path = state.join(FILE);
-        let keys = read(&path)?;
-        Ok(Self {
-            path,
+        Self::open_file_to_read(&state.join(FILE))
+    }
+
+    /// The same of any file.
+    ///
+    /// # Errors
+    /// As [`Sealer::open_to_read`].
+    pub fn open_file_to_read(path: &Path) -> io::Result<Self> {
+        Ok(Self::with(path, read(path)?))
+    }
+
+    fn with(path: &Path, keys: Keys) -> Self {
+        Self {
+            path: path.to_owned(),
             encrypts: true,
             keys: ArcSwap::from_pointee(keys),
             rotating: Mutex::default(),
-        })
+        }
     }
 
     /// Whether what comes is sealed.
@@ -279,7 +294,7 @@ fn write(path: &Path, keys: &Keys) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(FILE).tempfile_in(folder)?;
     writeln!(
         file,
-        "# Keys of the journal. Without them its records cannot be read; keep a copy apart from the database's."
+        "# Without these keys what they sealed cannot be read; keep a copy apart from it."
     )?;
     writeln!(file, "people {}", hex::encode(keys.people))?;
     for (number, key) in &keys.sealing {

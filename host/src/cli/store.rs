@@ -2,7 +2,7 @@
 
 use super::output::bytes;
 use super::{CliError, Done, EXIT_FAILED, Output};
-use crate::store::{StoreError, keep};
+use crate::store::{StoreError, keep, parcel};
 use clap::Subcommand;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -15,12 +15,14 @@ pub enum StoreCommand {
     Check,
     /// Write the database anew without the room that removed rows left; no host may run
     Vacuum,
-    /// Copy everything into a new folder, as of one moment, and read the copy; a host may run meanwhile
+    /// Copy everything into a new folder, as of one moment, sealed with the keys of `backup.keys`, and read the copy; a host may run meanwhile
     Backup {
         /// A folder that is empty or not there
         #[arg(value_name = "DIR")]
         to: PathBuf,
     },
+    /// Seal backups with a new key from now on; older ones open as before
+    RotateKey,
     /// Put a backup in the state folder's place; no host may run
     Restore {
         /// The folder of a backup
@@ -29,6 +31,9 @@ pub enum StoreCommand {
         /// Also where there is a store: it is moved into a folder beside it
         #[arg(long)]
         replace: bool,
+        /// The keys of the backup, instead of `backup.keys` in the state folder
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
     },
 }
 
@@ -45,7 +50,12 @@ fn failed(error: &StoreError) -> CliError {
     }
 }
 
-pub(super) async fn execute(command: &StoreCommand, state: &Path, output: &Output) -> Done {
+pub(super) async fn execute(
+    command: &StoreCommand,
+    state: &Path,
+    seals: bool,
+    output: &Output,
+) -> Done {
     let bar = output.spinner("opening");
     let progress = |what: &str, done: u64, total: u64| show(&bar, what, done, total);
     let said = match command {
@@ -92,11 +102,21 @@ pub(super) async fn execute(command: &StoreCommand, state: &Path, output: &Outpu
             )
         }
         StoreCommand::Backup { to } => {
-            let copied = keep::backup(state, to, &progress).await;
+            let copied = if seals {
+                parcel::backup(state, to, &progress).await
+            } else {
+                keep::backup(state, to, &progress).await
+            };
             bar.finish_and_clear();
             let copied = copied.map_err(|error| failed(&error))?;
             if output.is_json() {
                 output.value(&json!({ "path": to, "checked": copied }));
+            }
+            if seals {
+                output.note(&format!(
+                    "it opens with `{}` alone: keep a copy of that elsewhere",
+                    state.join(parcel::KEYS).display()
+                ));
             }
             format!(
                 "copied to {} and read again: {} runs, {} events, {} artifacts, {}",
@@ -107,8 +127,23 @@ pub(super) async fn execute(command: &StoreCommand, state: &Path, output: &Outpu
                 bytes(copied.bytes)
             )
         }
-        StoreCommand::Restore { from, replace } => {
-            let restored = keep::restore(from, state, *replace, &progress).await;
+        StoreCommand::RotateKey => {
+            bar.finish_and_clear();
+            let number = parcel::rotate_key(state).map_err(|error| failed(&error))?;
+            if output.is_json() {
+                output.value(&json!({ "key": number }));
+            }
+            format!(
+                "backups are sealed with key {number} of `{}` from now on; keep a copy of that elsewhere",
+                state.join(parcel::KEYS).display()
+            )
+        }
+        StoreCommand::Restore {
+            from,
+            replace,
+            keys,
+        } => {
+            let restored = parcel::restore(from, state, keys.as_deref(), *replace, &progress).await;
             bar.finish_and_clear();
             let (restored, aside) = restored.map_err(|error| failed(&error))?;
             if output.is_json() {

@@ -44,6 +44,8 @@ pub struct AccessConfig {
 pub struct JournalConfig {
     /// Whether records are encrypted; default yes. Source: `seal_journal`.
     pub sealed: bool,
+    /// Whether backups are encrypted; default yes. Source: `seal_backups`.
+    pub seals_backups: bool,
     /// Where checkpoints go instead of the state folder. Source: `checkpoints`.
     pub checkpoints: Option<PathBuf>,
     /// Whether files for mirrors name people; default no. Source: `name_people_in_views`.
@@ -54,6 +56,7 @@ impl Default for JournalConfig {
     fn default() -> Self {
         Self {
             sealed: true,
+            seals_backups: true,
             checkpoints: None,
             named_views: false,
         }
@@ -109,6 +112,7 @@ pub(super) fn read(
         .unwrap_or_default();
     access.journal = JournalConfig {
         sealed: table.boolean("seal_journal", errors).unwrap_or(true),
+        seals_backups: table.boolean("seal_backups", errors).unwrap_or(true),
         checkpoints: table
             .path("checkpoints", errors)
             .map(|path| resolve(root, path.get_ref())),

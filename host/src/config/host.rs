@@ -57,6 +57,8 @@ pub struct HostConfig {
     pub maintenance: Vec<Maintenance>,
     /// Pull requests that are refused or reverted within an hour before the kill switch is thrown: 1 to 100,000, default [`DEFAULT_KILL_AFTER_PULL_REQUESTS`]. Source: `kill_after_pull_requests`.
     pub kill_after_pull_requests: u32,
+    /// US dollars that models may cost on one day in UTC: 1 to 1,000,000; at twice that the kill switch is thrown. Source: `daily_budget_usd`.
+    pub daily_budget_usd: Option<u32>,
     /// Who may call.
     pub access: AccessConfig,
     /// Environment variables that stages to come use.
@@ -123,6 +125,7 @@ impl HostConfig {
             gateway_port: None,
             maintenance: Vec::new(),
             kill_after_pull_requests: DEFAULT_KILL_AFTER_PULL_REQUESTS,
+            daily_budget_usd: None,
             access: AccessConfig::default(),
             variables: Variables::default(),
         }
@@ -217,6 +220,9 @@ fn from_file(
             *field = number;
         }
     }
+    host.daily_budget_usd = table
+        .number("daily_budget_usd", errors)
+        .and_then(|usd| usd.try_into().ok());
     let most = table.number("concurrency_max", errors);
     if let Some(most) = most.and_then(|most| u32::try_from(most).ok()) {
         if most < host.concurrency {

@@ -278,6 +278,15 @@ pub(super) static HOST: Table = Table {
             "Pull requests of agents that may be refused or reverted within an hour; one more throws the kill switch.",
         ),
         key(
+            "daily_budget_usd",
+            Kind::Integer {
+                min: 1,
+                max: 1_000_000,
+            },
+            "",
+            "US dollars that models may cost on one day in UTC, as events of type `llm.usage` say in `cost_usd`; at twice that the kill switch is thrown.",
+        ),
+        key(
             "names",
             Kind::Texts,
             "[]",
@@ -324,6 +333,12 @@ pub(super) static HOST: Table = Table {
             Kind::Boolean,
             "true",
             "Whether records of the journal are encrypted, with the keys of `journal.keys` in the state folder.",
+        ),
+        key(
+            "seal_backups",
+            Kind::Boolean,
+            "true",
+            "Whether backups are encrypted, with the keys of `backup.keys` in the state folder, which is in no backup.",
         ),
         key(
             "checkpoints",

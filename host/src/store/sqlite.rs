@@ -96,6 +96,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "journal",
         include_str!("../../migrations/sqlite/0009_journal.sql"),
     ),
+    (
+        10,
+        "sealed",
+        include_str!("../../migrations/sqlite/0010_sealed.sql"),
+    ),
 ];
 
 /// The first with `octet_length` on every build and with the fixes to `RETURNING` that the statements need.
