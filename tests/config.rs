@@ -46,6 +46,16 @@ impl Ground {
         for (name, content) in files {
             fs::write(ground.path(name), content).expect("a file");
         }
+        for (certificate, key) in [
+            ("server.pem", "server.key"),
+            ("clients.pem", "clients.key"),
+            ("other.pem", "other.key"),
+        ] {
+            let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]);
+            let made = made.expect("a certificate");
+            fs::write(ground.path(certificate), made.cert.pem()).expect("a file");
+            fs::write(ground.path(key), made.signing_key.serialize_pem()).expect("a file");
+        }
         std::os::unix::fs::symlink(ground.path("data"), ground.path("link")).expect("a link");
         ground
     }
@@ -276,6 +286,15 @@ fn the_full_file_is_read_as_it_is_meant() {
     assert_eq!(config.host.maintenance.len(), 1);
     let access = &config.host.access;
     assert_eq!(access.trusted_proxies.len(), 2);
+    assert_eq!(access.names.len(), 2);
+    let tls = access.tls.as_ref().expect("files");
+    assert!(tls.tls_1_2 && tls.client_ca.is_some());
+    let corp = &access.sign_in["corp"];
+    assert_eq!(corp.roles[0].when["realm.kind"], "person");
+    assert_eq!(corp.roles[0].scopes.len(), 2);
+    assert_eq!(access.sign_in["github"].name_claim, "login");
+    assert!(!access.journal.seals_backups);
+    assert_eq!(config.host.daily_budget_usd, Some(50));
     assert!(access.guard.ban_at_first_lockout);
     assert_eq!((access.guard.reads, access.guard.changes), (2_000, 100));
     assert_eq!(access.guard.rates["POST /v1/agents/{name}/runs"], 10);
@@ -308,7 +327,7 @@ fn the_full_file_is_read_as_it_is_meant() {
         config::Place::Local { create: true, .. }
     ));
     assert!(repository.environment.is_guarded());
-    assert_eq!(agent.line, 49);
+    assert_eq!(agent.line, 80);
     let repository = &agent.grants.repositories[0];
     assert_eq!(repository.checkout.as_deref(), Some("/src"));
     assert_eq!(
@@ -433,13 +452,16 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 18] = [
+const PLACES: [(&str, &str); 21] = [
     ("channel", "[channels.x]\n"),
     ("github", "[github]\n"),
     ("plugins", ""),
     ("host", "[host]\n"),
     ("maintenance", "[[host.maintenance]]\n"),
     ("rate_limit", "[[host.rate_limits]]\n"),
+    ("tls", "[host.tls]\n"),
+    ("sign_in", "[host.sign_in.corp]\n"),
+    ("role_rule", "[[host.sign_in.corp.roles]]\n"),
     ("limits", "[host.limits]\n"),
     ("limits", "[agents.a.limits]\n"),
     ("repository", "[repositories.r]\n"),

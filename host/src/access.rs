@@ -9,6 +9,7 @@ pub mod guard;
 pub mod issuer;
 pub mod keys;
 pub mod passkeys;
+pub mod people;
 pub mod person;
 pub mod sessions;
 pub mod sign_in;
@@ -21,7 +22,9 @@ use factors::Factors;
 use guard::Guard;
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
+use jiff::Timestamp;
 use keys::Keys;
+use people::People;
 use serde::{Deserialize, Serialize};
 use sessions::Sessions;
 use sign_in::SignIn;
@@ -171,6 +174,12 @@ impl Scope {
 }
 
 impl Scope {
+    /// Whether it has something of an approval.
+    #[must_use]
+    pub fn approves(&self) -> bool {
+        APPROVALS.contains(&(self.resource.as_str(), self.verb.as_str()))
+    }
+
     /// All that a role may: `*`.
     fn everything() -> Self {
         Self {
@@ -182,7 +191,7 @@ impl Scope {
 
     /// Whether it has all that the other has.
     fn includes(&self, other: &Self) -> bool {
-        let approves = APPROVALS.contains(&(other.resource.as_str(), other.verb.as_str()));
+        let approves = other.approves();
         let word = |own: &str, other: &str| own == other || (own == "*" && !approves);
         let named = match self.name.as_deref() {
             None | Some("*") => true,
@@ -274,7 +283,9 @@ pub struct Access {
     pub keys: Keys,
     /// The providers by way of which people and programs come.
     pub sign_in: SignIn,
-    /// The people who did.
+    /// What they are called here.
+    pub people: People,
+    /// Those who are in.
     pub sessions: Sessions,
     /// What they show before they approve.
     pub factors: Factors,
@@ -282,6 +293,8 @@ pub struct Access {
     pub url: Option<String>,
     /// Whether they do so over TLS, so that their cookies go nowhere else.
     pub secure: bool,
+    /// Whether who has a second factor shows it before they change anything.
+    pub factor_for_changes: bool,
     /// Who is kept out.
     pub guard: Arc<Guard>,
     /// What was asked of the API, on its way into the journal.
@@ -295,16 +308,20 @@ pub struct Access {
 }
 
 impl Access {
-    /// Whether what somebody came with still counts. Of a provider's token it is not known: it was looked at once.
+    /// Whether what somebody came with still counts.
     #[must_use]
     pub fn counts_still(&self, caller: &Caller) -> bool {
         let Some(shown) = &caller.key else {
             return true;
         };
         let at = self.guard.now();
+        if shown.until.is_some_and(|until| until <= at) {
+            return false;
+        }
         match caller.principal.kind.as_str() {
             "key" => self.keys.is_valid(shown.id, at),
-            _ if shown.device == shown.id => true,
+            // A token ends by itself, and nothing else ends it.
+            _ if shown.since.is_none() => true,
             _ => self.sessions.is_valid(shown.device, at),
         }
     }
@@ -330,8 +347,12 @@ pub struct Caller {
 pub struct Shown {
     /// The key's id, or the person's; nil for the founder's key.
     pub id: Uuid,
-    /// From where: the same for the same session, and for the same key.
+    /// From where: the same for the same session or token, and for the same key.
     pub device: Uuid,
+    /// When the person came in; none for a key and for a token.
+    pub since: Option<Timestamp>,
+    /// Until when it counts, where that was said.
+    pub until: Option<Timestamp>,
     /// What it may.
     pub role: Role,
     /// What of that.
@@ -402,6 +423,8 @@ mod tests {
             key: Some(Shown {
                 id: Uuid::nil(),
                 device: Uuid::nil(),
+                since: None,
+                until: None,
                 role,
                 scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
             }),

@@ -399,6 +399,9 @@ pub trait ControlPlane: Send + Sync + 'static {
     fn ready(&self) -> Result<(), String>;
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use webhooks::is_signed;
+
 /// What handlers share.
 pub(crate) type Plane = State<Arc<dyn ControlPlane>>;
 

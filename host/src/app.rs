@@ -12,6 +12,7 @@ use crate::access::factors::Factors;
 use crate::access::guard::Guard;
 use crate::access::keys::{KeyRequest, NewKey};
 use crate::access::passkeys::Passkeys;
+use crate::access::people::People;
 use crate::access::sessions::Sessions;
 use crate::access::sign_in::SignIn;
 use crate::access::{self, Access, Role};
@@ -121,6 +122,12 @@ pub const SOCKET_FILE: &str = "admin.sock";
 
 /// Bytes of a socket's path that the kernel takes.
 const SOCKET_PATH_MAX: usize = 107;
+
+/// What begins a sign-in, for which nobody has to say who they are.
+const SIGN_IN_ROUTES: [&str; 2] = ["GET /v1/sign-in/{name}", "POST /v1/sign-in/{name}/device"];
+
+/// How many of each one address begins in ten seconds: a person needs one.
+const SIGN_IN_RATE: u32 = 10;
 
 /// How often the counted requests are kept for the process after this one.
 const KEEP_COUNTS_EVERY: Duration = Duration::from_secs(5);
@@ -908,9 +915,27 @@ async fn open_access(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<
     ]);
     let founder = host.variables.founder_api_key.as_ref();
     // A proxy in front of a loopback port is the network, too.
-    let required = !host.listen.ip().is_loopback() || !host.access.trusted_proxies.is_empty();
-    let guard = Arc::new(Guard::open(Arc::clone(store), settings).await?);
+    // And who is reached by a name, over TLS, or by people who sign in, is reached from elsewhere.
+    let required = !host.listen.ip().is_loopback()
+        || !host.access.trusted_proxies.is_empty()
+        || !host.access.sign_in.is_empty()
+        || host.access.tls.is_some()
+        || host.access.url.is_some();
     let url = host.access.url.clone();
+    if url.as_ref().is_some_and(|url| url.starts_with("http:")) && !host.listen.ip().is_loopback() {
+        tracing::warn!("`url` of `[host]` is no `https`: keys and sessions travel in the clear");
+    }
+    if !host.access.journal.seals_backups {
+        tracing::warn!("backups are not sealed, as `seal_backups` of `[host]` says");
+    }
+    let scheme = match host.access.tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    for route in SIGN_IN_ROUTES {
+        settings.rates.entry(route.into()).or_insert(SIGN_IN_RATE);
+    }
+    let guard = Arc::new(Guard::open(Arc::clone(store), settings).await?);
     // Browsers have passkeys for a name; where none is set this machine's own is it.
     let (origin, domain) = match &url {
         Some(url) => (
@@ -918,7 +943,7 @@ async fn open_access(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<
             url.parse::<http::Uri>()?.host().map(str::to_owned),
         ),
         None => (
-            format!("http://localhost:{}", host.listen.port()),
+            format!("{scheme}://localhost:{}", host.listen.port()),
             Some("localhost".to_owned()),
         ),
     };
@@ -929,11 +954,14 @@ async fn open_access(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<
             None
         }
     });
+    let providers: Vec<&str> = host.access.sign_in.keys().map(String::as_str).collect();
     Ok(Access {
         keys: access::keys::Keys::open(Arc::clone(store), founder.map(Secret::expose), required)
             .await?,
         sign_in: SignIn::new(config).context("providers cannot be asked")?,
-        sessions: Sessions::open(Arc::clone(store), guard.now()).await?,
+        people: People::open(Arc::clone(store)).await?,
+        sessions: Sessions::open(Arc::clone(store), &providers, guard.now()).await?,
+        factor_for_changes: host.access.factor_for_changes,
         factors: Factors::open(Arc::clone(store), passkeys).await?,
         secure: host.access.tls.is_some()
             || url.as_ref().is_some_and(|url| url.starts_with("https:")),

@@ -7,6 +7,7 @@ use crate::cli::{
     PolicyTestOptions, PolicyTestOutcome, ServeOptions,
 };
 use crate::config::{self, Config, Overrides};
+use crate::diagnostics;
 use crate::logging::{self, LogLevel};
 use crate::registry::{COMPONENT_MAX_BYTES, policy_files};
 use crate::sandbox::budget::RunBudget;
@@ -19,7 +20,7 @@ use crate::sandbox::{
     CallEnd, InitFile, InitInput, Job, LoadRequest, Loaded, LocalSandbox, Sandbox, SandboxOptions,
     digest, worker,
 };
-use crate::{diagnostics, store::StoreError};
+use crate::store::{StoreError, keep};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -172,12 +173,25 @@ impl Launcher for Program {
     }
 
     fn state(&self, global: &GlobalOptions) -> Result<PathBuf, CliError> {
-        Ok(load(global, &Overrides::default())?.host.state)
+        self.store(global).map(|(state, _)| state)
     }
 
     fn store(&self, global: &GlobalOptions) -> Result<(PathBuf, bool), CliError> {
-        let host = load(global, &Overrides::default())?.host;
-        Ok((host.state, host.access.journal.seals_backups))
+        match load(global, &Overrides::default()) {
+            Ok(config) => {
+                let host = config.host;
+                Ok((host.state, host.access.journal.seals_backups))
+            }
+            // Whoever looks after what was kept needs neither the agents' secrets nor a configuration without mistakes.
+            Err(mistakes) => {
+                let state = state_despite_mistakes(&global.config);
+                if state.join(keep::DATABASE).is_file() {
+                    Ok((state, true))
+                } else {
+                    Err(mistakes)
+                }
+            }
+        }
     }
 
     async fn serve(&self, global: &GlobalOptions, options: &ServeOptions) -> Result<(), CliError> {

@@ -12,6 +12,8 @@ pub mod delivery;
 pub mod diagnostics;
 pub mod effects;
 pub mod forge;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod health;
 pub mod holds;
 pub mod kill;

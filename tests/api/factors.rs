@@ -362,7 +362,16 @@ fn encoded(bytes: &[u8]) -> Value {
 
 #[test]
 fn a_passkey_is_made_and_shown_by_a_browser_on_the_hosts_own_address() -> anyhow::Result<()> {
-    let (host, waiting, ann) = desk("url = \"https://infinity.example.com\"")?;
+    let (host, waiting, ann) = desk("")?;
+    // Who is reached by a name asks everybody for a key from the start.
+    let (_, folder) = host.stop_and_keep()?;
+    folder.config(
+        "url = \"https://infinity.example.com\"",
+        &effects::everything(),
+    )?;
+    let host = folder.serve()?;
+    let open = host.client().get(host.url("/v1/runs")).send()?;
+    problem(open, 401, "unauthenticated")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -436,5 +445,120 @@ fn a_passkey_is_made_and_shown_by_a_browser_on_the_hosts_own_address() -> anyhow
         409,
         "not_begun",
     )?;
+    Ok(())
+}
+
+#[test]
+fn a_stolen_key_does_not_make_itself_another_that_has_shown_everything() -> anyhow::Result<()> {
+    let (host, waiting, _) = desk("factor_for_changes = true")?;
+    let root = key(
+        host.folder(),
+        &[
+            "root",
+            "--role",
+            "admin",
+            "--scope",
+            "*",
+            "--scope",
+            "effects:approve",
+        ],
+    )?;
+    let bob = key(
+        host.folder(),
+        &[
+            "bob",
+            "--role",
+            "editor",
+            "--scope",
+            "*",
+            "--scope",
+            "effects:approve",
+        ],
+    )?;
+    let gift = json!({ "name": "x", "role": "editor", "scopes": ["effects:approve"] });
+    let made = post(&host, "/v1/keys", &root, &gift)?;
+    ensure!(made.status() == 201);
+    let made: Value = made.json()?;
+    let (app, _) = enrolled(&host, &bob)?;
+    problem(
+        post(&host, "/v1/keys", &root, &gift)?,
+        403,
+        "second_factor_required",
+    )?;
+    let path = format!("/v1/keys/{}/rotate", made["id"].as_str().context("an id")?);
+    problem(
+        post(&host, &path, &root, &json!({}))?,
+        403,
+        "second_factor_required",
+    )?;
+    // What approves nothing is made as before.
+    let plain = json!({ "name": "y", "role": "viewer" });
+    ensure!(post(&host, "/v1/keys", &root, &plain)?.status() == 201);
+    // Who may approve effects may not approve what is paid for, by whichever route.
+    let billing = json!({ "title": "More", "resource": "r", "monthly_usd": 1, "reason": "why" });
+    let proposed: Value = post(&host, "/v1/billing/proposals", &root, &billing)?.json()?;
+    let body = json!({ "effect_id": proposed["id"], "decision": "approve" });
+    let refused = problem(post(&host, "/v1/approvals", &bob, &body)?, 403, "forbidden")?;
+    ensure!(
+        refused["detail"]
+            .as_str()
+            .is_some_and(|said| said.contains("billing:approve")),
+        "{refused}"
+    );
+    // Here who has a factor shows it before they change anything; who has none goes on as before.
+    let host = host.kill_and_restart()?;
+    let pause = |key: &str| post(&host, "/v1/agents/other/pause", key, &json!({}));
+    problem(pause(&bob)?, 403, "second_factor_required")?;
+    ensure!(pause(&root)?.status() == 200);
+    let read = host
+        .client()
+        .get(host.url("/v1/runs"))
+        .bearer_auth(&bob)
+        .send()?;
+    ensure!(read.status() == 200);
+    let shown = post(
+        &host,
+        "/v1/session/factor",
+        &bob,
+        &json!({ "code": code(&app, 0)? }),
+    )?;
+    ensure!(shown.status() == 200, "{}", shown.text()?);
+    ensure!(pause(&bob)?.status() == 200);
+    ensure!(approve(&host, &bob, &waiting)?.status() == 200);
+    Ok(())
+}
+
+#[test]
+fn many_guesses_at_once_are_five_guesses() -> anyhow::Result<()> {
+    let (host, _, ann) = desk("")?;
+    let (app, _) = enrolled(&host, &ann)?;
+    let (right, next) = (code(&app, 0)?, code(&app, 1)?);
+    let outcomes: Vec<u16> = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..40)
+            .map(|number| {
+                let (host, ann) = (&host, &ann);
+                let guess = format!("{:06}", 100_000 + number);
+                let guess = if guess == right || guess == next {
+                    "999999".to_owned()
+                } else {
+                    guess
+                };
+                scope.spawn(move || {
+                    let answer = post(host, "/v1/session/factor", ann, &json!({ "code": guess }));
+                    answer.map_or(0, |answer| answer.status().as_u16())
+                })
+            })
+            .collect();
+        tries
+            .into_iter()
+            .filter_map(|one| one.join().ok())
+            .collect()
+    });
+    let tried = outcomes.iter().filter(|status| **status == 403).count();
+    ensure!(tried <= 5, "{outcomes:?}");
+    ensure!(
+        outcomes.iter().filter(|status| **status == 429).count() >= 35,
+        "{outcomes:?}"
+    );
     Ok(())
 }

@@ -169,6 +169,14 @@ fn a_person_comes_in_with_a_browser_and_may_what_the_provider_says_that_they_are
     );
     // Sessions outlast the process, and end when somebody ends them.
     let host = host.kill_and_restart_with(&[("CORP_SECRET", SECRET)])?;
+    // Somebody's stream ends with their session.
+    let stream = host
+        .client()
+        .get(host.url("/v1/events"))
+        .header("cookie", &bob)
+        .header("accept", "text/event-stream")
+        .send()?;
+    let following = std::thread::spawn(move || stream.text());
     let list: Value = with(&host, &ann, "/v1/sessions")?.json()?;
     let items = list["items"].as_array().context("sessions")?;
     ensure!(items.len() == 2, "{list}");
@@ -182,6 +190,9 @@ fn a_person_comes_in_with_a_browser_and_may_what_the_provider_says_that_they_are
         .send()?;
     ensure!(ended.status() == 204);
     problem(with(&host, &bob, "/v1/runs")?, 401, "unauthenticated")?;
+    // At the next line of it, of which there is one every few seconds.
+    let ended = poll(PATIENCE, || following.is_finished().then_some(()));
+    ended.context("the stream goes on")?;
     let out = host
         .client()
         .delete(host.url("/v1/session"))
@@ -324,6 +335,35 @@ fn a_terminal_is_let_in_by_a_person_with_a_browser() -> anyhow::Result<()> {
     ensure!(out.status.success());
     let refused = terminal(&home, &host, &["runs"]).output()?;
     ensure!(refused.status.code() == Some(2), "{:?}", refused.status);
+    // However many ask after one device, the others are served.
+    let begun = host
+        .client()
+        .post(host.url("/v1/sign-in/corp/device"))
+        .send()?;
+    let begun: Value = begun.json()?;
+    let body = json!({ "handle": begun["handle"] });
+    let path = host.url("/v1/sign-in/corp/device/session");
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..30 {
+            scope.spawn(|| host.client().post(&path).json(&body).send());
+        }
+        while began.elapsed().as_secs() < 2 {
+            let health = host.client().get(host.url("/health")).send();
+            assert!(health.is_ok_and(|answer| answer.status() == 200));
+        }
+        provider.device(
+            begun["verification_uri_complete"]
+                .as_str()
+                .unwrap_or_default(),
+            "ann",
+        )
+    })?;
+    ensure!(
+        began.elapsed() < std::time::Duration::from_secs(15),
+        "{:?}",
+        began.elapsed()
+    );
     // Who says no is told so where they wait.
     let begun = host
         .client()

@@ -319,3 +319,40 @@ fn a_host_is_stopped_though_its_configuration_has_mistakes() -> anyhow::Result<(
     ensure!(refused.status.code() == Some(2), "{refused:?}");
     Ok(())
 }
+
+#[test]
+fn models_that_cost_twice_the_days_budget_throw_it_once() -> anyhow::Result<()> {
+    let host = folder("daily_budget_usd = 10", "")?.serve()?;
+    let spend = |id: &str, cost: Value| {
+        host.publish(&json!({
+            "specversion": "1.0", "id": id, "source": "ci/llm", "type": "llm.usage", "subject": "m",
+            "data": { "provider": "p", "model": "m", "tokens": 1200, "prompt_hash": "sha256:00", "cost_usd": cost },
+        }))
+    };
+    spend("1", json!(19.5))?;
+    spend("2", json!("a lot"))?;
+    ensure!(host.run("guests", &crate::ok())?["outcome"] == "succeeded");
+    // What was added up is known after a restart.
+    let host = host.kill_and_restart()?;
+    let spend = |id: &str, cost: f64| {
+        host.publish(&json!({
+            "specversion": "1.0", "id": id, "source": "ci/llm", "type": "llm.usage", "data": { "cost_usd": cost },
+        }))
+    };
+    poll(PATIENCE, || {
+        let logged = host.folder().infinity(&["audit", "export"]).ok()?;
+        let text = String::from_utf8_lossy(&logged.stdout).into_owned();
+        (text.contains("\"llm_provider\":\"p\"") && text.contains("\"tokens_used\":1200"))
+            .then_some(())
+    })
+    .context("the journal does not say what was used")?;
+    spend("3", 0.75)?;
+    let view = poll(PATIENCE, || {
+        state(&host).ok().filter(|view| view["state"] != "off")
+    });
+    let view = view.context("it is not thrown")?;
+    let reason = view["kill"]["reason"].as_str().context("a reason")?;
+    ensure!(reason.contains("20.25 US dollars"), "{reason}");
+    ensure!(recover(&host, &crate::ok())?.status() == 200);
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! What is kept of agents: searched, exported, imported, deleted; events that agents announce; who goes first.
 
 use crate::{folder, ok, problem, start};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use infinity_tests::host::{PATIENCE, poll};
 use serde_json::{Value, json};
 use std::fs;
@@ -270,13 +270,70 @@ fn a_store_is_checked_copied_under_load_and_put_back() -> anyhow::Result<()> {
         first["id"].as_str().context("an id")?
     ))?;
     assert_eq!(artifact.status(), 200);
+    // It is one file, which says nothing to who finds it, and opens with its keys alone.
+    let sealed = host.path().join("copy/backup.sealed");
+    let bytes = fs::read(&sealed)?;
+    ensure!(
+        !bytes
+            .windows(6)
+            .any(|part| part == b"guests" || part == b"SQLite")
+    );
+    let elsewhere = crate::folder("", "")?;
+    fs::create_dir_all(elsewhere.path().join("copy"))?;
+    fs::copy(&sealed, elsewhere.path().join("copy/backup.sealed"))?;
+    let without = elsewhere.infinity(&["store", "restore", "copy"])?;
+    let said = String::from_utf8_lossy(&without.stderr).into_owned();
+    ensure!(
+        without.status.code() == Some(1) && said.contains("backup.keys"),
+        "{said}"
+    );
+    let keys = host.path().join("var/backup.keys");
+    fs::copy(&keys, elsewhere.path().join("kept.keys"))?;
+    let with = elsewhere.infinity(&["store", "restore", "copy", "--keys", "kept.keys"])?;
+    ensure!(
+        with.status.success(),
+        "{}",
+        String::from_utf8_lossy(&with.stderr)
+    );
+    let runs = elsewhere.infinity(&["--json", "runs"])?;
+    ensure!(String::from_utf8_lossy(&runs.stdout).contains("\"agent\": \"guests\""));
+    // A new key seals what comes, and opens what was.
+    ensure!(
+        host.folder()
+            .infinity(&["store", "rotate-key"])?
+            .status
+            .success()
+    );
+    ensure!(
+        host.folder()
+            .infinity(&["store", "backup", "second"])?
+            .status
+            .success()
+    );
     // Damage is found.
-    let file = walk(&host.path().join("copy/artifacts")).context("a file")?;
+    let mut damaged = bytes;
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    fs::write(&sealed, &damaged)?;
+    let (_, folder) = host.stop_and_keep()?;
+    let refused = folder.infinity(&["store", "restore", "copy", "--replace"])?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(refused.status.code() == Some(1), "{said}");
+    // One that is not sealed is a folder, and what is damaged in it is found, too.
+    folder.config(
+        "seal_backups = false",
+        "[agents.guests]\nplugin = \"guests\"\n",
+    )?;
+    ensure!(
+        folder
+            .infinity(&["store", "backup", "plain"])?
+            .status
+            .success()
+    );
+    let file = walk(&folder.path().join("plain/artifacts")).context("a file")?;
     fs::write(file, b"damaged")?;
-    let damaged = host
-        .folder()
-        .infinity(&["store", "restore", "copy", "--replace"])?;
-    assert_eq!(damaged.status.code(), Some(1));
+    let refused = folder.infinity(&["store", "restore", "plain", "--replace"])?;
+    ensure!(refused.status.code() == Some(1));
     Ok(())
 }
 

@@ -1,10 +1,11 @@
-//! The only build driver: `cargo xtask up | build | test | soak | bench`.
+//! The only build driver: `cargo xtask up | build | test | soak | fuzz | bench`.
 //!
 //! It calls `cargo` with one profile and one target directory, so that wasmtime's compiler is built once, and puts the components where the host looks for them.
 
 mod bench;
 mod build;
 mod foreign;
+mod fuzz;
 mod run;
 mod suites;
 
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   build    build the host and the shipped plugins
   test     run every suite
   soak     run every suite at full counts
+  fuzz     look for bytes that break what must hold, a minute for each target: cargo xtask fuzz [TARGET...] [--seconds N]; takes a nightly compiler and cargo-fuzz
   bench    measure against named peers: cargo xtask bench [NAME...] [--json]; names: sandbox runs policy schedule api badge serve webhooks effects sync control density
 ";
 
@@ -44,6 +46,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
         }
         Some("test") => suites::run(&root, false, rest),
         Some("soak") => suites::run(&root, true, rest),
+        Some("fuzz") => fuzz::run(&root, rest),
         Some("bench") => bench::run(&root, rest),
         None | Some("help" | "--help" | "-h") => {
             run::say(USAGE);

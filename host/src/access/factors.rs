@@ -12,6 +12,7 @@ use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use totp_rs::{Builder, Totp};
 use utoipa::ToSchema;
@@ -39,6 +40,9 @@ pub const LABEL_MAX: usize = 60;
 const SECRET: usize = 20;
 
 const KIND: &str = "factor";
+
+/// The flag that says that somebody has one, or had.
+const EVER_FLAG: &str = "access/factor_enrolled";
 
 /// What a factor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -135,8 +139,12 @@ pub struct Factors {
     held: Mutex<Vec<Held>>,
     /// Of which devices a factor was shown, and until when that counts.
     shown: Mutex<LruCache<Uuid, Timestamp>>,
+    /// Whether anybody ever had one: what is lost does not count as removed.
+    ever: AtomicBool,
     /// One change at a time, as each is written before it counts.
     change: tokio::sync::Mutex<()>,
+    /// Held while a factor is tried and what came of it is counted: who tries many at once tries one after the other.
+    pub trying: tokio::sync::Mutex<()>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -174,7 +182,7 @@ fn event(kind: &str, factor: &Factor, by: &Principal) -> Event {
         format!("/factors/{}", factor.id),
         format!("factor.{kind}"),
         factor.id.to_string(),
-        json!({ "factor": factor.id, "user": factor.owner.name, "kind": factor.kind, "label": factor.label, "by": by }),
+        json!({ "factor": factor.id, "user": factor.owner.name, "kind": factor.kind, "by": by }),
     )
 }
 
@@ -201,7 +209,10 @@ impl Factors {
                 Err(error) => tracing::error!("the factor `{}` is not used: {error}", row.id),
             }
         }
+        let ever = store.flags().await?.contains_key(EVER_FLAG);
         Ok(Self {
+            ever: AtomicBool::new(ever),
+            trying: tokio::sync::Mutex::default(),
             store,
             passkeys,
             held: Mutex::new(held),
@@ -210,10 +221,19 @@ impl Factors {
         })
     }
 
-    /// Whether anybody has one, so that who approves has to show theirs.
+    /// Whether anybody has one, or had, so that who approves has to show theirs.
     #[must_use]
     pub fn required(&self) -> bool {
-        locked(&self.held).iter().any(|held| held.factor.confirmed)
+        self.ever.load(Ordering::Relaxed)
+            || locked(&self.held).iter().any(|held| held.factor.confirmed)
+    }
+
+    /// Whether they have one that was confirmed.
+    #[must_use]
+    pub fn has(&self, owner: &Principal) -> bool {
+        locked(&self.held)
+            .iter()
+            .any(|held| held.factor.confirmed && held.factor.owner == *owner)
     }
 
     /// Until when what this caller showed counts, if it does.
@@ -323,7 +343,11 @@ impl Factors {
         let _change = self.change.lock().await;
         let owner = &caller.principal;
         let fits = |held: &Held| match unconfirmed {
-            Some(id) => held.factor.id == id,
+            Some(id) => {
+                held.factor.id == id
+                    && !held.factor.confirmed
+                    && at.duration_since(held.factor.created_at) <= CONFIRM_WITHIN
+            }
             None => held.factor.confirmed,
         };
         let mut any = false;
@@ -363,6 +387,10 @@ impl Factors {
         } else {
             "enrolled"
         };
+        if !held.factor.confirmed {
+            self.store.set_flag(EVER_FLAG, Some("yes")).await?;
+            self.ever.store(true, Ordering::Relaxed);
+        }
         held.factor.confirmed = true;
         held.factor.used_at = Some(at);
         held.material = material;
@@ -422,6 +450,12 @@ impl Factors {
             .finish_registration(handle(owner), response)?;
         let _change = self.change.lock().await;
         self.make_room(owner, at).await?;
+        let same = |held: &Held| matches!(&held.material, Material::Passkey(own) if own.id() == credential.id());
+        if locked(&self.held).iter().any(same) {
+            return Err(
+                PasskeyError::Refused("this passkey is registered here already".into()).into(),
+            );
+        }
         let material = Material::Passkey(Box::new(credential));
         let held = Held {
             factor: new_factor(owner, FactorKind::Passkey, label, at),
@@ -475,6 +509,19 @@ impl Factors {
             .await
     }
 
+    /// Lets people approve without one again, if there is none left: for who works on the host's own machine.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn forget(&self) -> Result<(), StoreError> {
+        if locked(&self.held).iter().any(|held| held.factor.confirmed) {
+            return Ok(());
+        }
+        self.store.set_flag(EVER_FLAG, None).await?;
+        self.ever.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Removes one.
     ///
     /// # Errors
@@ -491,6 +538,8 @@ impl Factors {
             .put_sealed(KIND, Vec::new(), vec![id], events)
             .await?;
         locked(&self.held).retain(|held| held.factor.id != id);
+        // It may have been taken away because somebody else had it.
+        locked(&self.shown).clear();
         Ok(factor)
     }
 }
@@ -523,6 +572,8 @@ mod tests {
             key: Some(Shown {
                 id: Uuid::from_u128(1),
                 device,
+                since: None,
+                until: None,
                 role: Role::Editor,
                 scopes: Vec::new(),
             }),
@@ -599,6 +650,10 @@ mod tests {
             .await;
         assert!(matches!(unknown, Err(FactorError::Unknown)));
         own.remove(new.factor.id, &caller.principal).await.unwrap();
+        // Whoever takes away the last one does not take away that one is asked for.
+        assert!(own.required() && !own.has(&caller.principal));
+        assert!(own.shown_until(&caller, much).is_none());
+        own.forget().await.unwrap();
         assert!(!own.required());
         let feed = store.events(&[], None, 100).await.unwrap().items;
         let kinds: Vec<&str> = feed.iter().map(|event| event.kind.as_str()).collect();

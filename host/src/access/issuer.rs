@@ -84,10 +84,10 @@ impl BadToken {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Discovery {
     issuer: String,
-    /// Where people are sent to.
-    pub authorization_endpoint: String,
-    /// Where codes become tokens.
-    pub token_endpoint: String,
+    /// Where people are sent to; none where only programs come from.
+    pub authorization_endpoint: Option<String>,
+    /// Where codes become tokens, likewise.
+    pub token_endpoint: Option<String>,
     jwks_uri: String,
     /// Where more is said of somebody.
     pub userinfo_endpoint: Option<String>,
@@ -112,7 +112,10 @@ struct Known {
 }
 
 /// A provider.
-pub struct Issuer {
+#[derive(Clone)]
+pub struct Issuer(Arc<Asking>);
+
+struct Asking {
     address: String,
     http: Client,
     known: ArcSwapOption<Known>,
@@ -175,12 +178,12 @@ impl Issuer {
     /// The provider at this address. Nothing is asked of it yet.
     #[must_use]
     pub fn new(address: &str, http: Client) -> Self {
-        Self {
+        Self(Arc::new(Asking {
             address: address.to_owned(),
             http,
             known: ArcSwapOption::empty(),
             asked: Mutex::default(),
-        }
+        }))
     }
 
     /// What it says of itself.
@@ -194,20 +197,84 @@ impl Issuer {
             .ok_or_else(|| {
                 format!(
                     "`{}` cannot be reached; the log has the reason",
-                    self.address
+                    self.0.address
                 )
             })
     }
 
+    /// What is known, asked for in a task of its own: a client that goes away does not end it.
     async fn known(&self) -> Option<Arc<Known>> {
-        let known = self.known.load_full();
-        if known
-            .as_ref()
-            .is_some_and(|known| known.at.elapsed() < FRESH)
-        {
-            return known;
+        if let Some(known) = self.0.fresh() {
+            return Some(known);
         }
-        let usable = known.filter(|known| known.at.elapsed() < STALE_MAX);
+        let asking = Arc::clone(&self.0);
+        tokio::spawn(async move { asking.known().await })
+            .await
+            .ok()?
+    }
+
+    async fn renewed(&self) -> Option<Arc<Known>> {
+        let asking = Arc::clone(&self.0);
+        tokio::spawn(async move { asking.renewed().await })
+            .await
+            .ok()?
+    }
+
+    /// What a token says, if it is the provider's, for one of the audiences and valid now.
+    ///
+    /// # Errors
+    /// [`BadToken`]
+    pub async fn verify(
+        &self,
+        token: &str,
+        audiences: &[String],
+        nonce: Option<&str>,
+    ) -> Result<Claims, BadToken> {
+        let (kid, algorithm) = header(token)?;
+        let mut known = self.known().await.ok_or(BadToken::Unreachable)?;
+        if find(&known, kid.as_deref()).is_none() {
+            known = self.renewed().await.ok_or(BadToken::Unreachable)?;
+        }
+        let key = find(&known, kid.as_deref()).ok_or(BadToken::UnknownKey)?;
+        if !key.algorithms.contains(&algorithm) {
+            return Err(BadToken::Signature);
+        }
+        let mut validation = Validation::new(algorithm);
+        validation.set_audience(audiences);
+        // As it calls itself, with or without a slash at its end.
+        validation.set_issuer(&[&known.discovery.issuer]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        validation.validate_nbf = true;
+        validation.leeway = LEEWAY;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
+            .map_err(|error| reason(error.kind()))?
+            .claims;
+        match nonce {
+            Some(nonce) if claims.get("nonce").and_then(Value::as_str) != Some(nonce) => {
+                Err(BadToken::Nonce)
+            }
+            _ => Ok(claims),
+        }
+    }
+
+    /// As what it names itself in tokens.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.0.address
+    }
+}
+
+impl Asking {
+    fn fresh(&self) -> Option<Arc<Known>> {
+        let known = self.known.load_full();
+        known.filter(|known| known.at.elapsed() < FRESH)
+    }
+
+    async fn known(&self) -> Option<Arc<Known>> {
+        let usable = self
+            .known
+            .load_full()
+            .filter(|known| known.at.elapsed() < STALE_MAX);
         let mut asked = match (self.asked.try_lock(), &usable) {
             (Ok(asked), _) => asked,
             // Somebody asks already, and what is known is good enough until then.
@@ -282,49 +349,15 @@ impl Issuer {
             at: Instant::now(),
         })
     }
+}
 
-    /// What a token says, if it is the provider's, for one of the audiences and valid now.
-    ///
-    /// # Errors
-    /// [`BadToken`]
-    pub async fn verify(
-        &self,
-        token: &str,
-        audiences: &[String],
-        nonce: Option<&str>,
-    ) -> Result<Claims, BadToken> {
-        let (kid, algorithm) = header(token)?;
-        let mut known = self.known().await.ok_or(BadToken::Unreachable)?;
-        if find(&known, kid.as_deref()).is_none() {
-            known = self.renewed().await.ok_or(BadToken::Unreachable)?;
-        }
-        let key = find(&known, kid.as_deref()).ok_or(BadToken::UnknownKey)?;
-        if !key.algorithms.contains(&algorithm) {
-            return Err(BadToken::Signature);
-        }
-        let mut validation = Validation::new(algorithm);
-        validation.set_audience(audiences);
-        // As it calls itself, with or without a slash at its end.
-        validation.set_issuer(&[&known.discovery.issuer]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        validation.validate_nbf = true;
-        validation.leeway = LEEWAY;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
-            .map_err(|error| reason(error.kind()))?
-            .claims;
-        match nonce {
-            Some(nonce) if claims.get("nonce").and_then(Value::as_str) != Some(nonce) => {
-                Err(BadToken::Nonce)
-            }
-            _ => Ok(claims),
-        }
-    }
-
-    /// As what it names itself in tokens.
-    #[must_use]
-    pub fn address(&self) -> &str {
-        &self.address
-    }
+/// Who a token says that made it: whom to ask, and nothing to be believed.
+#[must_use]
+pub fn claimed_issuer(token: &str) -> Option<String> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&claims).ok()?;
+    let issuer = claims.get("iss")?.as_str()?;
+    Some(issuer.trim_end_matches('/').to_owned())
 }
 
 /// Which key a token says that it is signed with, and how. Ways that need no key, or one that both sides have, are none.
@@ -341,6 +374,11 @@ pub fn header(token: &str) -> Result<(Option<String>, Algorithm), BadToken> {
     let raw: Value = serde_json::from_slice(&raw).map_err(|_| malformed)?;
     // What is critical to the issuer and unknown here cannot be ignored.
     if raw.get("crit").is_some() {
+        return Err(malformed);
+    }
+    // Other kinds of tokens have other meanings: one that ends sessions lets nobody in.
+    let kind = raw["typ"].as_str().unwrap_or("JWT").to_ascii_lowercase();
+    if !matches!(kind.trim_start_matches("application/"), "jwt" | "at+jwt") {
         return Err(malformed);
     }
     let algorithm = match raw["alg"].as_str() {
@@ -439,6 +477,14 @@ mod tests {
                 Ok((Some("a".into()), Algorithm::RS256)),
             ),
             (r#"{"alg":"EdDSA"}"#, Ok((None, Algorithm::EdDSA))),
+            (
+                r#"{"alg":"RS256","typ":"at+JWT"}"#,
+                Ok((None, Algorithm::RS256)),
+            ),
+            (
+                r#"{"alg":"RS256","typ":"logout+jwt"}"#,
+                Err(BadToken::Malformed),
+            ),
             (r#"{"alg":"none"}"#, Err(BadToken::Malformed)),
             (r#"{"alg":"HS256","kid":"a"}"#, Err(BadToken::Malformed)),
             (r#"{"alg":["RS256"]}"#, Err(BadToken::Malformed)),

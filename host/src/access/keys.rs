@@ -198,7 +198,7 @@ fn checksum(text: &str) -> String {
 }
 
 /// The characters that name a key, if it is one in form.
-fn naming(secret: &str) -> Option<&str> {
+pub(crate) fn naming(secret: &str) -> Option<&str> {
     let rest = secret.strip_prefix(PREFIX)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if secret.len() != LENGTH || !rest.bytes().all(plain) {
@@ -479,6 +479,8 @@ impl Keys {
         let from = |mut caller: Caller| {
             if let Some(key) = &mut caller.key {
                 key.device = uuid::Builder::from_custom_bytes(device).into_uuid();
+                let end = Timestamp::from_second(end).ok();
+                key.until = key.until.map_or(end, |until| end.map(|end| end.min(until)));
             }
             caller
         };
@@ -524,6 +526,8 @@ fn founder() -> Caller {
         key: Some(Shown {
             id: Uuid::nil(),
             device: Uuid::nil(),
+            since: None,
+            until: None,
             role: Role::Admin,
             scopes: Vec::new(),
         }),
@@ -539,6 +543,8 @@ fn caller(key: &ApiKey) -> Caller {
         key: Some(Shown {
             id: key.id,
             device: key.id,
+            since: None,
+            until: key.expires_at,
             role: key.role,
             scopes: key.scopes.clone(),
         }),

@@ -38,6 +38,9 @@ use webauthn_rp::{
 /// Ceremonies of one kind at once; the oldest makes room.
 const CEREMONIES_MAX: usize = 1_000;
 
+/// Ceremonies of one kind and person at once: some windows of a browser.
+const OWN_MAX: usize = 5;
+
 /// How long a ceremony lasts, in milliseconds.
 const LASTS: NonZeroU32 = match NonZeroU32::new(5 * 60 * 1_000) {
     Some(lasts) => lasts,
@@ -161,6 +164,13 @@ impl<T: TimedCeremony> Ceremonies<T> {
 
     fn keep(&self, owner: Uuid, ceremony: T) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who begins often pushes out their own.
+        let own = held.iter().filter(|(of, _)| *of == owner).count();
+        if own >= OWN_MAX
+            && let Some(oldest) = held.iter().position(|(of, _)| *of == owner)
+        {
+            held.remove(oldest);
+        }
         if held.len() >= CEREMONIES_MAX {
             held.pop_front();
         }
@@ -616,7 +626,7 @@ mod tests {
         let (mut own, mut browser, owner, credentials) = begun().await;
         let first = own.begin_assertion(owner, &credentials).unwrap();
         let second = own.begin_assertion(owner, &credentials).unwrap();
-        for _ in 1..CEREMONIES_MAX {
+        for _ in 1..OWN_MAX {
             own.begin_assertion(Uuid::now_v7(), &[]).unwrap_err();
             own.begin_assertion(owner, &credentials).unwrap();
         }

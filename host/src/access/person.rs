@@ -4,6 +4,7 @@ use super::{Caller, Role, Scope, Shown};
 use crate::config::SignInConfig;
 use crate::model::Principal;
 use aws_lc_rs::digest;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -43,6 +44,11 @@ pub enum Stranger {
     /// The mail address could be anybody's.
     #[error("`{0}` says that the mail address is not verified")]
     Unverified(String),
+    /// Somebody else is called that here.
+    #[error(
+        "`{0}` is another account of the provider here, so this one does not come in; give the accounts different names"
+    )]
+    Taken(String),
     /// No rule fits.
     #[error("`{name}` has no role here: none of the `roles` of `[host.sign_in.{provider}]` fits")]
     NoRole {
@@ -75,7 +81,15 @@ impl Person {
         };
         let subject = text("sub")?;
         let name = text(&config.name_claim)?;
-        if config.name_claim == "email" && claims.get("email_verified") == Some(&false.into()) {
+        let verified = claims.get("email_verified");
+        let said = |word: bool| {
+            verified.is_some_and(|said| match said {
+                Value::Bool(said) => *said == word,
+                Value::String(said) => *said == word.to_string(),
+                _ => false,
+            })
+        };
+        if config.name_claim == "email" && said(false) {
             return Err(Stranger::Unverified(provider()));
         }
         let name = format!("{}:{name}", config.name);
@@ -83,9 +97,10 @@ impl Person {
             .roles
             .iter()
             .find(|rule| {
-                rule.when
-                    .iter()
-                    .all(|(claim, expected)| holds(claims, claim, expected))
+                // Whose address it is says nothing of who may, unless somebody looked.
+                rule.when.iter().all(|(claim, expected)| {
+                    (claim != "email" || said(true)) && holds(claims, claim, expected)
+                })
             })
             .ok_or_else(|| Stranger::NoRole {
                 provider: provider(),
@@ -99,9 +114,14 @@ impl Person {
         })
     }
 
-    /// Them as callers, from a device of theirs.
+    /// Them as callers, from a device of theirs on which they came in at that moment, or with a token; and until when that counts.
     #[must_use]
-    pub fn caller(&self, device: Uuid) -> Caller {
+    pub fn caller(
+        &self,
+        device: Uuid,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Caller {
         Caller {
             principal: Principal {
                 kind: "user".into(),
@@ -110,6 +130,8 @@ impl Person {
             key: Some(Shown {
                 id: self.id,
                 device,
+                since,
+                until,
                 role: self.role,
                 scopes: self.scopes.clone(),
             }),
@@ -131,6 +153,7 @@ fn holds(claims: &Claims, claim: &str, expected: &str) -> bool {
         let claims = claims.get(outer)?.as_object()?;
         Some(holds(claims, inner, expected))
     };
+    let is_scope = matches!(claim.rsplit('.').next(), Some("scope" | "scp"));
     let Some(value) = claims.get(claim) else {
         return claim.split_once('.').and_then(within).unwrap_or_default();
     };
@@ -141,10 +164,13 @@ fn holds(claims: &Claims, claim: &str, expected: &str) -> bool {
         _ => false,
     };
     match value {
-        Value::Null => false,
+        Value::Null | Value::Bool(false) if expected == "*" => false,
+        Value::String(text) if expected == "*" => !text.is_empty(),
+        Value::Array(values) if expected == "*" => !values.is_empty(),
         _ if expected == "*" => true,
         Value::Array(values) => values.iter().any(is),
-        Value::String(text) => text == expected || text.split(' ').any(|word| word == expected),
+        // Anybody may be called what somebody else is, and more.
+        Value::String(text) if is_scope => text.split(' ').any(|word| word == expected),
         value => is(value),
     }
 }
@@ -212,6 +238,13 @@ mod tests {
             (json!({ "scope": "read run" }), Some(Role::Service)),
             (json!({ "scope": "rerun" }), None),
             (json!({ "groups": null }), None),
+            (json!({ "groups": [] }), None),
+            (json!({ "groups": "" }), None),
+            (json!({ "groups": false }), None),
+            (
+                json!({ "groups": "other platform", "hd": "example.com" }),
+                Some(Role::Viewer),
+            ),
             (json!({ "realm": "roles" }), None),
             (json!({ "groups": [{ "platform": 1 }] }), Some(Role::Viewer)),
             (json!({}), None),
@@ -241,10 +274,26 @@ mod tests {
             let error = of(wrong.clone()).unwrap_err();
             assert!(matches!(error, Stranger::Nameless { .. }), "{wrong}");
         }
-        assert_eq!(
-            of(json!({ "groups": groups, "email_verified": false })),
-            Err(Stranger::Unverified("corp".into()))
-        );
+        for unverified in [json!(false), json!("false")] {
+            assert_eq!(
+                of(json!({ "groups": groups, "email_verified": unverified })),
+                Err(Stranger::Unverified("corp".into()))
+            );
+        }
+        // A role is given to an address only if somebody looked whose it is.
+        let mut by_mail = config();
+        by_mail.roles = vec![rule(Role::Admin, &[("email", "ann@example.com")])];
+        for (verified, expected) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(null), false),
+            (json!("yes"), false),
+        ] {
+            let claims =
+                json!({ "sub": "1", "email": "ann@example.com", "email_verified": verified });
+            let person = Person::of(&by_mail, "https://id", claims.as_object().unwrap());
+            assert_eq!(person.is_ok(), expected, "{verified}");
+        }
         let error = of(json!({})).unwrap_err().to_string();
         assert!(
             error.contains("`corp:ann@example.com` has no role"),

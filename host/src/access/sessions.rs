@@ -25,6 +25,9 @@ pub const PREFIX: &str = "ins_";
 /// Sessions at once; the oldest makes room.
 pub const SESSIONS_MAX: usize = 10_000;
 
+/// Sessions of one person at once.
+const OWN_MAX: usize = 50;
+
 /// Characters of what a device calls itself.
 const DEVICE_MAX: usize = 200;
 
@@ -88,16 +91,28 @@ impl Sessions {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn open(store: Arc<dyn Store>, at: Timestamp) -> Result<Self, StoreError> {
+    pub async fn open(
+        store: Arc<dyn Store>,
+        providers: &[&str],
+        at: Timestamp,
+    ) -> Result<Self, StoreError> {
         let mut held = HashMap::new();
+        let mut over = Vec::new();
         for row in store.sealed(KIND).await? {
             match serde_json::from_slice::<Held>(&row.content) {
-                Ok(one) if one.session.ends_at > at => {
+                // Who is vouched for by nobody any more is out.
+                Ok(one)
+                    if one.session.ends_at > at
+                        && providers.contains(&one.session.provider.as_str()) =>
+                {
                     held.insert(one.digest, one);
                 }
-                Ok(_) => {}
+                Ok(one) => over.push(one.session.id),
                 Err(error) => tracing::error!("the session `{}` is not used: {error}", row.id),
             }
+        }
+        if !over.is_empty() {
+            store.put_sealed(KIND, Vec::new(), over, Vec::new()).await?;
         }
         Ok(Self {
             store,
@@ -141,15 +156,24 @@ impl Sessions {
             }
             !over
         });
-        while next.len() >= SESSIONS_MAX {
-            let Some(oldest) = next.values().min_by_key(|held| held.session.created_at) else {
+        loop {
+            // One person's oldest makes room for one of theirs, and only then anybody's.
+            let own = || next.values().filter(|held| held.person.id == new.person.id);
+            let crowded = own().count() >= OWN_MAX;
+            if !crowded && next.len() < SESSIONS_MAX {
                 break;
+            }
+            let oldest = if crowded {
+                own().min_by_key(|held| held.session.created_at)
+            } else {
+                next.values().min_by_key(|held| held.session.created_at)
             };
+            let Some(oldest) = oldest else { break };
             let digest = oldest.digest;
             removed.push(oldest.session.id);
             next.remove(&digest);
         }
-        let by = new.person.caller(session.id).principal;
+        let by = new.person.caller(session.id, None, None).principal;
         let row = SealedRow {
             id: session.id,
             content: serde_json::to_vec(&new).map_err(|_| StoreError::Closed)?,
@@ -173,7 +197,10 @@ impl Sessions {
         if held.session.ends_at <= at {
             return Err(Refused::Session);
         }
-        Ok(held.person.caller(held.session.id))
+        let session = &held.session;
+        Ok(held
+            .person
+            .caller(session.id, Some(session.created_at), Some(session.ends_at)))
     }
 
     /// Whether the session of this id is not over.
@@ -239,7 +266,7 @@ mod tests {
     async fn a_session_outlasts_a_restart_and_ends_when_it_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(folder.path()).await.unwrap());
-        let open = || Sessions::open(Arc::clone(&store) as Arc<dyn Store>, now());
+        let open = || Sessions::open(Arc::clone(&store) as Arc<dyn Store>, &["corp"], now());
         let own = open().await.unwrap();
         let at = now();
         let (text, session) = own.begin(ann(), Some("a terminal"), at).await.unwrap();

@@ -2,13 +2,14 @@
 //!
 //! Invariants: an answer counts once, for the browser that asked and within [`PATIENCE`]; what a provider says of somebody is believed only from itself. Everything that waits is bounded.
 
-use super::issuer::{BadToken, Discovery, Issuer, bounded, fetch};
+use super::issuer::{BadToken, Discovery, Issuer, bounded, claimed_issuer, fetch};
 use super::keys::random;
 use super::person::{Claims, Person, Stranger};
 use crate::config::{Config, Identity, Secret, SignInConfig};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use lru::LruCache;
 use oauth2::basic::{BasicErrorResponse, BasicTokenType};
 use oauth2::{
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::AbortOnDropHandle;
 use utoipa::ToSchema;
 
@@ -32,9 +33,12 @@ use utoipa::ToSchema;
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// People who are signing in at once; who began longest ago makes room.
-const WAITING: NonZeroUsize = NonZeroUsize::new(1_000).expect("is not zero");
+const WAITING: NonZeroUsize = NonZeroUsize::new(10_000).expect("is not zero");
 /// Devices that wait at once, each with a request to its provider every few seconds; likewise.
 const DEVICES: NonZeroUsize = NonZeroUsize::new(100).expect("is not zero");
+
+/// Questions about devices that wait at once: a tenth of all connections.
+const ASKING_MAX: usize = 50;
 
 /// How long a provider may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -71,6 +75,9 @@ pub enum SignInError {
     /// Nobody gave them a role.
     #[error(transparent)]
     Stranger(#[from] Stranger),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
 }
 
 /// What a provider gives for a code.
@@ -135,7 +142,11 @@ struct Waiting {
 type Outcome = Option<Result<Person, Arc<SignInError>>>;
 
 struct Device {
+    provider: String,
+    began: Instant,
     outcome: watch::Receiver<Outcome>,
+    /// One question at a time waits.
+    asking: Arc<Semaphore>,
     /// Ends with the entry.
     _polling: AbortOnDropHandle<()>,
 }
@@ -151,6 +162,8 @@ pub struct SignIn {
     providers: BTreeMap<String, Arc<Provider>>,
     waiting: Mutex<LruCache<String, Waiting>>,
     devices: Mutex<LruCache<String, Device>>,
+    /// Questions about devices that wait, each with a connection.
+    asking: Semaphore,
 }
 
 /// What a browser takes along to a provider.
@@ -222,7 +235,7 @@ fn wrong<E: std::error::Error, T: oauth2::ErrorResponse + std::fmt::Display>(
 ) -> SignInError {
     use oauth2::RequestTokenError as Cause;
     match error {
-        Cause::ServerResponse(said) => SignInError::Refused(said.to_string()),
+        Cause::ServerResponse(said) => SignInError::Refused(plain(&said.to_string())),
         Cause::Request(error) => SignInError::Provider(error.to_string()),
         Cause::Parse(error, _) => {
             SignInError::Provider(format!("it answered something else: {error}"))
@@ -268,6 +281,7 @@ impl SignIn {
             providers,
             waiting: Mutex::new(LruCache::new(WAITING)),
             devices: Mutex::new(LruCache::new(DEVICES)),
+            asking: Semaphore::new(ASKING_MAX),
         })
     }
 
@@ -303,27 +317,26 @@ impl SignIn {
             .ok_or(SignInError::Unknown)
     }
 
-    /// Who sends a token that a provider made for this host.
+    /// Who sends a token that a provider made for this host, and until when it counts.
     ///
     /// # Errors
     /// [`SignInError::Token`], [`SignInError::Stranger`]
-    pub async fn bearer(&self, token: &str) -> Result<Person, SignInError> {
-        let mut worst = BadToken::Malformed;
-        for provider in self.providers.values() {
-            let Some(issuer) = &provider.issuer else {
-                continue;
-            };
-            match issuer.verify(token, &provider.config.audiences, None).await {
-                Ok(claims) => return Ok(Person::of(&provider.config, issuer.address(), &claims)?),
-                // Of two providers the one whose token it is knows best what is wrong with it.
-                Err(reason) => {
-                    if !matches!(reason, BadToken::UnknownKey) || worst == BadToken::Malformed {
-                        worst = reason;
-                    }
-                }
-            }
-        }
-        Err(SignInError::Token(worst))
+    pub async fn bearer(&self, token: &str) -> Result<(Person, Option<Timestamp>), SignInError> {
+        // Whose it says to be decides who is asked, and who is asked decides whether it is so.
+        let claimed = claimed_issuer(token).ok_or(SignInError::Token(BadToken::Malformed))?;
+        let found = self.providers.values().find_map(|provider| {
+            let issuer = provider.issuer.as_ref()?;
+            (issuer.address() == claimed).then_some((provider, issuer))
+        });
+        let (provider, issuer) = found.ok_or(SignInError::Token(BadToken::Issuer))?;
+        let claims = issuer
+            .verify(token, &provider.config.audiences, None)
+            .await
+            .map_err(SignInError::Token)?;
+        let until = claims.get("exp").and_then(Value::as_i64);
+        let until = until.and_then(|until| Timestamp::from_second(until).ok());
+        let person = Person::of(&provider.config, issuer.address(), &claims)?;
+        Ok((person, until))
     }
 
     /// Sends a browser to a provider. `redirect` is where it comes back to, `to` where the person wants to go then.
@@ -437,6 +450,9 @@ impl SignIn {
             told.send_replace(Some(person.await.map_err(Arc::new)));
         });
         let device = Device {
+            provider: name.to_owned(),
+            began: Instant::now(),
+            asking: Arc::new(Semaphore::new(1)),
             outcome,
             _polling: AbortOnDropHandle::new(polling),
         };
@@ -444,15 +460,26 @@ impl SignIn {
         Ok(view)
     }
 
-    /// How far a device is, after at most `wait`. What came of it is told once.
+    /// How far a device is, after at most `wait`; at once where others wait already. What came of it is told once.
     ///
     /// # Errors
     /// When nothing is known of it.
-    pub async fn device(&self, handle: &str, wait: Duration) -> Result<DeviceState, SignInError> {
-        let mut outcome = locked(&self.devices)
+    pub async fn device(
+        &self,
+        name: &str,
+        handle: &str,
+        wait: Duration,
+    ) -> Result<DeviceState, SignInError> {
+        let (mut outcome, asking) = locked(&self.devices)
             .peek(handle)
-            .map(|device| device.outcome.clone())
+            .filter(|device| device.provider == name && device.began.elapsed() < PATIENCE)
+            .map(|device| (device.outcome.clone(), Arc::clone(&device.asking)))
             .ok_or(SignInError::State)?;
+        let places = (asking.try_acquire(), self.asking.try_acquire());
+        let wait = match places {
+            (Ok(_), Ok(_)) => wait,
+            _ => Duration::ZERO,
+        };
         let known = tokio::time::timeout(wait, outcome.wait_for(Option::is_some)).await;
         let state = match known {
             Err(_) => return Ok(DeviceState::Waits),
@@ -492,9 +519,13 @@ impl Provider {
         let (authorization, token, device, in_body) = match (&discovered, &self.config.service) {
             (Some(discovery), _) => {
                 let methods = &discovery.token_endpoint_auth_methods_supported;
+                let no_people = || SignInError::Provider("it has no sign-in for people".into());
                 (
-                    discovery.authorization_endpoint.clone(),
-                    discovery.token_endpoint.clone(),
+                    discovery
+                        .authorization_endpoint
+                        .clone()
+                        .ok_or_else(no_people)?,
+                    discovery.token_endpoint.clone().ok_or_else(no_people)?,
                     discovery.device_authorization_endpoint.clone(),
                     !methods.is_empty() && !methods.iter().any(|one| one == "client_secret_basic"),
                 )

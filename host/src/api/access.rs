@@ -321,6 +321,8 @@ fn nobody() -> Caller {
         key: Some(Shown {
             id: Uuid::nil(),
             device: Uuid::nil(),
+            since: None,
+            until: None,
             role: Role::Viewer,
             scopes: Vec::new(),
         }),
@@ -607,13 +609,25 @@ pub(super) async fn enter(
             check_factor(access, &caller)?;
         }
     }
-    if let Some(key) = &caller.key
-        && let Err(seconds) = access
-            .guard
-            .count(Subject::Key(key.device), route, safe, old)
+    // What is shown a factor with cannot take one.
+    if access.factor_for_changes
+        && !safe
+        && !path.starts_with("/v1/session")
+        && access.factors.has(&caller.principal)
     {
-        access.guard.refused(client, "rate_limit").await;
-        return Err(too_many(seconds));
+        check_factor(access, &caller)?;
+    }
+    if let Some(key) = &caller.key {
+        // Who comes from many devices is one all the same.
+        let count = |id| access.guard.count(Subject::Key(id), route, safe, old);
+        let mut counted = count(key.id);
+        if counted.is_ok() && key.device != key.id {
+            counted = count(key.device);
+        }
+        if let Err(seconds) = counted {
+            access.guard.refused(client, "rate_limit").await;
+            return Err(too_many(seconds));
+        }
     }
     if let Some(Credential::Address(_)) = &shown
         && safe
@@ -636,9 +650,7 @@ async fn check(access: &Access, client: Client, shown: &Credential) -> Result<Ca
     }
     let at = access.guard.now();
     let checked = match shown {
-        Credential::Key(text) | Credential::Address(text) | Credential::Session(text)
-            if is_session(text) =>
-        {
+        Credential::Key(text) | Credential::Session(text) if is_session(text) => {
             access.sessions.resume(text, at)
         }
         Credential::Key(token) if issuer::is_token(token) && access.sign_in.takes_tokens() => {
@@ -683,11 +695,27 @@ pub(super) async fn failed(
     }
 }
 
+/// A token is a device of its own: what was shown with one does not count for another.
+fn device_of(token: &str) -> Uuid {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_ref()[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
 /// Who comes with a token of a provider.
 async fn bearer(access: &Access, client: Client, token: &str) -> Result<Caller, ApiError> {
     match access.sign_in.bearer(token).await {
-        Ok(person) => Ok(person.caller(person.id)),
+        Ok((person, until)) => {
+            let person = access.people.known(person).await?;
+            Ok(person.caller(device_of(token), None, until))
+        }
         Err(SignInError::Token(BadToken::Unreachable)) => Err(no_issuer()),
+        // A provider that changed its keys a moment ago makes such tokens, and nothing can be guessed with one.
+        Err(SignInError::Token(BadToken::UnknownKey)) => {
+            access.guard.refused(client, "unknown_token").await;
+            Err(invalid_token())
+        }
         // Programs send it until they notice.
         Err(SignInError::Token(BadToken::Time)) => {
             access.guard.refused(client, "expired_token").await;

@@ -6,9 +6,11 @@ use super::json::{Json, JsonBody};
 use super::params::{FromQuery, NoQuery, Params, RunId, Values};
 use super::views::{EffectList, EffectView, PullRequestList, PullRequestView};
 use super::{Answer, ControlPlane, Plane};
-use crate::access::Caller;
+use crate::access::{Caller, Permission, Role};
 use crate::effects::DecideError;
-use crate::model::{Effect, EffectState, Principal, Thread, ThreadKind, ThreadState, Verdict};
+use crate::model::{
+    Action, Effect, EffectState, Principal, Thread, ThreadKind, ThreadState, Verdict,
+};
 use crate::store::{EffectFilter, PageRequest, ThreadFilter};
 use axum::extract::State;
 use http::StatusCode;
@@ -283,6 +285,13 @@ fn invalid(pointer: &str, message: &str) -> ApiError {
     }])
 }
 
+/// What approving takes that costs money.
+const BILLING: Permission = Permission {
+    resource: "billing",
+    verb: "approve",
+    least: Role::Editor,
+};
+
 /// Decide
 ///
 /// Approves or rejects an effect that waits, objects to one that is about to be applied, or reviews a pull request at its head commit.
@@ -308,9 +317,18 @@ pub(super) async fn decide(
         comment: request.comment,
         by: request.by,
     };
+    let may_pay = caller.may(&BILLING, None);
     let (comment, principal) = by.checked(caller)?;
     match (request.effect_id, request.pr_id) {
         (Some(id), None) => {
+            let there = plane.store().effect(id).await?;
+            if !may_pay && there.is_some_and(|effect| matches!(effect.action, Action::Billing(_))) {
+                return Err(ApiError::new(
+                    StatusCode::FORBIDDEN,
+                    "forbidden",
+                    "what is paid for is approved with the scope `billing:approve`; `infinity key create NAME --role editor --scope billing:approve` makes a key that may",
+                ));
+            }
             let effect = plane
                 .decide(id, principal, request.decision, comment, request.digest)
                 .await?;

@@ -278,7 +278,7 @@ async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Resp
     asked.by(&request);
     let caller = request.extensions().get::<By>().cloned();
     let response = match admitted {
-        Ok(Entry::In) => while_let_in(next.run(request).await, caller, &plane),
+        Ok(Entry::In) => while_let_in(run(request, next, safe).await, caller, &plane),
         Ok(Entry::Answered(response)) => *response,
         Err(error) => error.into_response(),
     };
@@ -293,6 +293,21 @@ async fn surround(State(plane): Plane, mut request: Request, next: Next) -> Resp
         *response.body_mut() = axum::body::Body::empty();
     }
     response
+}
+
+/// Who may come in is changed to the end, in the store and in memory, also for a client that goes away meanwhile.
+async fn run(request: Request, next: Next, safe: bool) -> Response {
+    let path = request.uri().path();
+    let whole = ["/v1/keys", "/v1/session", "/v1/factors"]
+        .iter()
+        .any(|about| path.starts_with(about));
+    if safe || !whole {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => ApiError::internal(format!("a handler ended: {error}")).into_response(),
+    }
 }
 
 /// Ends what somebody follows when what they came with no longer counts: before the next line of it.

@@ -6,7 +6,7 @@ use super::json::{Json, JsonBody};
 use super::keys::access;
 use super::params::{NoQuery, Params, RunId};
 use super::{Answer, Plane};
-use crate::access::factors::{Factor, FactorError, FactorKind, LABEL_MAX, NewTotp};
+use crate::access::factors::{Factor, FactorError, FactorKind, LABEL_MAX, LASTS, NewTotp};
 use crate::access::passkeys::PasskeyError;
 use crate::access::{Access, Caller};
 use crate::api::ControlPlane;
@@ -70,9 +70,18 @@ fn label(text: Option<String>, otherwise: &str) -> Answer<String> {
 
 /// Whoever has a factor shows it before they change what they have: a session that was stolen gives itself none.
 fn check_own(access: &Access, caller: &Caller) -> Answer<()> {
-    let own = access.factors.list(Some(&caller.principal));
-    if own.iter().any(|factor| factor.confirmed) {
-        check_factor(access, caller)?;
+    if access.factors.has(&caller.principal) {
+        return check_factor(access, caller);
+    }
+    // The first one is believed, so a person has to be there who came in a moment ago.
+    let since = caller.key.as_ref().and_then(|key| key.since);
+    let at = access.guard.now();
+    if since.is_some_and(|since| at.duration_since(since) > LASTS) {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "sign_in_again",
+            "the first factor is added within ten minutes of signing in; sign in again",
+        ));
     }
     Ok(())
 }
@@ -179,6 +188,7 @@ pub(super) async fn confirm_totp(
     JsonBody(body): JsonBody,
 ) -> Answer<Json<Factor>> {
     let request: CodeRequest = read(body)?;
+    check_own(access(plane.as_ref())?, &caller)?;
     let shown = ShowFactor {
         code: Some(request.code),
         passkey: None,
@@ -284,7 +294,11 @@ pub(super) async fn remove_factor(
             check_own(access, &caller)?;
         }
     }
-    Ok(Json(access.factors.remove(id, &caller.principal).await?))
+    let removed = access.factors.remove(id, &caller.principal).await?;
+    if caller.key.is_none() {
+        access.factors.forget().await?;
+    }
+    Ok(Json(removed))
 }
 
 /// What a browser shows a passkey with
@@ -375,6 +389,7 @@ async fn show(
     let access = access(plane)?;
     let at = access.guard.now();
     let who = caller.key.as_ref().map(|key| key.id);
+    let _alone = access.factors.trying.lock().await;
     // Six digits can be guessed: who tries waits, from wherever they try.
     if let Some(client) = client
         && let Some(seconds) = access.guard.is_locked(client, who)

@@ -1,6 +1,6 @@
 //! `/v1/keys` and `/v1/session`: who may call this API, and as whom one calls it.
 
-use super::access::{By, CSRF_COOKIE, SESSION_COOKIE, session, session_text};
+use super::access::{By, CSRF_COOKIE, SESSION_COOKIE, check_factor, session, session_text};
 use super::error::{ApiError, InputError, Problem};
 use super::json::{Json, JsonBody};
 use super::params::{NoQuery, Params, RunId};
@@ -197,8 +197,9 @@ pub(super) async fn create_key(
         serde_json::from_value(body).map_err(|error| invalid("", error.to_string()))?;
     let request = request.checked()?;
     check_gift(&by, request.role, &request.scopes)?;
-    let keys = &access(plane.as_ref())?.keys;
-    let key = keys.create(request, &by.principal).await?;
+    let access = access(plane.as_ref())?;
+    check_approvals(access, &by, &request.scopes)?;
+    let key = access.keys.create(request, &by.principal).await?;
     Ok((StatusCode::CREATED, Json(key)))
 }
 
@@ -214,6 +215,14 @@ fn check_gift(by: &Caller, role: Role, scopes: &[Scope]) -> Answer<()> {
             by.principal.name
         ),
     ))
+}
+
+/// Who hands out approvals shows what approving takes: otherwise a key that was stolen would make itself another that has shown everything.
+fn check_approvals(access: &Access, by: &Caller, scopes: &[Scope]) -> Answer<()> {
+    if by.key.is_some() && scopes.iter().any(Scope::approves) {
+        check_factor(access, by)?;
+    }
+    Ok(())
 }
 
 /// Replace a key
@@ -248,10 +257,12 @@ pub(super) async fn rotate_key(
         .map(SignedDuration::from_secs)
         .filter(|grace| *grace <= GRACE_MAX)
         .ok_or_else(|| invalid("/grace_seconds", "is more than 30 days"))?;
-    let keys = &access(plane.as_ref())?.keys;
+    let access = access(plane.as_ref())?;
+    let keys = &access.keys;
     let old = keys.list().into_iter().find(|key| key.id == id);
     let old = old.ok_or_else(no_such_key)?;
     check_gift(&by, old.role, &old.scopes)?;
+    check_approvals(access, &by, &old.scopes)?;
     let key = keys.rotate(id, grace, &by.principal).await?;
     Ok((StatusCode::CREATED, Json(key)))
 }

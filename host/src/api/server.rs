@@ -21,8 +21,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -283,25 +284,79 @@ impl Drop for Working {
     }
 }
 
+/// A stream of which the first byte was read already.
+struct Begun {
+    first: Option<u8>,
+    rest: Box<dyn Stream>,
+}
+
+impl AsyncRead for Begun {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if buffer.remaining() > 0
+            && let Some(first) = self.first.take()
+        {
+            buffer.put_slice(&[first]);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.rest).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Begun {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.rest).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.rest).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.rest).poll_shutdown(context)
+    }
+}
+
+/// What the first record of TLS begins with.
+const HANDSHAKE: u8 = 0x16;
+
 /// Agrees on TLS; none when the client does not. Who speaks in the open is told so.
-async fn agreed(stream: Box<dyn Stream>, tls: TlsAcceptor) -> Option<Box<dyn Stream>> {
-    let handshake = tls.accept(stream).into_fallible();
-    match tokio::time::timeout(HEADER_READ_MAX, handshake).await {
-        Ok(Ok(stream)) => Some(Box::new(stream)),
-        Ok(Err((error, stream))) => {
+async fn agreed(mut stream: Box<dyn Stream>, tls: TlsAcceptor) -> Option<Box<dyn Stream>> {
+    let agreed = async {
+        let first = stream.read_u8().await?;
+        if first != HANDSHAKE {
+            let error = ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "tls_required",
+                "this port speaks TLS; write `https://` instead of `http://`",
+            );
+            say(stream, &error).await;
+            return Ok(None);
+        }
+        let begun = Begun {
+            first: Some(first),
+            rest: stream,
+        };
+        let agreed: Box<dyn Stream> = Box::new(tls.accept(begun).await?);
+        std::io::Result::Ok(Some(agreed))
+    };
+    match tokio::time::timeout(HEADER_READ_MAX, agreed).await {
+        Ok(Ok(agreed)) => agreed,
+        Ok(Err(error)) => {
             tracing::debug!(%error, "a client did not agree on TLS: {error}");
-            let spoke_otherwise = error
-                .get_ref()
-                .and_then(|error| error.downcast_ref::<rustls::Error>())
-                .is_some_and(|error| matches!(error, rustls::Error::InvalidMessage(_)));
-            if spoke_otherwise {
-                let error = ApiError::new(
-                    StatusCode::BAD_REQUEST,
-                    "tls_required",
-                    "this port speaks TLS; write `https://` instead of `http://`",
-                );
-                say(stream, &error).await;
-            }
             None
         }
         Err(_) => None,
@@ -426,8 +481,8 @@ impl http_body::Body for Held {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 

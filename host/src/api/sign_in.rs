@@ -47,6 +47,7 @@ impl From<SignInError> for ApiError {
             }
             SignInError::NoDevices => Self::new(StatusCode::CONFLICT, "no_devices", detail),
             SignInError::Stranger(_) => Self::new(StatusCode::FORBIDDEN, "no_role", detail),
+            SignInError::Store(error) => error.into(),
         }
     }
 }
@@ -230,11 +231,19 @@ pub(super) async fn finish_sign_in(
     };
     let state = query.state.unwrap_or_default();
     let finished = access.sign_in.finish(&name, &state, code, &browser).await;
+    let finished = match finished {
+        Ok((person, to)) => access.people.known(person).await.map(|person| (person, to)),
+        Err(error) => Err(error),
+    };
     let (person, to) = match finished {
         Ok(finished) => finished,
         Err(error) => {
-            if let (Some(client), SignInError::Stranger(_)) = (client, &error) {
-                access.guard.refused(client, "no_role").await;
+            if let Some(client) = client {
+                let kind = match &error {
+                    SignInError::Stranger(_) => "no_role",
+                    _ => "failed_sign_in",
+                };
+                access.guard.refused(client, kind).await;
             }
             return Err(error.into());
         }
@@ -330,6 +339,7 @@ pub struct NewSession {
 )]
 pub(super) async fn finish_device(
     State(plane): Plane,
+    Name(name): Name,
     connection: Option<axum::Extension<Connection>>,
     headers: HeaderMap,
     _: Params<NoQuery>,
@@ -351,7 +361,7 @@ pub(super) async fn finish_device(
         }
     };
     let state = tokio::select! {
-        state = access.sign_in.device(&request.handle, DEVICE_WAIT) => state,
+        state = access.sign_in.device(&name, &request.handle, DEVICE_WAIT) => state,
         () = stopping => Ok(DeviceState::Waits),
     };
     let person = match state {
@@ -368,6 +378,7 @@ pub(super) async fn finish_device(
         }
         Err(error) => return Err(error.into()),
     };
+    let person = access.people.known(person).await?;
     let device = user_agent(&headers);
     let (token, session) = access
         .sessions

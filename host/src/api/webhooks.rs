@@ -159,7 +159,7 @@ fn invalid(detail: &str) -> ApiError {
 }
 
 /// Whether one of the headers has the right signature.
-pub(super) fn is_signed(headers: &HeaderMap, body: &[u8], secret: &[u8]) -> bool {
+pub(crate) fn is_signed(headers: &HeaderMap, body: &[u8], secret: &[u8]) -> bool {
     let Some(given) = header(headers, &SIGNATURES).and_then(|value| value.strip_prefix("sha256="))
     else {
         return false;

@@ -23,7 +23,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(630);
 
 /// The variable that holds the key which is sent to a host over the network.
-const KEY_VARIABLE: &str = "INFINITY_API_KEY";
+pub(super) const KEY_VARIABLE: &str = "INFINITY_API_KEY";
 
 /// The variable that names a PEM file with a certificate and its key, for hosts that ask clients for one.
 const CERTIFICATE_VARIABLE: &str = "INFINITY_CLIENT_CERT";

@@ -1,6 +1,6 @@
 //! `infinity login`, `logout`, `whoami`, `sessions` and `factor`: how a person at a terminal comes in by way of a provider, and shows a second factor.
 
-use super::client::{Client, encode, sessions};
+use super::client::{Client, KEY_VARIABLE, encode, sessions};
 use super::output::{Output, printable};
 use super::show::seconds;
 use super::{CliError, Done};
@@ -10,7 +10,11 @@ use crate::api::{FactorList, FactorShown, NewSession, OfferList, SessionList, Se
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 use uuid::Uuid;
+
+/// How long to wait before asking again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// By way of whom.
 #[derive(Debug, Args)]
@@ -62,7 +66,8 @@ pub(super) async fn login(options: &LoginOptions, client: &Client, output: &Outp
         let asked = client.post_or_wait(&format!("{path}/session"), &body).await;
         match asked {
             Ok(Some(session)) => break session,
-            Ok(None) => {}
+            // The host waits for the person itself, but not for ever and not for everybody at once.
+            Ok(None) => tokio::time::sleep(ASK_AGAIN).await,
             Err(error) => {
                 waiting.finish_and_clear();
                 return Err(error);
@@ -84,6 +89,12 @@ pub(super) async fn login(options: &LoginOptions, client: &Client, output: &Outp
 }
 
 pub(super) async fn logout(client: &Client, output: &Output) -> Done {
+    if std::env::var_os(KEY_VARIABLE).is_some() {
+        return Err(CliError::input(format!(
+            "`{KEY_VARIABLE}` is set, so this would be its key and no session"
+        ))
+        .with_hint("unset it; `infinity key revoke` ends a key"));
+    }
     client.delete("/v1/session").await?;
     if let Some(base) = client.base_url() {
         sessions::keep(&base, None)?;

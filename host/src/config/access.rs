@@ -27,6 +27,8 @@ pub struct AccessConfig {
     pub url: Option<String>,
     /// Origins whose pages may read answers. Source: `cors`.
     pub cors: Vec<HeaderValue>,
+    /// Whether who has a second factor shows it before they change anything; default no. Source: `factor_for_changes`.
+    pub factor_for_changes: bool,
     /// With what the API is served. Source: `[host.tls]`.
     pub tls: Option<TlsConfig>,
     /// Who vouches for people and programs, by name. Source: `[host.sign_in]`.
@@ -74,6 +76,9 @@ pub(super) fn read(
             .text("url", errors)
             .and_then(|url| origin(&url, "url", errors)),
         cors: cors(table, errors),
+        factor_for_changes: table
+            .boolean("factor_for_changes", errors)
+            .unwrap_or_default(),
         tls: tls::read(root, table, errors),
         sign_in: sign_in::read(table, environment, errors),
         ..AccessConfig::default()

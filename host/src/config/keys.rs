@@ -305,6 +305,12 @@ pub(super) static HOST: Table = Table {
             "Origins whose pages may read answers, for instance `https://console.example.com`; without any no page of another origin can. They come with a key, never with a cookie.",
         ),
         key(
+            "factor_for_changes",
+            Kind::Boolean,
+            "false",
+            "Whether who has a second factor shows it before they change anything, and not only before they approve.",
+        ),
+        key(
             "tls",
             Kind::Table(&TLS),
             "",
@@ -413,9 +419,13 @@ pub(super) static TLS: Table = Table {
         required(
             "certificate",
             Kind::Text(""),
-            "PEM file with the certificate and those between it and its authority, relative to this file.",
+            "The certificate and those between it and its authority: a PEM file, relative to this file.",
         ),
-        required("key", Kind::Text(""), "PEM file with its private key."),
+        required(
+            "key",
+            Kind::Text(""),
+            "The certificate's private key: a PEM file.",
+        ),
         key(
             "client_ca",
             Kind::Text(""),

@@ -201,7 +201,9 @@ fn one(
 fn role(rule: &Reader<'_, '_>, errors: &mut Errors) -> Option<RoleRule> {
     let chosen = rule.choice("role", errors);
     let mut when = BTreeMap::new();
-    for (claim, value) in rule.entries("when", errors) {
+    let claims = rule.entries("when", errors);
+    let is_empty = claims.is_empty();
+    for (claim, value) in claims {
         match value.get_ref() {
             DeValue::String(text) => {
                 when.insert(claim.into_inner().to_owned(), text.clone().into_owned());
@@ -216,7 +218,7 @@ fn role(rule: &Reader<'_, '_>, errors: &mut Errors) -> Option<RoleRule> {
             }
         }
     }
-    if when.is_empty() && rule.span("when").is_some() {
+    if is_empty && rule.span("when").is_some() {
         errors
             .at(rule.place_of("when"), "`when` names no claim, so everybody would have the role")
             .help("name one, for instance `when = { groups = \"staff\" }`; for everybody `when = { sub = \"*\" }`");

@@ -19,7 +19,7 @@ use super::artifacts::make_directory;
 use super::lock::Lock;
 
 /// The database in a state folder.
-pub(super) const DATABASE: &str = "infinity.db";
+pub const DATABASE: &str = "infinity.db";
 /// The files of artifacts in a state folder.
 const ARTIFACTS: &str = "artifacts";
 /// Other files that belong to what happened.

@@ -7,7 +7,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
@@ -222,6 +222,7 @@ fn beside(path: &Path) -> Result<tempfile::TempDir, StoreError> {
         .unwrap_or(Path::new("."));
     tempfile::Builder::new()
         .prefix(".infinity-backup-")
+        .permissions(fs::Permissions::from_mode(0o700))
         .tempdir_in(parent)
         .map_err(|error| StoreError::io(parent, error))
 }
@@ -257,7 +258,8 @@ pub async fn backup(
         });
     }
     let sealer = std::sync::Arc::new(keys(state, true)?);
-    let room = beside(to)?;
+    // Beside the store, as what is in the clear does not belong where backups are kept.
+    let room = beside(state)?;
     let plain = room.path().join("copy");
     let checked = keep::backup(state, &plain, progress).await?;
     fs::create_dir_all(to).map_err(|error| StoreError::io(to, error))?;
