@@ -263,7 +263,7 @@ impl Record {
             policy_verdict: policy_verdict(&event.kind),
             success: succeeded(&event.kind),
             error_message: text("message").map(|message| cut(&message)),
-            duration_ms: data["usage"]["wall_us"].as_u64().map(|us| us / 1_000),
+            duration_ms: data["duration_ms"].as_u64(),
             commit_sha: data["result"]["commit"].as_str().map(str::to_owned),
             pr_url: data["result"]["url"].as_str().map(str::to_owned),
             user_id: person(data).map(|name| people.of("user", &name)),

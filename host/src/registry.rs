@@ -450,8 +450,9 @@ async fn capabilities(
         let mut parsed =
             HttpGrant::parse(&grant.url, &grant.methods, &grant.private).map_err(invalid)?;
         if let Some(credential) = &grant.credential {
-            let credential =
-                Credential::new(&credential.header, credential.value.expose()).map_err(invalid)?;
+            let credential = Credential::new(&credential.header, credential.value.expose())
+                .map_err(invalid)?
+                .named(&credential.names);
             parsed = parsed
                 .with_credential(Arc::new(credential))
                 .map_err(invalid)?;

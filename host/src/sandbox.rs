@@ -656,8 +656,8 @@ impl HttpEvents for ToMeter {
 
     fn reaches(&self, method: &str, host: &str, credential: Option<&str>) {
         self.0.reach("http", &format!("{method} {host}"));
-        if let Some(header) = credential {
-            self.0.reach("secret", &format!("`{header}` to {host}"));
+        if let Some(label) = credential {
+            self.0.reach("secret", &format!("{label} to {host}"));
         }
     }
 

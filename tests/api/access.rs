@@ -685,3 +685,54 @@ fn a_client_that_asks_too_often_waits() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Ports that nothing listens on.
+fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    let held: Vec<std::net::TcpListener> = (0..N)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}
+
+#[test]
+fn further_listeners_serve_their_part_with_the_same_keys() -> anyhow::Result<()> {
+    let [badge, deploy, gateway] = free_ports()?;
+    let folder = folder(
+        &format!("gateway_port = {gateway}"),
+        "[agents.badge]\nplugin = \"badge\"\n",
+    )?;
+    folder.component("badge", "badge")?;
+    let host = folder.serve_with(&[
+        ("BADGE_PORT", &badge.to_string()),
+        ("AUTODEPLOY_PORT", &deploy.to_string()),
+    ])?;
+    let viewer = key(host.folder(), &["ann", "--role", "viewer"])?;
+    let ask = |port: u16, method: &str, path: &str, key: Option<&str>| -> anyhow::Result<u16> {
+        let mut request = host
+            .client()
+            .request(method.parse()?, format!("http://127.0.0.1:{port}{path}"));
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        Ok(request.send()?.status().as_u16())
+    };
+    for port in [badge, deploy, gateway] {
+        ensure!(ask(port, "GET", "/health", None)? == 200, "{port}");
+    }
+    // Its own paths, and nothing else; what takes a key takes one here, too.
+    ensure!(ask(badge, "GET", "/badges/system.json", None)? == 200);
+    ensure!(ask(badge, "GET", "/v1/runs", Some(&viewer))? == 404);
+    ensure!(ask(badge, "GET", "/badgesomething", None)? == 404);
+    ensure!(ask(deploy, "POST", "/autodeploy/full", None)? == 401);
+    ensure!(ask(deploy, "POST", "/autodeploy/full", Some(&viewer))? == 403);
+    ensure!(ask(deploy, "GET", "/badges/system.json", None)? == 404);
+    ensure!(ask(gateway, "GET", "/v1/runs", None)? == 401);
+    ensure!(ask(gateway, "GET", "/v1/runs", Some(&viewer))? == 200);
+    ensure!(ask(gateway, "GET", "/openapi.json", None)? == 200);
+    ensure!(ask(gateway, "POST", "/autodeploy/full", Some(&viewer))? == 404);
+    Ok(())
+}

@@ -348,7 +348,7 @@ fn a_terminal_is_let_in_by_a_person_with_a_browser() -> anyhow::Result<()> {
         for _ in 0..30 {
             scope.spawn(|| host.client().post(&path).json(&body).send());
         }
-        while began.elapsed().as_secs() < 2 {
+        for _ in 0..50 {
             let health = host.client().get(host.url("/health")).send();
             assert!(health.is_ok_and(|answer| answer.status() == 200));
         }

@@ -128,6 +128,8 @@ pub struct CredentialConfig {
     pub header: String,
     /// Its value, with `${NAME}` filled in; a valid header value.
     pub value: Secret,
+    /// The variables in it: by what it is called in records.
+    pub names: Vec<String>,
 }
 
 /// A directory of this machine that a guest sees.
@@ -583,9 +585,17 @@ fn credential(
             .help("it may hold visible ASCII characters and spaces, at most 8 KiB; a line break at the end of a variable is a common reason");
         return None;
     }
+    let names = pieces(written.get_ref())
+        .into_iter()
+        .filter_map(|piece| match piece {
+            Piece::Variable(name) => Some(name.to_owned()),
+            _ => None,
+        })
+        .collect();
     Some(CredentialConfig {
         header,
         value: Secret::new(value),
+        names,
     })
 }
 

@@ -186,7 +186,7 @@ pub(super) fn events(
         json!({
             "agent": run.agent, "reason": run.reason, "message": run.message, "findings": run.findings,
             "plugin_digest": run.plugin_digest, "principal": run.principal, "reached": reached,
-            "denials": run.denials.len(),
+            "denials": run.denials.len(), "duration_ms": run.usage.wall_us / 1_000,
         }),
     )];
     // What a run says counts only if it succeeded, like what it proposes.

@@ -174,11 +174,12 @@ impl Exchange {
             }
         };
         let wire = gate.connect(target, &route, connect_by).await?;
-        let header = permit
-            .credential
-            .as_deref()
-            .map(|own| own.header().as_str());
-        meter.reaches(request.method().as_str(), &target.host.to_string(), header);
+        let credential = permit.credential.as_deref().map(Credential::label);
+        meter.reaches(
+            request.method().as_str(),
+            &target.host.to_string(),
+            credential,
+        );
 
         let fate = Arc::new(UploadFate::default());
         let request = rewrite(request, target, &route, permit.credential.as_deref())?

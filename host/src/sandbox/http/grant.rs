@@ -135,6 +135,8 @@ pub enum GrantError {
 /// It replaces whatever the guest put into the same header, and is masked in what comes back.
 #[derive(Clone)]
 pub struct Credential {
+    /// What it is called in records: its header, and the variables that it was made of.
+    label: String,
     header: HeaderName,
     value: HeaderValue,
     needles: Vec<Vec<u8>>,
@@ -168,6 +170,7 @@ impl Credential {
             .next_back()
             .unwrap_or_default();
         let credential = Self {
+            label: format!("`{name}`"),
             header: name,
             value: header_value,
             needles: Vec::new(),
@@ -195,6 +198,19 @@ impl Credential {
         }
         self.needles.push(secret.as_bytes().to_vec());
         Ok(self)
+    }
+
+    /// Called by these variables in records.
+    #[must_use]
+    pub fn named(mut self, names: &[String]) -> Self {
+        if !names.is_empty() {
+            self.label = format!("`{}` ({})", self.header, names.join(", "));
+        }
+        self
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
     }
 
     pub(super) fn header(&self) -> &HeaderName {
