@@ -74,7 +74,8 @@ fn every_documented_get_route_answers_as_documented() -> anyhow::Result<()> {
     let mut requests = BTreeSet::new();
     let mut answered = 0;
     for (path, item) in document["paths"].as_object().context("paths")? {
-        if item["get"].is_null() {
+        // A sign-in leads to a provider, with which `identity.rs` has them.
+        if item["get"].is_null() || path.starts_with("/v1/sign-in/") {
             continue;
         }
         let name = match path.as_str() {
