@@ -3,12 +3,8 @@
 use crate::access::key;
 use crate::{effects, problem};
 use anyhow::{Context as _, ensure};
+use infinity_tests::authenticator::Browser;
 use infinity_tests::host::{Folder, Host};
-use passkey::authenticator::{Authenticator, UiHint, UserCheck, UserValidationMethod};
-use passkey::client::{Client as Browser, DefaultClientData};
-use passkey::crypto::rust_crypto::RustCryptoBackend;
-use passkey::types::ctap2::{Aaguid, Ctap2Error};
-use passkey::types::{Passkey, webauthn};
 use reqwest::blocking::Response;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -327,39 +323,6 @@ fn bad_factors_are_told_what_is_wrong_with_them() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A person who touches their key whenever it asks.
-struct Touch;
-
-#[async_trait::async_trait]
-impl UserValidationMethod for Touch {
-    type PasskeyItem = Passkey;
-
-    async fn check_user<'a>(
-        &self,
-        _: UiHint<'a, Passkey>,
-        _: bool,
-        _: bool,
-    ) -> Result<UserCheck, Ctap2Error> {
-        Ok(UserCheck {
-            presence: true,
-            verification: true,
-        })
-    }
-
-    fn is_presence_enabled(&self) -> bool {
-        true
-    }
-
-    fn is_verification_enabled(&self) -> Option<bool> {
-        Some(true)
-    }
-}
-
-fn encoded(bytes: &[u8]) -> Value {
-    use base64::Engine as _;
-    json!(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
-}
-
 #[test]
 fn a_passkey_is_made_and_shown_by_a_browser_on_the_hosts_own_address() -> anyhow::Result<()> {
     let (host, waiting, ann) = desk("")?;
@@ -372,37 +335,11 @@ fn a_passkey_is_made_and_shown_by_a_browser_on_the_hosts_own_address() -> anyhow
     let host = folder.serve()?;
     let open = host.client().get(host.url("/v1/runs")).send()?;
     problem(open, 401, "unauthenticated")?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let origin = reqwest::Url::parse("https://infinity.example.com")?;
-    let device = Authenticator::new(
-        Aaguid::new_empty(),
-        None::<Passkey>,
-        Touch,
-        RustCryptoBackend,
-    );
-    let mut browser = Browser::new(device);
+    let page = "https://infinity.example.com";
+    let mut browser = Browser::default();
     let options: Value = post(&host, "/v1/factors/passkey/options", &ann, &json!({}))?.json()?;
     ensure!(options["rp"]["id"] == "infinity.example.com", "{options}");
-    let request: webauthn::CredentialCreationOptions =
-        serde_json::from_value(json!({ "publicKey": options }))?;
-    let made = runtime
-        .block_on(browser.register(&origin, request, DefaultClientData))
-        .map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    // As a browser's `toJSON` writes it.
-    let made = json!({
-        "id": made.id, "rawId": encoded(&made.raw_id), "type": "public-key", "authenticatorAttachment": "platform",
-        "clientExtensionResults": {},
-        "response": {
-            "clientDataJSON": encoded(&made.response.client_data_json),
-            "attestationObject": encoded(&made.response.attestation_object),
-            "authenticatorData": encoded(&made.response.authenticator_data),
-            "publicKey": made.response.public_key.as_ref().map(|key| encoded(key)),
-            "publicKeyAlgorithm": made.response.public_key_algorithm,
-            "transports": ["internal"],
-        },
-    });
+    let made = browser.create(page, &options).map_err(anyhow::Error::msg)?;
     let body = json!({ "label": "laptop", "passkey": made });
     let added = post(&host, "/v1/factors/passkey", &ann, &body)?;
     ensure!(added.status() == 201, "{}", added.text()?);
@@ -419,24 +356,8 @@ fn a_passkey_is_made_and_shown_by_a_browser_on_the_hosts_own_address() -> anyhow
         "second_factor_required",
     )?;
     let options: Value = post(&host, "/v1/session/factor/options", &ann, &json!({}))?.json()?;
-    let request: webauthn::CredentialRequestOptions =
-        serde_json::from_value(json!({ "publicKey": options }))?;
-    let shown = runtime
-        .block_on(browser.authenticate(&origin, request, DefaultClientData))
-        .map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    let response = |signature: &[u8]| {
-        json!({ "passkey": {
-            "id": shown.id, "rawId": encoded(&shown.raw_id), "type": "public-key",
-            "authenticatorAttachment": "platform", "clientExtensionResults": {},
-            "response": {
-                "clientDataJSON": encoded(&shown.response.client_data_json),
-                "authenticatorData": encoded(&shown.response.authenticator_data),
-                "signature": encoded(signature),
-                "userHandle": shown.response.user_handle.as_ref().map(|handle| encoded(handle)),
-            },
-        } })
-    };
-    let body = response(&shown.response.signature);
+    let shown = browser.get(page, &options).map_err(anyhow::Error::msg)?;
+    let body = json!({ "passkey": shown });
     let taken = post(&host, "/v1/session/factor", &ann, &body)?;
     ensure!(taken.status() == 200, "{}", taken.text()?);
     ensure!(approve(&host, &ann, &waiting)?.status() == 200);

@@ -1,5 +1,6 @@
 //! What the suites share: the real program on a folder of its own, and defects to plant.
 
+pub mod authenticator;
 pub mod defects;
 mod git;
 pub mod github;
