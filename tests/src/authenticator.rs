@@ -2,6 +2,11 @@
 //!
 //! Written from the standard, in the forms that browsers send. The host's own tests include this file.
 
+#![allow(
+    unreachable_pub,
+    reason = "of the tests' crate it is a public module, in the host's tests a private one"
+)]
+
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
