@@ -312,6 +312,17 @@ fn bad_factors_are_told_what_is_wrong_with_them() -> anyhow::Result<()> {
         let answer = post(&host, path, &ann, &body)?;
         problem(answer, status, code).with_context(|| format!("{path} {body}"))?;
     }
+    // On a terminal it is a picture.
+    let shown = host.folder().infinity(&["factor", "totp"])?;
+    let picture = String::from_utf8_lossy(&shown.stdout).into_owned();
+    ensure!(
+        shown.status.success() && picture.lines().count() > 20,
+        "{picture}"
+    );
+    ensure!(
+        !picture.contains("\\n") && picture.contains("otpauth://totp/"),
+        "{picture}"
+    );
     for _ in 0..10 {
         ensure!(post(&host, "/v1/factors/totp", &ann, &json!({}))?.status() == 201);
     }

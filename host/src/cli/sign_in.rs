@@ -291,7 +291,9 @@ async fn totp(label: &str, client: &Client, output: &Output) -> Done {
         let picture = picture
             .render::<qrcode::render::unicode::Dense1x2>()
             .build();
-        output.line(&picture);
+        for line in picture.lines() {
+            output.line(line);
+        }
     }
     output.line(&new.uri);
     output.note(&format!(
