@@ -1,12 +1,15 @@
 //! The examples of the OpenAPI document: what a host was asked and answered.
 
 use crate::commands::SYNC;
+use crate::factors::code;
 use crate::webhooks::{SECRET, sign};
 use crate::{GONE, effects, folder, serve_without_repository};
 use anyhow::{Context as _, ensure};
+use infinity_tests::authenticator::Browser;
 use infinity_tests::host::{Host, PATIENCE, poll, root};
 use serde_json::{Map, Value, json};
 use std::fs;
+use totp_rs::Totp;
 use uuid::Uuid;
 
 /// Asks every operation that answers in JSON once, and gives what was said by operation.
@@ -293,8 +296,29 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         Some(&json!({ "label": "phone" })),
         "/v1/factors/totp",
     )?;
-    keep("get", "/v1/factors", None, "/v1/factors")?;
+    let app = Totp::from_url(made["uri"].as_str().context("an address")?)?;
     let id = made["id"].as_str().context("an id")?;
+    for (path, steps) in [
+        ("/v1/factors/totp/{id}/confirmation", -1),
+        ("/v1/session/factor", 0),
+    ] {
+        let shown = json!({ "code": code(&app, steps)? });
+        keep("post", path, Some(&shown), &path.replace("{id}", id))?;
+    }
+    let path = "/v1/factors/passkey/options";
+    let options = keep("post", path, None, path)?;
+    let made = Browser::default().create("http://localhost:0", &options);
+    let made = made.map_err(anyhow::Error::msg)?;
+    let added = json!({ "label": "laptop", "passkey": made });
+    keep(
+        "post",
+        "/v1/factors/passkey",
+        Some(&added),
+        "/v1/factors/passkey",
+    )?;
+    let path = "/v1/session/factor/options";
+    keep("post", path, None, path)?;
+    keep("get", "/v1/factors", None, "/v1/factors")?;
     keep(
         "delete",
         "/v1/factors/{id}",
@@ -314,6 +338,11 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
     let unnamed = journal.lines().find(|line| line.contains("host.other"));
     ensure!(unnamed.is_none(), "{unnamed:?}");
     host.stop()?;
+    // A terminal is let in by a provider, and a host with one asks for keys from the start.
+    examples.insert(
+        "finish_device".into(),
+        json!({ "status": "202", "request": { "handle": "kZ0t5Yq0S8m4rQmM1fJw2b6oXoT7c3n9uVhE8aLd1gI" } }),
+    );
     Ok(examples)
 }
 

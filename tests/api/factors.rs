@@ -48,7 +48,7 @@ fn approve(host: &Host, key: &str, effect: &str) -> anyhow::Result<Response> {
 }
 
 /// What the app shows, so many steps from now.
-fn code(app: &Totp, steps: i64) -> anyhow::Result<String> {
+pub(crate) fn code(app: &Totp, steps: i64) -> anyhow::Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let at = now.checked_add_signed(steps * 30).context("a moment")?;
     Ok(app.generate(at).to_string())

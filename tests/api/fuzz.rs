@@ -223,8 +223,10 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
             if let Some(operation) = alone {
                 command.args(["--include-operation-id", operation]);
             } else {
-                // These would end what the others need.
+                // These would end what the others need, or lock out who asks for it: a guessed code is a wrong one.
                 for operation in [
+                    "confirm_totp",
+                    "show_factor",
                     "delete_agent_data",
                     "engage_killswitch",
                     "recover_killswitch",
@@ -285,7 +287,12 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         "not reached with a 2xx: {unreached:#?}\n{text}"
     );
     // What it stops would stop the rest, so it is asked last.
-    for operation in ["engage_killswitch", "recover_killswitch"] {
+    for operation in [
+        "engage_killswitch",
+        "recover_killswitch",
+        "confirm_totp",
+        "show_factor",
+    ] {
         schemathesis(Some(&full), "examples,coverage,fuzzing", Some(operation))?;
     }
     fetch(&format!("/v1/runs/{}", id(&busy)?))?;
