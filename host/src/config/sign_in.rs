@@ -116,7 +116,9 @@ fn one(
     environment: &dyn Fn(&str) -> Option<String>,
     errors: &mut Errors,
 ) -> Option<SignInConfig> {
-    let is_github = table.choice("kind", errors)? == 1;
+    // Without a kind the rest is read all the same: every mistake is told at once.
+    let kind = table.choice("kind", errors);
+    let is_github = kind == Some(1);
     let mut address = |key: &str| {
         let written = table.text(key, errors)?;
         checked_address(written, errors)
@@ -128,7 +130,7 @@ fn one(
         ("url", is_github),
         ("api_url", is_github),
     ] {
-        if table.span(key).is_some() && !belongs {
+        if kind.is_some() && table.span(key).is_some() && !belongs {
             errors
                 .at(
                     table.place_of(key),
@@ -137,7 +139,7 @@ fn one(
                 .help("`issuer` and `audiences` belong to `oidc`, `url` and `api_url` to `github`");
         }
     }
-    if !is_github && table.span("issuer").is_none() {
+    if kind == Some(0) && table.span("issuer").is_none() {
         errors
             .at(table.place(), format!("{} has no `issuer`", table.what()))
             .help("it is the address below which `/.well-known/openid-configuration` is");
@@ -170,6 +172,7 @@ fn one(
                 "add for instance `roles = [{ role = \"viewer\", when = { groups = \"staff\" } }]`",
             );
     }
+    kind?;
     let service = if is_github {
         Identity::Github {
             url: url.unwrap_or_else(|| "https://github.com".into()),
