@@ -341,7 +341,7 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
     // A terminal is let in by a provider, and a host with one asks for keys from the start.
     examples.insert(
         "finish_device".into(),
-        json!({ "status": "202", "request": { "handle": "kZ0t5Yq0S8m4rQmM1fJw2b6oXoT7c3n9uVhE8aLd1gI" } }),
+        json!({ "request": { "handle": "kZ0t5Yq0S8m4rQmM1fJw2b6oXoT7c3n9uVhE8aLd1gI" } }),
     );
     Ok(examples)
 }
