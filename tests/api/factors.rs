@@ -10,6 +10,15 @@ use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 use totp_rs::Totp;
 
+/// The key of somebody who may do everything of a role, and approve effects.
+fn approver(host: &Host, name: &str, role: &str) -> anyhow::Result<String> {
+    let scopes = ["--scope", "*", "--scope", "effects:approve"];
+    key(
+        host.folder(),
+        &[&[name, "--role", role][..], &scopes].concat(),
+    )
+}
+
 /// A host with an effect that waits, and the key of somebody who may approve.
 fn desk(host: &str) -> anyhow::Result<(Host, String, String)> {
     let folder = Folder::new()?;
@@ -18,18 +27,7 @@ fn desk(host: &str) -> anyhow::Result<(Host, String, String)> {
     folder.config(host, &effects::everything())?;
     let host = folder.serve()?;
     let made = effects::some(&host)?;
-    let ann = key(
-        host.folder(),
-        &[
-            "ann",
-            "--role",
-            "editor",
-            "--scope",
-            "*",
-            "--scope",
-            "effects:approve",
-        ],
-    )?;
+    let ann = approver(&host, "ann", "editor")?;
     Ok((host, made.waiting, ann))
 }
 
@@ -70,18 +68,7 @@ fn enrolled(host: &Host, key: &str) -> anyhow::Result<(Totp, String)> {
 #[test]
 fn nobody_approves_with_less_once_anybody_has_a_second_factor() -> anyhow::Result<()> {
     let (host, waiting, ann) = desk("")?;
-    let bob = key(
-        host.folder(),
-        &[
-            "bob",
-            "--role",
-            "editor",
-            "--scope",
-            "*",
-            "--scope",
-            "effects:approve",
-        ],
-    )?;
+    let bob = approver(&host, "bob", "editor")?;
     let (app, id) = enrolled(&host, &bob)?;
     // Whoever it is, and from wherever: with a key, on the host's own machine, with a scope that names it.
     problem(
@@ -383,30 +370,8 @@ fn a_passkey_is_made_and_shown_by_a_browser_on_the_hosts_own_address() -> anyhow
 #[test]
 fn a_stolen_key_does_not_make_itself_another_that_has_shown_everything() -> anyhow::Result<()> {
     let (host, waiting, _) = desk("factor_for_changes = true")?;
-    let root = key(
-        host.folder(),
-        &[
-            "root",
-            "--role",
-            "admin",
-            "--scope",
-            "*",
-            "--scope",
-            "effects:approve",
-        ],
-    )?;
-    let bob = key(
-        host.folder(),
-        &[
-            "bob",
-            "--role",
-            "editor",
-            "--scope",
-            "*",
-            "--scope",
-            "effects:approve",
-        ],
-    )?;
+    let root = approver(&host, "root", "admin")?;
+    let bob = approver(&host, "bob", "editor")?;
     let gift = json!({ "name": "x", "role": "editor", "scopes": ["effects:approve"] });
     let made = post(&host, "/v1/keys", &root, &gift)?;
     ensure!(made.status() == 201);

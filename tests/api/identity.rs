@@ -4,7 +4,7 @@ use crate::access::key;
 use crate::{folder, problem};
 use anyhow::{Context as _, ensure};
 use infinity_tests::github::{Github, OAUTH_CLIENT, OAUTH_SECRET, Setup};
-use infinity_tests::host::{Folder, Host, PATIENCE, language, poll, root};
+use infinity_tests::host::{Folder, Host, PATIENCE, poll};
 use infinity_tests::identity::{CLIENT, Provider, SECRET};
 use reqwest::blocking::{Client, Response};
 use reqwest::redirect::Policy;
@@ -637,18 +637,5 @@ fn a_person_of_github_comes_in_by_their_organisation_and_team() -> anyhow::Resul
 
 #[test]
 fn the_provider_is_one() -> anyhow::Result<()> {
-    let Some(modules) = language("identity") else {
-        return Ok(());
-    };
-    let said = std::process::Command::new("node")
-        .args(["--test", "provider.test.mjs"])
-        .current_dir(root().join("tests/identity"))
-        .env("INFINITY_NODE_MODULES", modules)
-        .output()?;
-    ensure!(
-        said.status.success(),
-        "{}",
-        String::from_utf8_lossy(&said.stdout)
-    );
-    Ok(())
+    crate::node_tests("identity", "tests/identity", "provider.test.mjs")
 }

@@ -36,7 +36,7 @@ mod webhooks;
 mod wire;
 
 use anyhow::{Context as _, ensure};
-use infinity_tests::host::{Folder, Host};
+use infinity_tests::host::{Folder, Host, language, root};
 use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
@@ -70,6 +70,21 @@ fn serve_without_repository(folder: Folder) -> anyhow::Result<Host> {
     let host = folder.serve()?;
     std::fs::remove_dir_all(&repository)?;
     Ok(host)
+}
+
+/// Runs the tests that a stand-in has of itself, where its packages are.
+fn node_tests(packages: &str, folder: &str, file: &str) -> anyhow::Result<()> {
+    let Some(modules) = language(packages) else {
+        return Ok(());
+    };
+    let said = std::process::Command::new("node")
+        .args(["--test", file])
+        .current_dir(root().join(folder))
+        .env("INFINITY_NODE_MODULES", modules)
+        .output()?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    ensure!(said.status.success(), "{text}");
+    Ok(())
 }
 
 /// Starts a run and does not wait.

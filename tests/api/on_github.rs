@@ -6,7 +6,7 @@ use crate::effects::{approve, decide, propose, until, with_policy};
 use anyhow::{Context as _, ensure};
 use infinity_tests::git;
 use infinity_tests::github::{ANN, BOB, Github, OWNER, Setup, manifest};
-use infinity_tests::host::{Folder, Host, PATIENCE, language, poll, root};
+use infinity_tests::host::{Folder, Host, PATIENCE, poll};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -1188,20 +1188,7 @@ fn a_repository_that_grew_while_nobody_looked_is_read_as_it_is() -> anyhow::Resu
 
 #[test]
 fn the_stand_in_is_as_github_describes_itself() -> anyhow::Result<()> {
-    let Some(modules) = language("github") else {
-        return Ok(());
-    };
-    let said = std::process::Command::new("node")
-        .args(["--test", "github.test.mjs"])
-        .current_dir(root().join("tests/forge"))
-        .env("INFINITY_NODE_MODULES", modules)
-        .output()?;
-    ensure!(
-        said.status.success(),
-        "{}",
-        String::from_utf8_lossy(&said.stdout)
-    );
-    Ok(())
+    crate::node_tests("github", "tests/forge", "github.test.mjs")
 }
 
 #[test]
