@@ -55,12 +55,12 @@ function configuration() {
       {
         ...signs,
         client_id: 'infinity',
-        client_secret: 'infinity-secret-of-at-least-32-characters',
+        client_secret: 'infinity-secret-of-at-least-32-characters', // infinity:allow-secret
         grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
         // The package wants one; at this port nobody listens.
         redirect_uris: state.redirects.length > 0 ? state.redirects : ['http://127.0.0.1:9/nowhere'],
       },
-      { ...signs, client_id: 'machine', client_secret: 'machine-secret-of-at-least-32-characters', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
+      { ...signs, client_id: 'machine', client_secret: 'machine-secret-of-at-least-32-characters', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }, // infinity:allow-secret
     ],
     // What discovery says is what both clients may do.
     clientAuthMethods: ['client_secret_basic'],

@@ -25,7 +25,7 @@ pub const BOB: &str = "ghp_bob0000000000000000000000000000000000";
 
 /// The OAuth App that people sign in to, and its secret. `ann` and `bob` are members of the organization `acme`, and `ann` of its team `platform`.
 pub const OAUTH_CLIENT: &str = "Iv1.infinity";
-pub const OAUTH_SECRET: &str = "github-oauth-secret-of-40-characters-0000";
+pub const OAUTH_SECRET: &str = "github-oauth-secret-of-40-characters-0000"; // infinity:allow-secret
 
 /// What signs deliveries.
 pub const WEBHOOK_SECRET: &str = "a secret of sixteen characters and more";

@@ -14,11 +14,11 @@ use tempfile::TempDir;
 
 /// The client that people sign in to, and its secret.
 pub const CLIENT: &str = "infinity";
-pub const SECRET: &str = "infinity-secret-of-at-least-32-characters";
+pub const SECRET: &str = "infinity-secret-of-at-least-32-characters"; // infinity:allow-secret
 
 /// The client that is a machine, and its secret.
 pub const MACHINE: &str = "machine";
-pub const MACHINE_SECRET: &str = "machine-secret-of-at-least-32-characters";
+pub const MACHINE_SECRET: &str = "machine-secret-of-at-least-32-characters"; // infinity:allow-secret
 
 /// The provider, serving. `ann` is of the groups `platform` and `staff`, `bob` of `staff`; of `eve` it says nothing about groups.
 pub struct Provider {
