@@ -327,7 +327,7 @@ fn the_full_file_is_read_as_it_is_meant() {
         config::Place::Local { create: true, .. }
     ));
     assert!(repository.environment.is_guarded());
-    assert_eq!(agent.line, 80);
+    assert_eq!(agent.line, 81);
     let repository = &agent.grants.repositories[0];
     assert_eq!(repository.checkout.as_deref(), Some("/src"));
     assert_eq!(

@@ -91,12 +91,13 @@ impl fmt::Display for Role {
 }
 
 /// What requests are about.
-pub const RESOURCES: [&str; 18] = [
+pub const RESOURCES: [&str; 19] = [
     "agents",
     "audit",
     "badges",
     "bans",
     "billing",
+    "checks",
     "commands",
     "effects",
     "events",

@@ -11,6 +11,7 @@ mod autodeploy;
 mod badges;
 mod bans;
 mod billing;
+mod checks;
 mod commands;
 mod compatibility;
 mod dead_letters;
@@ -47,6 +48,7 @@ mod workflows;
 
 pub use audit::{AuditList, Erasure, SealKey};
 pub use bans::{BanList, LockoutList};
+pub use checks::{CheckLimits, CheckList, NewCase, NewCheck, NewChecks};
 pub use error::{ApiError, InputError, Problem};
 pub use factors::{FactorList, FactorShown};
 pub use keys::{KeyList, SessionView};
@@ -60,6 +62,7 @@ pub use views::{
 
 use crate::access::Access;
 use crate::audit::chain::{Checkpoint, End, Unproven};
+use crate::checks::{Check, CheckError, CheckNews, Submission};
 use crate::commands::Template;
 use crate::config::{Secret, WebhookConfig};
 use crate::effects::{Comparison, DecideError, Difference};
@@ -326,6 +329,19 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// When the key cannot sign.
     fn checkpoint(&self, journal: &[u8], end: End) -> Result<Checkpoint, Unproven>;
 
+    /// Takes code to be judged, all submissions or none. Each comes with its digest.
+    async fn check(
+        &self,
+        submissions: Vec<(Submission, String)>,
+        principal: Principal,
+    ) -> Result<Vec<Check>, CheckError>;
+
+    /// The check as it ended, or as it is when `timeout` is over; `None` when there is no such check.
+    async fn wait_check(&self, id: Uuid, timeout: Duration) -> Result<Option<Check>, StoreError>;
+
+    /// What happens in a check from now on; `None` when it is over or there is none.
+    fn follow_check(&self, id: Uuid) -> Option<tokio::sync::broadcast::Receiver<CheckNews>>;
+
     /// What an effect would do, as a patch or a text.
     async fn preview(&self, effect: &Effect) -> Result<Option<String>, DecideError>;
 
@@ -419,6 +435,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
         (name = "plugins", description = "Components that can run"),
         (name = "agents", description = "Plugins with settings, grants and limits"),
         (name = "runs", description = "Executions of agents"),
+        (name = "checks", description = "Code that was handed in, and what speaks against it"),
         (name = "effects", description = "What runs propose to change, and what people say to it"),
         (name = "schedule", description = "When agents were due, and what came of it"),
         (name = "workflows", description = "Pipelines: agents one after the other"),
@@ -447,6 +464,10 @@ fn routes() -> (
         .routes(routes!(agents::list_agents))
         .routes(routes!(agents::get_agent))
         .routes(routes!(agents::start_run))
+        .routes(routes!(checks::list_checks, checks::create_check))
+        .routes(routes!(checks::create_checks))
+        .routes(routes!(checks::get_check))
+        .routes(routes!(checks::follow_check))
         .routes(routes!(webhooks::deliver_webhook))
         .routes(routes!(agent_records::get_agent_state))
         .routes(routes!(agent_records::list_agent_history))

@@ -20,6 +20,7 @@ use crate::api::{self, Badge, ControlPlane};
 use crate::audit::calls::Calls;
 use crate::audit::checkpoints::{self, Checkpoints};
 use crate::audit::views::Views;
+use crate::checks::Checks;
 use crate::config::{Config, Place, Secret};
 use crate::delivery;
 use crate::effects::Effects;
@@ -74,6 +75,9 @@ const KEEP_EXECUTIONS: u32 = 1_000;
 
 /// How long events stay.
 const KEEP_EVENTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How long checks stay: who is judged asks within a month.
+const KEEP_CHECKS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How long effects stay that came to their end: who changed what is asked about for a year.
 const KEEP_EFFECTS: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -150,6 +154,7 @@ pub struct App {
     runtime: Arc<Runtime>,
     pipelines: Arc<Pipelines>,
     effects: Arc<Effects>,
+    checks: Arc<Checks>,
     channels: Arc<Channels>,
     holds: Arc<Holds>,
     access: Access,
@@ -306,6 +311,18 @@ impl App {
         ));
         let channels =
             Arc::new(Channels::new(Arc::clone(&config)).context("the channels cannot be used")?);
+        let stopping = CancellationToken::new();
+        let checks = Arc::new(Checks::new(
+            Arc::clone(&registry),
+            Arc::clone(&sandbox) as Arc<dyn Sandbox>,
+            Arc::new(Policies {
+                registry: Arc::clone(&registry),
+                sandbox: Arc::clone(&sandbox),
+            }),
+            Arc::clone(&dynamic),
+            Arc::clone(&holds),
+            stopping.clone(),
+        ));
         let effects = Arc::new(Effects::new(
             Arc::clone(&config),
             forges.clone(),
@@ -341,6 +358,7 @@ impl App {
             runtime,
             pipelines,
             effects,
+            checks,
             channels,
             holds,
             access,
@@ -358,7 +376,7 @@ impl App {
             },
             store_bytes: AtomicU64::new(0),
             badges: Mutex::default(),
-            stopping: CancellationToken::new(),
+            stopping,
             ended: CancellationToken::new(),
             recorded: CancellationToken::new(),
             started_at: now(),
@@ -397,6 +415,7 @@ impl App {
         self.runtime.recover(serves).await?;
         if serves {
             self.pipelines.recover().await?;
+            self.checks.recover().await?;
         }
         Ok(())
     }
@@ -861,6 +880,7 @@ fn retention(now: Timestamp) -> Retention {
         runs_since: since(KEEP_RUNS_FOR),
         runs_per_agent_max: KEEP_RUNS_MAX,
         executions_per_pipeline: KEEP_EXECUTIONS,
+        checks_since: since(KEEP_CHECKS),
         events_since: since(KEEP_EVENTS),
         effects_since: since(KEEP_EFFECTS),
         occurrences_since: since(KEEP_OCCURRENCES),

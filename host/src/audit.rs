@@ -32,6 +32,7 @@ pub const ACTIONS: &[&str] = &[
     "bans_view",
     "unban",
     "audit_view",
+    "check.ended",
     "access.ended_session",
     "access.expired_key",
     "access.expired_token",

@@ -7,10 +7,12 @@
 mod access;
 mod ask;
 mod audit;
+mod check;
 mod client;
 mod config;
 mod effects;
 mod kill;
+mod mcp;
 mod output;
 mod plugin;
 mod policy;
@@ -87,6 +89,10 @@ pub enum Command {
     Serve(ServeOptions),
     /// Run an agent once and show what it found
     Run(run::RunOptions),
+    /// Have code judged: policy, static analysis, tests and cases, in a sandbox that reaches nothing
+    Check(check::CheckOptions),
+    /// Serve checks as tools of the Model Context Protocol, to coding assistants
+    Mcp(mcp::McpOptions),
     /// List the plugins
     Plugins,
     /// List the agents, or do something with one
@@ -438,6 +444,12 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             let input = run::input(options)?;
             let client = launcher.connect(global).await?;
             run::execute(options, input, &client, output).await
+        }
+        Command::Check(options) => {
+            check::execute(options, &launcher.connect(global).await?, output).await
+        }
+        Command::Mcp(options) => {
+            mcp::execute(options, launcher.connect(global).await?, output).await
         }
         Command::Plugins => show::plugins(&launcher.connect(global).await?, output).await,
         Command::Agents { command: None } => {

@@ -5,6 +5,7 @@ pub mod api;
 pub mod app;
 pub mod audit;
 pub mod boundary;
+pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod config;

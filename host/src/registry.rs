@@ -7,7 +7,7 @@ use crate::config::{AgentConfig, Config};
 use crate::forge::{Forge, Forges, Threads};
 use crate::sandbox::files::Directory;
 use crate::sandbox::http::{Credential, HttpGrant};
-use crate::sandbox::inspect::{Inspection, inspect};
+use crate::sandbox::inspect::{Inspection, World, inspect};
 use crate::sandbox::key_value::KeyValue;
 use crate::sandbox::state::Capabilities;
 use crate::sandbox::views::Views;
@@ -46,6 +46,34 @@ pub struct Plugin {
     /// What it is, or why it is refused.
     pub inspection: Result<Inspection, Refusal>,
     bytes: Bytes,
+}
+
+impl Plugin {
+    /// What loads it for calls that belong to no agent.
+    ///
+    /// # Errors
+    /// When it is no component that runs.
+    pub fn load_request(&self) -> Result<LoadRequest, Refusal> {
+        self.inspection.as_ref().map_err(Clone::clone)?;
+        Ok(LoadRequest {
+            bytes: self.bytes.clone(),
+            digest: self.digest.clone(),
+            fuel: false,
+            init: None,
+            snapshot: false,
+        })
+    }
+
+    /// Whether it serves checks alone: nobody runs it by its name, and it is compiled when it is first needed.
+    fn serves_checks(&self) -> bool {
+        self.inspection.as_ref().is_ok_and(|inspection| {
+            !inspection.worlds.is_empty()
+                && inspection
+                    .worlds
+                    .iter()
+                    .all(|world| matches!(world, World::CodeRunner | World::CodeAnalyser))
+        })
+    }
 }
 
 /// Why something cannot run.
@@ -150,7 +178,7 @@ impl Registry {
         // What is in the folder runs by its name, with no grants, also without an entry in the file.
         let implicit: Vec<AgentConfig> = plugins
             .values()
-            .filter(|plugin| plugin.inspection.is_ok())
+            .filter(|plugin| plugin.inspection.is_ok() && !plugin.serves_checks())
             .filter_map(|plugin| config.implicit_agent(&plugin.name))
             .collect();
         for agent in config.agents.values().chain(&implicit) {
@@ -506,6 +534,7 @@ async fn capabilities(
         repositories,
         http: http.into(),
         key_value: Some(Arc::clone(&surroundings.key_value)),
+        fixed: None,
     })
 }
 

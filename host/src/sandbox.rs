@@ -7,6 +7,8 @@
 pub mod artifacts;
 pub mod budget;
 pub mod call;
+pub mod clock;
+pub mod code;
 mod command;
 pub mod compile;
 pub mod contract;
@@ -37,7 +39,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use call::{Answer, Call, GuestReport};
 use compile::{Compiled, Compiler};
-use contract::{agent, badge, policy, prepared};
+use contract::{agent, analysis, badge, code as code_world, policy, prepared};
 use engine::{EngineKind, Engines};
 use http::{EgressGate, GuestHttp, HttpDenial, HttpEvents};
 use inspect::{Inspection, World};
@@ -74,6 +76,8 @@ const COMMAND_EXPORT: &str = "wasi:cli/run@0.2.";
 const SNAPSHOT_EXPORT: &str = "infinity:agent/snapshot@0.1.0";
 const BADGE_EXPORT: &str = "infinity:agent/badge@0.1.0";
 const POLICY_EXPORT: &str = "infinity:agent/policy@0.1.0";
+const CODE_EXPORT: &str = "infinity:agent/code@0.1.0";
+const ANALYSIS_EXPORT: &str = "infinity:agent/analysis@0.1.0";
 
 /// A file that goes into `init`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,6 +248,8 @@ struct Variant {
     command: Option<CommandIndices>,
     badge: Option<badge::BadgeRendererIndices>,
     policy: Option<policy::PolicyEngineIndices>,
+    code: Option<code_world::CodeRunnerIndices>,
+    analysis: Option<analysis::CodeAnalyserIndices>,
     prepared: Option<prepared::PreparedIndices>,
     proxy: Option<ProxyIndices>,
 }
@@ -483,6 +489,12 @@ impl Variant {
                 .transpose()?,
             policy: exports(POLICY_EXPORT)
                 .then(|| policy::PolicyEngineIndices::new(&pre))
+                .transpose()?,
+            code: exports(CODE_EXPORT)
+                .then(|| code_world::CodeRunnerIndices::new(&pre))
+                .transpose()?,
+            analysis: exports(ANALYSIS_EXPORT)
+                .then(|| analysis::CodeAnalyserIndices::new(&pre))
                 .transpose()?,
             proxy: inspection
                 .worlds
@@ -793,9 +805,19 @@ async fn inside(
     // A program speaks through its standard streams.
     let program = match &work {
         Work::Call(Call::Run(invocation)) if variant.command.is_some() => Some(Program {
-            input: command::input(invocation),
+            input: command::input(invocation).into(),
             output: Captured::new(Arc::clone(&meter)),
+            errors: None,
         }),
+        Work::Call(Call::Code(call)) => Some(Program {
+            input: call.input.clone(),
+            output: call.heard.stdout.clone(),
+            errors: Some(call.heard.stderr.clone()),
+        }),
+        _ => None,
+    };
+    let link = match &work {
+        Work::Call(Call::Code(call)) => Some(code::Link::new(call)),
         _ => None,
     };
     let state = RunState::new(
@@ -804,6 +826,7 @@ async fn inside(
         artifacts,
         guest_http,
         program.as_ref(),
+        link,
     )?;
     let mut store = Store::new(&engine, state);
     guard(&mut store, &meter, variant.kind)?;
@@ -818,7 +841,7 @@ async fn inside(
     set(None, Some(began.elapsed()));
     let instance = instance?;
     let flow = match (work, &program, &variant.command) {
-        (Work::Call(_), Some(program), Some(indices)) => {
+        (Work::Call(Call::Run(_)), Some(program), Some(indices)) => {
             execute(&mut store, indices, &instance, program)
                 .await
                 .map(Flow::Ended)
@@ -908,8 +931,10 @@ fn guard(
 
 /// A program's standard streams.
 struct Program {
-    input: Vec<u8>,
+    input: bytes::Bytes,
     output: Captured,
+    /// Without it, standard error is the run's log.
+    errors: Option<Captured>,
 }
 
 /// Runs a program to its end.
@@ -1006,6 +1031,22 @@ async fn answer(
                 Ok(tests) => Answer::Tests(tests.into_iter().map(Into::into).collect()),
                 Err(error) => Answer::Error(call::policy_error(&error)),
             })
+        }
+        Call::Code(call) => code::run(store, variant.code.as_ref(), instance, &call).await,
+        Call::Analyse { files, local } => {
+            let indices = variant
+                .analysis
+                .as_ref()
+                .ok_or_else(|| missing("`analysis`"))?;
+            let analyser = indices.load(&mut *store, instance)?;
+            let files: Vec<_> = files.into_iter().map(code::file).collect();
+            let findings = analyser
+                .infinity_agent_analysis()
+                .call_analyse(&mut *store, &files, &local)
+                .await?;
+            Ok(Answer::Findings(
+                findings.into_iter().map(call::finding).collect(),
+            ))
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod access;
 mod artifacts;
+mod checks;
 mod cursor;
 mod effects;
 mod events;
@@ -38,6 +39,7 @@ use crate::access::guard::Offender;
 use crate::access::keys::ApiKey;
 use crate::audit::Record;
 use crate::audit::chain::End;
+use crate::checks::{Check, CheckVerdict};
 use crate::model::{
     Approval, Artifact, Comment, CommitStatus, Effect, EffectState, Event, Execution, Finding,
     ForgeRecord, Level, LogLine, Occurrence, OccurrenceResult, Outcome, Report, Run, RunEnd,
@@ -483,6 +485,8 @@ pub struct Retention {
     pub runs_per_agent_max: u32,
     /// Ended executions of each pipeline.
     pub executions_per_pipeline: u32,
+    /// Checks since this moment.
+    pub checks_since: Timestamp,
     /// Events since this moment.
     pub events_since: Timestamp,
     /// Effects that came to their end, proposed since this moment.
@@ -602,6 +606,8 @@ pub struct Pruned {
     pub occurrences: u64,
     /// Executions of pipelines.
     pub executions: u64,
+    /// Checks.
+    pub checks: u64,
     /// Logs that were compressed.
     pub compressed: u64,
     /// Logs.
@@ -877,6 +883,34 @@ pub trait Store: Send + Sync + 'static {
         execution: Execution,
         events: Vec<Event>,
     ) -> Result<bool, StoreError>;
+
+    /// Records checks, or their verdicts, with what is announced of them: all or nothing. A verdict stays.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn put_checks(&self, checks: Vec<Check>, events: Vec<Event>) -> Result<(), StoreError>;
+
+    /// A check.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn check(&self, id: Uuid) -> Result<Option<Check>, StoreError>;
+
+    /// The checks, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] when the cursor is not of this query; [`StoreError::PageLimit`].
+    async fn checks(
+        &self,
+        verdict: Option<CheckVerdict>,
+        page: PageRequest,
+    ) -> Result<Page<Check>, StoreError>;
+
+    /// All checks without a verdict, oldest first: what to give up on at start.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn open_checks(&self) -> Result<Vec<Check>, StoreError>;
 
     /// An execution of a pipeline.
     ///

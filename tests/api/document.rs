@@ -70,6 +70,13 @@ fn every_documented_get_route_answers_as_documented() -> anyhow::Result<()> {
     let run = host.run("guests", &json!({ "case": "artifact", "name": "a.txt" }))?;
     host.run("guests", &ok())?;
     let made = effects::some(&host)?;
+    let checked = host
+        .client()
+        .post(host.url("/v1/checks?wait=60s"))
+        .json(&json!({ "files": { "a.py": "x = 1\n" }, "steps": ["policy"] }))
+        .send()?;
+    assert_eq!(checked.status(), 200);
+    let check: serde_json::Value = checked.json()?;
     let document = host.json("/openapi.json")?;
     let mut requests = BTreeSet::new();
     let mut answered = 0;
@@ -86,6 +93,7 @@ fn every_documented_get_route_answers_as_documented() -> anyhow::Result<()> {
             _ => "guests",
         };
         let named = match path.split('/').nth(2) {
+            Some("checks") => id(&check)?,
             Some("workflows") => id(&execution)?,
             Some("effects") => &made.applied,
             Some("prs") => &made.request,

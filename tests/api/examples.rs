@@ -131,6 +131,23 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         "/v1/commands",
     )?;
     keep("post", "/v1/events", Some(&event), "/v1/events")?;
+    let submission = json!({
+        "files": { "solution.py": "def double(x):\n    return x + x\n" },
+        "steps": ["policy"],
+    });
+    let check = keep(
+        "post",
+        "/v1/checks",
+        Some(&submission),
+        "/v1/checks?wait=60s",
+    )?;
+    let check = check["id"].as_str().context("an id")?.to_owned();
+    keep(
+        "post",
+        "/v1/checks/batch",
+        Some(&json!({ "submissions": [submission] })),
+        "/v1/checks/batch?wait=60s",
+    )?;
     fired(&host)?;
     let made = effects::some(&host)?;
 
@@ -147,6 +164,7 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
             .replace("/v1/workflows/{name}", "/v1/workflows/full")
             .replace("/executions/{id}", &format!("/executions/{execution}"))
             .replace("/runs/{id}/artifacts", &format!("/runs/{stored}/artifacts"))
+            .replace("/checks/{id}", &format!("/checks/{check}"))
             .replace("/effects/{id}", &format!("/effects/{}", made.waiting))
             .replace("/prs/{id}", &format!("/prs/{}", made.request))
             .replace("{id}", &run)

@@ -73,6 +73,12 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         .post(host.url("/v1/workflows/stuck/executions"))
         .send()?;
     let execution: Value = begun.json()?;
+    let checked = host
+        .client()
+        .post(host.url("/v1/checks?wait=60s"))
+        .json(&json!({ "files": { "a.py": "x = 1\n" }, "steps": ["policy"] }))
+        .send()?;
+    let check: Value = checked.json()?;
     let letters = poll(PATIENCE, || {
         let list = host.json("/v1/dead-letters").ok()?;
         let items = list["items"].as_array()?.clone();
@@ -157,6 +163,8 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
             "POST /v1/dead-letters/{id}/retry",
             vec![("path.id", id(&letters[0])?)],
         ),
+        ("GET /v1/checks/{id}", vec![("path.id", id(&check)?)]),
+        ("GET /v1/checks/{id}/news", vec![("path.id", id(&check)?)]),
         (
             "GET /v1/effects/{id}",
             vec![("path.id", made.waiting.as_str())],

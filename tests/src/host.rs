@@ -113,6 +113,28 @@ pub fn language(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Runs a program to its end with this on its standard input.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn fed(mut command: Command, input: &[u8]) -> anyhow::Result<Output> {
+    use std::io::Write as _;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    let input = input.to_vec();
+    // A program that prints before it has read must not wait for this one.
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output()?;
+    let _ = writer.join();
+    Ok(output)
+}
+
 /// A folder with `plugins.toml` and components, not started.
 pub struct Folder {
     directory: TempDir,
@@ -238,6 +260,15 @@ impl Folder {
         Host::start_by(self, command)
     }
 
+    /// Serves with a state folder that lies elsewhere, as `plugins.toml` says.
+    ///
+    /// # Errors
+    /// As [`Folder::serve`].
+    pub fn serve_on(self, state: &Path) -> anyhow::Result<Host> {
+        let command = self.command(&["serve"]);
+        Host::start_on(self, command, state)
+    }
+
     /// Serves.
     ///
     /// # Errors
@@ -261,9 +292,15 @@ impl Host {
         Self::start_by(folder, command)
     }
 
-    fn start_by(folder: Folder, mut command: Command) -> anyhow::Result<Self> {
+    fn start_by(folder: Folder, command: Command) -> anyhow::Result<Self> {
+        let state = folder.path().join("var");
+        Self::start_on(folder, command, &state)
+    }
+
+    fn start_on(folder: Folder, mut command: Command, state: &Path) -> anyhow::Result<Self> {
         let log = fs::File::create(folder.path().join("log"))?;
-        let _ = fs::remove_file(folder.path().join("var/address"));
+        let address = state.join("address");
+        let _ = fs::remove_file(&address);
         let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
         let client = Client::builder()
             .no_proxy()
@@ -275,17 +312,20 @@ impl Host {
             client,
             base: String::new(),
         };
-        let address = poll(Duration::from_secs(180), || {
+        let listening = poll(Duration::from_secs(180), || {
             if let Some(status) = host.child.try_wait().ok().flatten() {
                 return Some(Err(anyhow::anyhow!(
                     "it ended with {status}: {}",
                     host.log()
                 )));
             }
-            let address = fs::read_to_string(host.path().join("var/address")).ok()?;
+            let address = fs::read_to_string(&address).ok()?;
             (!address.is_empty()).then_some(Ok(address))
         });
-        host.base = format!("http://{}", address.context("it did not listen in time")??);
+        host.base = format!(
+            "http://{}",
+            listening.context("it did not listen in time")??
+        );
         Ok(host)
     }
 

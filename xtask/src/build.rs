@@ -9,7 +9,8 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-wasip2";
 
 /// The plugins that are shipped: package and file name.
-const PLUGINS: [&str; 7] = [
+const PLUGINS: [&str; 8] = [
+    "analysis",
     "autodeploy",
     "badge",
     "mirror-sync",
@@ -122,7 +123,7 @@ pub(crate) fn components(root: &Path, tests: bool) -> anyhow::Result<()> {
 }
 
 /// Copies a component whole or not at all: a host that runs must never see half of one.
-fn place(from: &Path, to: &Path) -> anyhow::Result<()> {
+pub(crate) fn place(from: &Path, to: &Path) -> anyhow::Result<()> {
     let temporary = to.with_extension("new");
     fs::copy(from, &temporary).with_context(|| format!("`{}` was not built", from.display()))?;
     fs::rename(&temporary, to)?;
@@ -132,6 +133,7 @@ fn place(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// The host and the shipped plugins.
 pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     components(root, false)?;
+    crate::runners::components(root)?;
     host(root)?;
     say(&format!("built {}", binary(root).display()));
     Ok(())

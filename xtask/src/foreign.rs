@@ -28,7 +28,7 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 const AIOSMTPD: &str = "aiosmtpd==1.4.6";
 
 /// Debian's names of what may be missing.
-const PACKAGES: [&str; 4] = ["python3", "python3-venv", "nodejs", "npm"];
+pub(crate) const PACKAGES: [&str; 4] = ["python3", "python3-venv", "nodejs", "npm"];
 
 /// Builds components that others wrote: the examples of the crate `wasip2`, and programs.
 pub(crate) fn components(root: &Path) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ pub(crate) fn languages(root: &Path) -> anyhow::Result<()> {
         checked("`apt-get install`", &mut install)?;
     }
     if works("python3", &["-c", "import venv, ensurepip"]) {
-        python(root, &place)?;
+        python_environment(root, &[SCHEMATHESIS, AIOSMTPD])?;
     } else if ci {
         bail!(
             "python3 with its module `venv` is missing: install the packages {}",
@@ -110,6 +110,7 @@ pub(crate) fn languages(root: &Path) -> anyhow::Result<()> {
         javascript(root, &place)?;
         github(root, &place)?;
         identity(root, &place)?;
+        assistant(root, &place)?;
     } else if ci {
         bail!(
             "Node.js with npm is missing: install the packages {}",
@@ -121,20 +122,30 @@ pub(crate) fn languages(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn works(program: &str, arguments: &[&str]) -> bool {
+/// Whether a program is there and does this.
+pub(crate) fn works(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)
         .output()
         .is_ok_and(|said| said.status.success())
 }
 
-fn python(root: &Path, place: &Path) -> anyhow::Result<()> {
+/// The Python environment with componentize-py, and with further packages; those that are there stay.
+pub(crate) fn python_environment(root: &Path, further: &[&str]) -> anyhow::Result<PathBuf> {
+    let place = target_directory(root).join("languages");
+    fs::create_dir_all(&place)?;
     let wanted = fs::read_to_string(root.join("host/templates/python/requirements.txt"))?;
-    let wanted = format!("{}\n{SCHEMATHESIS}\n{AIOSMTPD}\n", wanted.trim());
+    let wanted: Vec<&str> = wanted
+        .split_whitespace()
+        .chain(further.iter().copied())
+        .collect();
     let environment = place.join("python");
     let made = environment.join("made");
-    if fs::read_to_string(&made).is_ok_and(|before| before == wanted) {
-        return Ok(());
+    let there = fs::read_to_string(&made).unwrap_or_default();
+    let missing = |package: &&&str| !there.lines().any(|line| line == **package);
+    let missing: Vec<&str> = wanted.iter().filter(missing).copied().collect();
+    if missing.is_empty() {
+        return Ok(environment);
     }
     say("making a Python environment");
     let mut venv = Command::new("python3");
@@ -144,39 +155,58 @@ fn python(root: &Path, place: &Path) -> anyhow::Result<()> {
     )?;
     let mut install = Command::new(environment.join("bin/pip"));
     install.args(["install", "--quiet", "--disable-pip-version-check"]);
-    install.args(wanted.split_whitespace());
-    checked("`pip install`", &mut install)?;
-    fs::write(made, wanted)?;
-    Ok(())
+    checked("`pip install`", install.args(&missing))?;
+    // Of a package whose version changed, only the new one is there.
+    let name = |package: &str| package.split("==").next().unwrap_or_default().to_owned();
+    let kept = there
+        .lines()
+        .filter(|line| !wanted.iter().any(|package| name(package) == name(line)));
+    let lines: Vec<&str> = kept.chain(wanted.iter().copied()).collect();
+    fs::write(made, lines.join("\n"))?;
+    Ok(environment)
 }
 
 fn javascript(root: &Path, place: &Path) -> anyhow::Result<()> {
     let wanted = fs::read_to_string(root.join("host/templates/js/package.json"))?;
-    let wanted = wanted.replace("PLUGIN", "tools");
-    modules(&place.join("js"), &wanted, "the JavaScript tools")
+    let folder = place.join("js");
+    fs::create_dir_all(&folder)?;
+    let described = folder.join("wanted.json");
+    fs::write(&described, wanted.replace("PLUGIN", "tools"))?;
+    modules(&folder, &described, "the JavaScript tools")
 }
 
 /// GitHub's published description, for the stand-in that tests speak to.
 fn github(root: &Path, place: &Path) -> anyhow::Result<()> {
-    let wanted = fs::read_to_string(root.join("tests/forge/package.json"))?;
+    let wanted = root.join("tests/forge/package.json");
     modules(&place.join("github"), &wanted, "GitHub's description")
 }
 
 /// The OpenID provider that tests sign in at.
 fn identity(root: &Path, place: &Path) -> anyhow::Result<()> {
-    let wanted = fs::read_to_string(root.join("tests/identity/package.json"))?;
+    let wanted = root.join("tests/identity/package.json");
     modules(&place.join("identity"), &wanted, "the OpenID provider")
 }
 
+/// A client of the Model Context Protocol, to use the checks as coding assistants do.
+fn assistant(root: &Path, place: &Path) -> anyhow::Result<()> {
+    let wanted = root.join("tests/checks/mcp/package.json");
+    modules(
+        &place.join("mcp"),
+        &wanted,
+        "a client of the Model Context Protocol",
+    )
+}
+
 /// Fetches what a `package.json` names into a folder, unless it is there.
-fn modules(folder: &Path, wanted: &str, what: &str) -> anyhow::Result<()> {
+fn modules(folder: &Path, described: &Path, what: &str) -> anyhow::Result<()> {
+    let wanted = fs::read_to_string(described)?;
     let made = folder.join("made");
     if fs::read_to_string(&made).is_ok_and(|before| before == wanted) {
         return Ok(());
     }
     say(&format!("fetching {what}"));
     fs::create_dir_all(folder)?;
-    fs::write(folder.join("package.json"), wanted)?;
+    fs::write(folder.join("package.json"), &wanted)?;
     let mut install = Command::new("npm");
     install
         .current_dir(folder)

@@ -7,6 +7,7 @@ mod build;
 mod foreign;
 mod fuzz;
 mod run;
+mod runners;
 mod suites;
 
 use anyhow::{Context as _, bail};
@@ -21,7 +22,7 @@ cargo xtask COMMAND
   test     run every suite
   soak     run every suite at full counts
   fuzz     look for bytes that break what must hold, a minute for each target: cargo xtask fuzz [TARGET...] [--seconds N]; takes a nightly compiler and cargo-fuzz
-  bench    measure against named peers: cargo xtask bench [NAME...] [--json]; names: sandbox runs policy schedule api badge serve webhooks effects sync control density
+  bench    measure against named peers: cargo xtask bench [NAME...] [--json]; names: checks sandbox runs policy schedule api badge serve webhooks effects sync control density
 ";
 
 fn main() -> ExitCode {

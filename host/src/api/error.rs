@@ -5,6 +5,7 @@
 //! (`envelope`), which writes the body.
 
 use super::{BadgeError, CancelError, StartError};
+use crate::checks::CheckError;
 use crate::holds::HoldError;
 use crate::store::StoreError;
 use axum::response::{IntoResponse, Response};
@@ -228,6 +229,22 @@ impl From<StartError> for ApiError {
                 format!("a run with this `Idempotency-Key` is being started as `{id}`; try again"),
             )
             .retry_later(),
+        }
+    }
+}
+
+impl From<CheckError> for ApiError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Full => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "queue_full",
+                error.to_string(),
+            )
+            .retry_later(),
+            CheckError::Killed => Self::killed(),
+            CheckError::Stopping => Self::stopping(),
+            CheckError::Store(error) => error.into(),
         }
     }
 }

@@ -222,8 +222,25 @@ impl<S: Send + Sync> FromRequestParts<S> for RunId {
     }
 }
 
+/// How long an answer may wait for an end.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WaitQuery {
+    /// Answer when it has ended, or after this time (`0s` to `10m`) as it is then.
+    #[param(value_type = Option<String>, example = "1s")]
+    pub(crate) wait: Option<Duration>,
+}
+
+impl FromQuery for WaitQuery {
+    fn from_query(values: &Values) -> Result<Self, ApiError> {
+        Ok(Self {
+            wait: values.wait("wait")?,
+        })
+    }
+}
+
 /// An id as the API writes it: 36 characters in lower case, so that every run has one address.
-fn parse_id(text: &str) -> Option<Uuid> {
+pub(crate) fn parse_id(text: &str) -> Option<Uuid> {
     Uuid::parse_str(text)
         .ok()
         .filter(|id| id.as_hyphenated().to_string() == text)

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::audit::Record;
+use crate::checks::{Check, CheckError, CheckNews, CheckVerdict, Submission};
 use crate::effects::{Comparison, DecideError, Difference};
 use crate::forge::ForgeError;
 use crate::kill::{KillState, KillView};
@@ -297,6 +298,26 @@ impl Store for Fake {
 
     async fn execution(&self, _: Uuid) -> Result<Option<Execution>, StoreError> {
         Ok(None)
+    }
+
+    async fn put_checks(&self, _: Vec<Check>, _: Vec<Event>) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn check(&self, _: Uuid) -> Result<Option<Check>, StoreError> {
+        Ok(None)
+    }
+
+    async fn checks(
+        &self,
+        _: Option<CheckVerdict>,
+        request: PageRequest,
+    ) -> Result<Page<Check>, StoreError> {
+        page(Vec::new(), &request)
+    }
+
+    async fn open_checks(&self) -> Result<Vec<Check>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn executions(
@@ -742,6 +763,22 @@ impl ControlPlane for Fake {
 
     fn checkpoint(&self, _: &[u8], _: End) -> Result<Checkpoint, Unproven> {
         Err(Unproven::Sign("the fake has no key".into()))
+    }
+
+    async fn check(
+        &self,
+        _: Vec<(Submission, String)>,
+        _: Principal,
+    ) -> Result<Vec<Check>, CheckError> {
+        Err(CheckError::Full)
+    }
+
+    async fn wait_check(&self, _: Uuid, _: Duration) -> Result<Option<Check>, StoreError> {
+        Ok(None)
+    }
+
+    fn follow_check(&self, _: Uuid) -> Option<tokio::sync::broadcast::Receiver<CheckNews>> {
+        None
     }
 
     async fn preview(&self, _: &Effect) -> Result<Option<String>, DecideError> {

@@ -9,6 +9,7 @@ use crate::api::{
     StartRun, Status, Webhook, WorkflowError, WorkflowStep, WorkflowView,
 };
 use crate::audit::chain::{Checkpoint, End, Unproven};
+use crate::checks::{Check, CheckError, CheckNews, Submission};
 use crate::commands::{self, Template};
 use crate::config::{AgentConfig, Place, Secret, Service};
 use crate::effects::{Comparison, DecideError, Difference};
@@ -602,6 +603,22 @@ impl ControlPlane for App {
 
     fn checkpoint(&self, journal: &[u8], end: End) -> Result<Checkpoint, Unproven> {
         self.effects.checkpoint(journal, end)
+    }
+
+    async fn check(
+        &self,
+        submissions: Vec<(Submission, String)>,
+        principal: Principal,
+    ) -> Result<Vec<Check>, CheckError> {
+        self.checks.submit(submissions, principal).await
+    }
+
+    async fn wait_check(&self, id: Uuid, timeout: Duration) -> Result<Option<Check>, StoreError> {
+        self.checks.wait(id, timeout).await
+    }
+
+    fn follow_check(&self, id: Uuid) -> Option<tokio::sync::broadcast::Receiver<CheckNews>> {
+        self.checks.follow(id)
     }
 
     async fn preview(&self, effect: &Effect) -> Result<Option<String>, DecideError> {

@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::audit;
+use crate::checks::Rules;
 use crate::delivery::{Post, Subscription};
 use crate::effects::{Judge, Steer, Tell, Told};
 use crate::forge::{ForgeError, Forges, OpenThread, Repository, THREADS_MAX, Threads};
@@ -600,6 +601,20 @@ impl Judge for Policies {
                 Ok(result.pointer("/result/0/expressions/0/value").cloned())
             }
             _ => Err("the policy answered another question".into()),
+        }
+    }
+}
+
+/// The way of checks to policy.
+#[async_trait]
+impl Rules for Policies {
+    async fn decide(&self, package: &str, input: &Value) -> Result<Option<Decision>, String> {
+        let there = exporting(&self.registry.load(), "infinity:agent/policy@", |agent| {
+            agent.config.policies.is_some()
+        });
+        match there {
+            None => Ok(None),
+            Some(_) => self.evaluate(package, input).await.map(Some),
         }
     }
 }

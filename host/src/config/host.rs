@@ -27,6 +27,8 @@ pub struct HostConfig {
     pub state: PathBuf,
     /// `.wasm` components; default [`DEFAULT_PLUGINS`]. Need not exist. Source: `plugins`.
     pub plugins: PathBuf,
+    /// Scripts that look at submissions; default [`DEFAULT_CHECKS`]. Need not exist. Source: `checks`.
+    pub checks: PathBuf,
     /// `http://host:port` of a proxy for outgoing requests, without user or path. Source: `proxy`.
     pub proxy: Option<String>,
     /// PEM file with further certificate authorities; at least one when it was checked. Source: `ca_file`.
@@ -84,6 +86,8 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCA
 pub const DEFAULT_STATE: &str = "var";
 /// Default of [`HostConfig::plugins`], in the directory of the file.
 pub const DEFAULT_PLUGINS: &str = "plugins/dist";
+/// Default of [`HostConfig::checks`], in the directory of the file.
+pub const DEFAULT_CHECKS: &str = "checks";
 /// Default of [`HostConfig::concurrency`].
 pub const DEFAULT_CONCURRENCY: u32 = 8;
 /// Default of [`HostConfig::concurrency_max`].
@@ -110,6 +114,7 @@ impl HostConfig {
             listen: DEFAULT_LISTEN,
             state: resolve(root, DEFAULT_STATE),
             plugins: resolve(root, DEFAULT_PLUGINS),
+            checks: resolve(root, DEFAULT_CHECKS),
             proxy: None,
             ca_file: None,
             concurrency: DEFAULT_CONCURRENCY,
@@ -190,6 +195,9 @@ fn from_file(
     }
     if let Some(path) = table.path("plugins", errors) {
         host.plugins = resolve(root, path.get_ref());
+    }
+    if let Some(path) = table.path("checks", errors) {
+        host.checks = resolve(root, path.get_ref());
     }
     if let Some(text) = table.text("proxy", errors) {
         host.proxy = proxy(text.get_ref(), text.span(), errors);

@@ -176,6 +176,12 @@ pub(super) static HOST: Table = Table {
             "Directory of `.wasm` components, relative to this file.",
         ),
         key(
+            "checks",
+            Kind::Text(""),
+            "\"checks\"",
+            "Directory of scripts that look at every submission of code, relative to this file: each a Python or JavaScript file with a function `check(submission)`. They run in the sandbox and reach nothing.",
+        ),
+        key(
             "proxy",
             Kind::Text("^http://[^/@]+/?$"),
             "",

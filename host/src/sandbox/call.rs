@@ -1,5 +1,6 @@
 //! What can be called in the sandbox, and what comes back, as plain records.
 
+use super::code::{CodeAnswer, CodeCall, CodeFile};
 use super::contract::{agent, badge, policy};
 use crate::model::{AgentState, BadgeStyle, Finding, Level, Location, Trigger};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,15 @@ pub enum Call {
     TestPolicies {
         /// A regular expression over `package.test_name`.
         filter: Option<String>,
+    },
+    /// Code that somebody handed in, by an interpreter.
+    Code(Box<CodeCall>),
+    /// Looks at code without running it.
+    Analyse {
+        /// What was handed in.
+        files: Vec<CodeFile>,
+        /// Paths that imports may name beside those of the files.
+        local: Vec<String>,
     },
 }
 
@@ -79,6 +89,10 @@ pub enum Answer {
     Result(String),
     /// Of [`Call::TestPolicies`].
     Tests(Vec<PolicyTest>),
+    /// Of [`Call::Code`], with what a check found.
+    Code(CodeAnswer, Vec<Finding>),
+    /// Of [`Call::Analyse`].
+    Findings(Vec<Finding>),
     /// Of `Sandbox::serve`.
     Served {
         /// As the client got it.
@@ -193,33 +207,35 @@ impl From<&Invocation> for agent::infinity::agent::types::Invocation {
 
 impl From<agent::infinity::agent::types::Report> for GuestReport {
     fn from(report: agent::infinity::agent::types::Report) -> Self {
-        use agent::infinity::agent::types::{Level as WitLevel, Verdict};
+        use agent::infinity::agent::types::Verdict;
         Self {
             passed: report.verdict == Verdict::Passed,
             summary: report.summary,
-            findings: report
-                .findings
-                .into_iter()
-                .map(|finding| Finding {
-                    rule: finding.rule,
-                    level: match finding.level {
-                        WitLevel::Note => Level::Note,
-                        WitLevel::Warning => Level::Warning,
-                        WitLevel::Error => Level::Error,
-                    },
-                    message: finding.message,
-                    location: finding.location.map(|location| Location {
-                        repository: location.repository,
-                        path: location.path,
-                        line: location.line,
-                        column: location.column,
-                    }),
-                    help: finding.help,
-                })
-                .collect(),
+            findings: report.findings.into_iter().map(finding).collect(),
             output: report.output,
             effects: report.effects.into_iter().map(effect).collect(),
         }
+    }
+}
+
+/// A finding as the record keeps it.
+pub(super) fn finding(finding: agent::infinity::agent::types::Finding) -> Finding {
+    use agent::infinity::agent::types::Level as Wit;
+    Finding {
+        rule: finding.rule,
+        level: match finding.level {
+            Wit::Note => Level::Note,
+            Wit::Warning => Level::Warning,
+            Wit::Error => Level::Error,
+        },
+        message: finding.message,
+        location: finding.location.map(|location| Location {
+            repository: location.repository,
+            path: location.path,
+            line: location.line,
+            column: location.column,
+        }),
+        help: finding.help,
     }
 }
 

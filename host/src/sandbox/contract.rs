@@ -57,3 +57,37 @@ pub mod prepared {
         require_store_data_send: true,
     });
 }
+
+/// The world `code-runner`.
+pub mod code {
+    #![allow(
+        clippy::all,
+        reason = "generated from the WIT files, which carry the documentation"
+    )]
+    wasmtime::component::bindgen!({
+        path: "../wit/0.1.0",
+        world: "code-runner",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: { "infinity:agent/types": crate::sandbox::contract::agent::infinity::agent::types },
+        require_store_data_send: true,
+    });
+}
+
+/// The world `code-analyser`.
+pub mod analysis {
+    #![allow(
+        clippy::all,
+        reason = "generated from the WIT files, which carry the documentation"
+    )]
+    wasmtime::component::bindgen!({
+        path: "../wit/0.1.0",
+        world: "code-analyser",
+        exports: { default: async },
+        with: {
+            "infinity:agent/types": crate::sandbox::contract::agent::infinity::agent::types,
+            "infinity:agent/code-types": crate::sandbox::contract::code::infinity::agent::code_types,
+        },
+        require_store_data_send: true,
+    });
+}

@@ -19,17 +19,17 @@ pub const EPOCH_TICK: Duration = Duration::from_millis(1);
 /// The ticker goes on this many ticks after the last run ended, so that a busy host does not wake it for each run.
 const IDLE_TICKS: u32 = 1_000;
 
-/// The stack of a guest. A call inside the host may use what [`STACK_BYTES`] has beyond it.
-const WASM_STACK_BYTES: usize = 1024 * 1024;
+/// The stack of a guest: QuickJS takes some 850 bytes of it for each call of a function, and programs in JavaScript recurse some thousand deep. A call inside
+const WASM_STACK_BYTES: usize = 4 * 1024 * 1024;
 
 /// The whole stack of a run: 1 MiB more than the guest's, for host functions.
-const STACK_BYTES: usize = 2 * 1024 * 1024;
+const STACK_BYTES: usize = 5 * 1024 * 1024;
 
 /// Runs that may be in the pool at once. It bounds address space (4 GiB for each memory), not memory in use.
 const POOL_RUNS: u32 = 512;
 
-/// Core instances, memories and tables of one pooled component; the guests of Rust have about four, componentize-py's about forty.
-const POOL_PARTS: u32 = 16;
+/// Core instances of one pooled component; the guests of Rust have about four, componentize-py's about forty. They are counted, not kept.
+const POOL_PARTS: u32 = 64;
 
 /// Elements of one pooled table; a component with a larger one runs on demand.
 const POOL_TABLE_ELEMENTS: usize = 20_000;

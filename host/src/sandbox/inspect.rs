@@ -150,7 +150,17 @@ const EXACT_INTERFACES: &[&str] = &[
 ];
 
 /// The interfaces of `infinity:agent` that the host serves.
-const AGENT_INTERFACES: &[&str] = &["types", "forge", "artifacts", "progress", "events", "views"];
+const AGENT_INTERFACES: &[&str] = &[
+    "types",
+    "forge",
+    "artifacts",
+    "progress",
+    "events",
+    "views",
+    "code-types",
+    "testing",
+    "peer",
+];
 
 /// Why bytes are no plugin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -211,6 +221,10 @@ pub enum World {
     BadgeRenderer,
     #[serde(rename = "policy-engine")]
     PolicyEngine,
+    #[serde(rename = "code-runner")]
+    CodeRunner,
+    #[serde(rename = "code-analyser")]
+    CodeAnalyser,
     #[serde(rename = "prepared")]
     Prepared,
     #[serde(rename = "wasi:cli/command")]
@@ -226,6 +240,8 @@ impl World {
             Self::Agent => "agent",
             Self::BadgeRenderer => "badge-renderer",
             Self::PolicyEngine => "policy-engine",
+            Self::CodeRunner => "code-runner",
+            Self::CodeAnalyser => "code-analyser",
             Self::Prepared => "prepared",
             Self::Command => "wasi:cli/command",
             Self::Proxy => "wasi:http/proxy",
@@ -710,6 +726,11 @@ fn worlds(survey: &Survey) -> Vec<World> {
         (
             World::PolicyEngine,
             prepared && exports_instance("infinity:agent/policy"),
+        ),
+        (World::CodeRunner, exports_instance("infinity:agent/code")),
+        (
+            World::CodeAnalyser,
+            exports_instance("infinity:agent/analysis"),
         ),
         (World::Prepared, prepared),
         (World::Command, exports_instance("wasi:cli/run")),

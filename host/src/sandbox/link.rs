@@ -3,7 +3,7 @@
 
 use super::contract;
 use super::state::RunState;
-use super::{files, random, sockets};
+use super::{clock, files, random, sockets};
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
@@ -17,6 +17,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<RunState>> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     // The host's own versions of these stand in front of wasmtime-wasi's.
     linker.allow_shadowing(true);
+    clock::link(&mut linker)?;
     files::link(&mut linker)?;
     random::link(&mut linker)?;
     sockets::link(&mut linker)?;
@@ -24,6 +25,11 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<RunState>> {
     contract::agent::Agent::add_to_linker::<RunState, HasSelf<RunState>>(&mut linker, |state| {
         state
     })?;
+    let linked = &mut linker;
+    use contract::code::infinity::agent as code;
+    code::code_types::add_to_linker::<RunState, HasSelf<RunState>>(linked, |state| state)?;
+    code::testing::add_to_linker::<RunState, HasSelf<RunState>>(linked, |state| state)?;
+    code::peer::add_to_linker::<RunState, HasSelf<RunState>>(linked, |state| state)?;
     Ok(linker)
 }
 

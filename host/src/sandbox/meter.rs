@@ -479,6 +479,21 @@ impl Meter {
         Ok(())
     }
 
+    /// CPU time so far, on the thread of the run.
+    pub(super) fn cpu(&self) -> std::time::Duration {
+        let now = if self.polling.load(Ordering::Relaxed) {
+            thread_cpu_ns().saturating_sub(self.poll_began_ns.load(Ordering::Relaxed))
+        } else {
+            0
+        };
+        std::time::Duration::from_nanos(self.cpu_ns.load(Ordering::Relaxed) + now)
+    }
+
+    /// The most memory so far, in bytes.
+    pub(super) fn memory_peak(&self) -> u64 {
+        self.memory_peak_bytes.load(Ordering::Relaxed)
+    }
+
     /// Writes one message to the run's log.
     pub fn log(&self, level: &str, message: &str) {
         lock(&self.log).push(&self.budget, level, message);

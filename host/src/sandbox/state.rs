@@ -1,6 +1,8 @@
 //! The data of one store: what a guest's calls reach, and the limiter that all of its memories and tables answer to.
 
 use super::Program;
+use super::clock::{Counted, Fixed, WallClock};
+use super::code::Link;
 use super::files::Directory;
 use super::http::{GuestHttp, HttpGrant};
 use super::key_value::KeyValue;
@@ -9,6 +11,8 @@ use super::streams::LogStream;
 use super::views::Views;
 use crate::forge::{Forge, Threads};
 use crate::model::Artifact;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -42,6 +46,8 @@ pub struct Capabilities {
     pub http: Arc<[HttpGrant]>,
     /// The key-value store, if there is one.
     pub key_value: Option<Arc<dyn KeyValue>>,
+    /// Clocks and dice that follow from a number, instead of the machine's.
+    pub fixed: Option<Fixed>,
 }
 
 /// The data of one store.
@@ -54,6 +60,8 @@ pub struct RunState {
     http: WasiHttpCtx,
     guest_http: GuestHttp,
     limiter: Limiter,
+    pub(super) counted: Option<Counted>,
+    pub(super) code: Option<Link>,
 }
 
 /// What `wasmtime` asks before memories and tables grow.
@@ -70,6 +78,7 @@ impl RunState {
         artifacts: Arc<Mutex<BTreeMap<String, Artifact>>>,
         guest_http: GuestHttp,
         program: Option<&Program>,
+        code: Option<Link>,
     ) -> wasmtime::Result<Self> {
         let stream = |stream| LogStream {
             meter: Arc::clone(&meter),
@@ -86,8 +95,22 @@ impl RunState {
                 builder.stdout(stream(Stream::Stdout));
             }
         }
+        match program.and_then(|program| program.errors.clone()) {
+            Some(errors) => builder.stderr(errors),
+            None => builder.stderr(stream(Stream::Stderr)),
+        };
+        let mut counted = None;
+        if let Some(fixed) = capabilities.fixed {
+            let time = Counted::default();
+            builder
+                .wall_clock(WallClock::new(time.clone(), fixed))
+                .monotonic_clock(time.clone())
+                .secure_random(StdRng::seed_from_u64(fixed.seed))
+                .insecure_random(StdRng::seed_from_u64(fixed.seed ^ 1))
+                .insecure_random_seed(u128::from(fixed.seed));
+            counted = Some(time);
+        }
         builder
-            .stderr(stream(Stream::Stderr))
             .max_random_size(meter.budget.random_bytes)
             .arg(&capabilities.agent);
         for (name, value) in &capabilities.environment {
@@ -107,6 +130,8 @@ impl RunState {
             artifacts,
             capabilities,
             meter,
+            counted,
+            code,
         })
     }
 

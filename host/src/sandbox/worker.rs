@@ -126,6 +126,7 @@ fn snapshot(bytes: &[u8], init: &InitInput) -> wasmtime::Result<Result<Vec<u8>, 
         Arc::default(),
         nothing,
         None,
+        None,
     )?;
     let mut store = Store::new(&engine, state);
     store.limiter(RunState::limiter);

@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::access::{self, PruneOffenders, PutKeys, PutOffenders, PutSealed};
 use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
+use super::checks::{self, PruneChecks, PutChecks};
 use super::cursor::{Cursors, Position};
 use super::effects::{self, ChangeEffect, EffectRow, KeepThread, Propose, PruneEffects, Review};
 use super::events::{self, EventRow, PruneEvents, SetFlag};
@@ -44,6 +45,7 @@ use super::{
 use crate::audit::Record;
 use crate::audit::chain::End;
 use crate::audit::seal::{self, Sealer};
+use crate::checks::{Check, CheckVerdict};
 use crate::model::{
     Approval, Artifact, Comment, CommitStatus, Effect, Event, Execution, Finding, Level, LogLine,
     Occurrence, Report, Run, RunEnd, Thread,
@@ -100,6 +102,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         10,
         "sealed",
         include_str!("../../migrations/sqlite/0010_sealed.sql"),
+    ),
+    (
+        11,
+        "checks",
+        include_str!("../../migrations/sqlite/0011_checks.sql"),
     ),
 ];
 
@@ -902,6 +909,52 @@ impl Store for SqliteStore {
             .map_err(|error| self.fail(error))
     }
 
+    async fn put_checks(&self, checks: Vec<Check>, events: Vec<Event>) -> Result<(), StoreError> {
+        let row = |check: Check| {
+            let record = rows::to_json(&check)?;
+            Ok((check, record))
+        };
+        let operation = PutChecks {
+            checks: checks
+                .into_iter()
+                .map(row)
+                .collect::<Result<_, sqlx::Error>>()
+                .map_err(|error| self.fail(error))?,
+            events: events
+                .into_iter()
+                .map(EventRow::new)
+                .collect::<Result<_, _>>()
+                .map_err(|error| self.fail(error))?,
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn check(&self, id: Uuid) -> Result<Option<Check>, StoreError> {
+        checks::one(&self.readers, id)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn checks(
+        &self,
+        verdict: Option<CheckVerdict>,
+        page: PageRequest,
+    ) -> Result<Page<Check>, StoreError> {
+        let query = format!("checks {verdict:?}");
+        let limit = page_limit(page.limit)?;
+        let position = self.position(&query, page.cursor)?;
+        let found = checks::page(&self.readers, verdict, position, i64::from(limit) + 1)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(self.page_of(&query, found, limit))
+    }
+
+    async fn open_checks(&self) -> Result<Vec<Check>, StoreError> {
+        checks::open(&self.readers)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
     async fn executions(
         &self,
         pipeline: &str,
@@ -1330,6 +1383,8 @@ impl Store for SqliteStore {
         pruned.executions = self
             .until_none(|| PruneExecutions { keep: executions })
             .await?;
+        let before = keep.checks_since.as_microsecond();
+        pruned.checks = self.until_none(|| PruneChecks { before }).await?;
         let before = keep.logs_since.as_microsecond();
         pruned.logs = self.until_none(|| PruneLogs { before }).await?;
         self.writer.write(PruneCounts { before }).await?;

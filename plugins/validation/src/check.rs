@@ -7,7 +7,7 @@ use crate::checksum;
 use crate::format::markdown::{self, Anchors, Link};
 use crate::format::{self, Format, json, toml, workflow, yaml};
 use crate::links::{self, Destination};
-use crate::problem::{Problem, Problems, excerpt, positions};
+use crate::problem::{Level, Problem, Problems, excerpt, positions};
 use crate::schema;
 use crate::settings::{Root, SchemaSource, Settings};
 use crate::text;
@@ -98,6 +98,14 @@ impl Outcome {
         let room = self.findings.len() < self.max_findings;
         self.counts.omitted += u64::from(!room);
         room
+    }
+}
+
+const fn level_of(level: Level) -> infinity_sdk::types::Level {
+    match level {
+        Level::Note => infinity_sdk::types::Level::Note,
+        Level::Warning => infinity_sdk::types::Level::Warning,
+        Level::Error => infinity_sdk::types::Level::Error,
     }
 }
 
@@ -316,7 +324,7 @@ impl<'a> RootCheck<'a> {
         } else {
             path.to_owned()
         };
-        let mut finding = Finding::new(problem.rule, problem.level, problem.message)
+        let mut finding = Finding::new(problem.rule, level_of(problem.level), problem.message)
             .at(shown, place.map(|it| it.0), place.map(|it| it.1))
             .with_help(problem.help);
         if let Some(repository) = &self.root.repository {

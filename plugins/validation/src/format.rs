@@ -1,10 +1,9 @@
 //! The formats that are parsed, one module each: text becomes problems by byte offset, and a tree where a later check wants one.
 
-pub(crate) mod json;
 pub(crate) mod markdown;
-pub(crate) mod toml;
 pub(crate) mod workflow;
-pub(crate) mod yaml;
+
+pub(crate) use formats::{json, toml, yaml};
 
 use crate::text::extension;
 
@@ -17,17 +16,6 @@ pub(crate) enum Format {
     Markdown,
 }
 
-/// Names whose tools read comments and trailing commas in files that end in `.json`.
-const COMMENTED_JSON: &[&str] = &[
-    ".eslintrc.json",
-    ".jshintrc.json",
-    "api-extractor.json",
-    "deno.json",
-    "devcontainer.json",
-    "language-configuration.json",
-    "tslint.json",
-];
-
 /// The format that a path promises.
 pub(crate) fn of(path: &str) -> Option<Format> {
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -35,23 +23,12 @@ pub(crate) fn of(path: &str) -> Option<Format> {
         return Some(Format::Toml);
     }
     match extension(path).as_str() {
-        "json" if !is_commented_json(path, name) => Some(Format::Json),
+        "json" if !json::is_commented_json(path) => Some(Format::Json),
         "yaml" | "yml" => Some(Format::Yaml),
         "toml" => Some(Format::Toml),
         "md" | "markdown" => Some(Format::Markdown),
         _ => None,
     }
-}
-
-fn is_commented_json(path: &str, name: &str) -> bool {
-    let in_folder = |folder: &str| {
-        path.starts_with(&format!("{folder}/")) || path.contains(&format!("/{folder}/"))
-    };
-    COMMENTED_JSON.contains(&name)
-        || name.starts_with("tsconfig")
-        || name.starts_with("jsconfig")
-        || in_folder(".vscode")
-        || in_folder(".devcontainer")
 }
 
 /// Whether GitHub reads the file as a workflow.

@@ -8,12 +8,12 @@ mod check;
 mod checksum;
 mod format;
 mod links;
-mod problem;
 mod schema;
 mod settings;
 mod text;
-mod tree;
 mod walk;
+
+pub(crate) use formats::{problem, tree};
 
 use infinity_sdk::prelude::*;
 

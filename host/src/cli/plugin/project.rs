@@ -49,6 +49,7 @@ const WIT: &[(&str, &str)] = wit![
     "progress.wit",
     "snapshot.wit",
     "badge.wit",
+    "code.wit",
     "artifacts.wit",
     "events.wit",
     "views.wit",

@@ -3,6 +3,7 @@
 //! Absolute times belong to a machine, ratios travel: so every figure stands beside its peer's, rounds of both take turns, and nothing here fails because
 //! something was slow. `bench [NAME…] [--json]`; all of them without a name. Tables for people, `--json` for programs, progress on standard error.
 
+mod checks;
 mod control;
 mod effects;
 mod load;
@@ -22,9 +23,9 @@ use std::io::Write as _;
 use table::Section;
 
 /// The benches by name.
-const NAMES: [&str; 12] = [
-    "sandbox", "runs", "policy", "schedule", "api", "badge", "serve", "webhooks", "effects",
-    "sync", "control", "density",
+const NAMES: [&str; 13] = [
+    "checks", "sandbox", "runs", "policy", "schedule", "api", "badge", "serve", "webhooks",
+    "effects", "sync", "control", "density",
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -56,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         let measured: Section = runtime
             .block_on(async {
                 match name {
+                    "checks" => checks::measure().await,
                     "sandbox" => sandbox::measure().await,
                     "runs" => runs::measure().await,
                     "policy" => policy::measure().await,

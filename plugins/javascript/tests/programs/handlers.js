@@ -1,0 +1,1 @@
+process.on('uncaughtException', (e) => console.log('caught', e.message)); process.on('unhandledRejection', (e) => console.log('rejected', e)); setTimeout(() => { throw new Error('t'); }, 1); Promise.reject(5); setTimeout(() => console.log('goes on'), 5);

@@ -1,0 +1,2 @@
+console.log(JSON.stringify({ a: [1, undefined, () => {}], b: undefined, d: new Date(0), n: NaN, m: new Map([[1, 2]]) }), JSON.stringify({ a: 1, b: [1, 2] }, null, 2), JSON.parse('{"a":[1,{"b":null}]}', (k, v) => (typeof v === 'number' ? v + 1 : v)), JSON.stringify('\u2028\ud800'), JSON.stringify({ toJSON() { return 'tj'; } }));
+try { JSON.parse('{bad'); } catch (e) { console.log(e.name); } console.log(JSON.stringify({ b: 1, a: 2 }, ['a']));

@@ -1,0 +1,2 @@
+console.log(process.argv.length, process.argv.slice(2), typeof process.env, process.exitCode, process.platform); process.stdout.write('no newline'); process.stdout.write('\n');
+process.on('exit', (c) => console.log('exit', c)); console.log(typeof process.hrtime()[0], typeof process.hrtime.bigint(), typeof performance.now(), process.cwd().length > 0); setTimeout(() => { process.exit(3); console.log('never'); }, 1); setTimeout(() => console.log('never'), 10);

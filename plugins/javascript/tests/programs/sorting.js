@@ -1,0 +1,2 @@
+const people = [{ n: 'B', a: 2 }, { n: 'A', a: 2 }, { n: 'C', a: 1 }]; people.sort((x, y) => x.a - y.a || x.n.localeCompare(y.n)); console.log(people); console.log([5, 1, 10].sort(), [5, 1, 10].sort((a, b) => b - a), ['é', 'z', 'a', 'e'].sort((a, b) => a.localeCompare(b)));
+const h = new Map(); for (const w of 'the cat the dog'.split(' ')) h.set(w, (h.get(w) ?? 0) + 1); console.log(h, [...h].sort(([, a], [, b]) => b - a)[0]);

@@ -1,0 +1,1 @@
+const rl = require('readline').createInterface({ input: process.stdin }); const lines = []; rl.on('line', (l) => lines.push(l)); rl.on('close', () => { console.log(lines); console.log(lines.map(Number).filter((n) => !Number.isNaN(n)).reduce((a, b) => a + b, 0)); });

@@ -1,0 +1,1 @@
+const rl = require('readline').createInterface({ input: process.stdin, output: process.stdout }); rl.question('name? ', (a) => { rl.question('age? ', (b) => { console.log(`${a} is ${b}`); rl.close(); }); });

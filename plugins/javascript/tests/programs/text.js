@@ -1,0 +1,2 @@
+console.log(new TextEncoder().encode('é😀'), new TextDecoder().decode(new Uint8Array([0xe2, 0x82, 0xac, 0xff])), Buffer.byteLength('héé'), Buffer.concat([Buffer.from('a'), Buffer.alloc(2)]), btoa('hi'), atob('aGk='));
+console.log('\ud800 lone', 'ünïcödé 日本語 😀'.length, encodeURIComponent('é&'), 'abc'.padStart(5, '*'), 'x'.codePointAt(0), 'e\u0301'.normalize().length, 'a,b'.split(','), 'I'.toLowerCase());

@@ -1,0 +1,1 @@
+console.log('before'); setTimeout(() => console.log('never')); function f() { throw new Error('top'); } f();

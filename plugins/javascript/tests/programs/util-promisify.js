@@ -1,0 +1,2 @@
+const { promisify, callbackify, inherits, deprecate } = require('util'); const f = (x, cb) => setTimeout(() => cb(null, x * 2), 1); promisify(f)(4).then(console.log); promisify((cb) => cb(new Error('E')))().catch((e) => console.log(e.message)); callbackify(async (x) => x + 1)(1, (e, v) => console.log(e, v));
+const sleep = promisify(setTimeout); (async () => { for (const i of [1, 2]) { await require('timers/promises').setTimeout(5); console.log('slept', i); } })();

@@ -1,0 +1,3 @@
+console.log([Object.create(null)], Object.create({}, { x: { value: 1, enumerable: true } }), [function () {}, class A extends Array {}], new (class extends Map {})([[1, 2]]), new (class L extends Array {})(1, 2, 3), globalThis === global, arguments.length);
+console.log({ __proto__: { inherited: 1 }, own: 2 }, [new Error('in array').message], { u: undefined, n: null, f: false }, [[[[[]]]]], { a: { b: { c: {} } } }, { a: { b: { c: [] } } }, -0, [-0], [1.0, 2.50], 0xff, 1e100, 123456789012345680000, Symbol.iterator, [Symbol('d')], { [Symbol.toStringTag]: 'T', a: 1 });
+console.log('%s', { toString() { return 'custom'; } }, '%s', class Q {}, [1, 2, [3]], `${[1, [2, 3]]}`, String({}), String(null), [] + {}, [1, 2] + '');

@@ -1,0 +1,1 @@
+"""Runs Python that nobody trusts, one task in each instance."""

@@ -1,0 +1,20 @@
+// Groups indent, info and debug go to stdout, error and warn do not.
+console.info('info');
+console.debug('debug');
+console.group('outer');
+console.log('inside');
+console.group();
+console.log('deeper\nsecond line');
+console.groupEnd();
+console.log({ a: 1 });
+console.groupEnd();
+console.log('outside');
+console.error('to stderr');
+console.warn('to stderr too');
+console.dir({ a: { b: { c: { d: 1 } } } }, { depth: 0 });
+console.assert(true, 'silent');
+console.count();
+console.count('x');
+console.count();
+console.countReset();
+console.count();

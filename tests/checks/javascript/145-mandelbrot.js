@@ -1,0 +1,3 @@
+// A picture in characters from floating point arithmetic.
+const rows = []; for (let y = -1.2; y <= 1.2; y += 0.15) { let row = ''; for (let x = -2.1; x <= 0.8; x += 0.06) { let a = 0, b = 0, n = 0; while (n < 60 && a * a + b * b < 4) { [a, b] = [a * a - b * b + x, 2 * a * b + y]; n++; } row += ' .:-=+*#%@'[Math.floor(n / 60 * 9)]; } rows.push(row.trimEnd()); } console.log(rows.join('\n'));
+const w = 31; let cells = Array(w).fill(0); cells[15] = 1; for (let t = 0; t < 12; t++) { console.log(cells.map((c) => (c ? '#' : '.')).join('')); cells = cells.map((_, i) => (30 >> (4 * (cells[i - 1] ?? 0) + 2 * cells[i] + (cells[i + 1] ?? 0))) & 1); }

@@ -1,0 +1,3 @@
+"""An uncaught exception group."""
+print("start", flush=True)
+raise ExceptionGroup("several", [ValueError("one"), TypeError("two")])

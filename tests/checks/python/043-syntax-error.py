@@ -1,0 +1,4 @@
+"""A program that cannot be compiled prints nothing."""
+print("never")
+def f(:
+    pass

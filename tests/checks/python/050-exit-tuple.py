@@ -1,0 +1,3 @@
+"""Other objects are printed on stderr."""
+import sys
+sys.exit(("a", 1))

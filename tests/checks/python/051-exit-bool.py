@@ -1,0 +1,2 @@
+"""True counts as 1."""
+raise SystemExit(True)

@@ -1,0 +1,4 @@
+"""Reading past the end of the input."""
+name = input("name? ")
+print("hello", name)
+input("again? ")

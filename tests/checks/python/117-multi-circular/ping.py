@@ -1,0 +1,2 @@
+NAME = "ping"
+import pong

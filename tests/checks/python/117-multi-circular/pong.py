@@ -1,0 +1,2 @@
+import ping
+def back(): return ping.NAME + "-pong"
