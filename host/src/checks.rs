@@ -237,13 +237,20 @@ pub enum CheckNews {
 /// Where news goes; whoever does not listen misses it.
 pub type News = Option<mpsc::UnboundedSender<CheckNews>>;
 
+/// A component that is loaded once.
+#[derive(Default)]
+struct Component {
+    digest: String,
+    loaded: Arc<OnceCell<Arc<Loaded>>>,
+}
+
 /// Judges submissions.
 pub struct Checks {
     registry: Arc<ArcSwap<Registry>>,
     sandbox: Arc<dyn Sandbox>,
     rules: Arc<dyn Rules>,
-    /// Components by name and digest: compiling an interpreter takes half a minute, so that it is done when it is first asked for, and once.
-    loaded: Mutex<HashMap<String, (String, Arc<OnceCell<Arc<Loaded>>>)>>,
+    /// Components by name: compiling an interpreter takes half a minute, so that it is done when it is first asked for, and once.
+    loaded: Mutex<HashMap<String, Component>>,
     store: Arc<dyn Store>,
     holds: Arc<Holds>,
     places: tokio::sync::Semaphore,
@@ -343,10 +350,13 @@ impl Checks {
         let cell = {
             let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
             let entry = loaded.entry(name.to_owned()).or_default();
-            if entry.0 != plugin.digest {
-                *entry = (plugin.digest.clone(), Arc::default());
+            if entry.digest != plugin.digest {
+                *entry = Component {
+                    digest: plugin.digest.clone(),
+                    loaded: Arc::default(),
+                };
             }
-            Arc::clone(&entry.1)
+            Arc::clone(&entry.loaded)
         };
         // Whoever comes meanwhile waits for the same.
         let load = async {

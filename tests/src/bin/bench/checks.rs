@@ -258,7 +258,7 @@ pub(crate) async fn measure() -> anyhow::Result<Section> {
         short.push((name.clone(), text.clone()));
     }
     section.pair("HumanEval, one at a time / python3 -I", &each);
-    section.note(&format!(
+    section.note(format!(
         "HumanEval, {} programs: {own_sum:.2} s against {peer_sum:.2} s of python3{}; longer than 200 ms and not among them: {}",
         short.len(),
         if contained {
@@ -306,7 +306,7 @@ pub(crate) async fn measure() -> anyhow::Result<Section> {
 
     let (own, peer) = held(&bench).await?;
     section.at_most("memory of 100 at once / of 100 python3", 0.5, own / peer);
-    section.note(&format!(
+    section.note(format!(
         "memory of {HELD} at once: {:.0} MiB against {:.0} MiB",
         own / 1024.0,
         peer / 1024.0
