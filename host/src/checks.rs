@@ -40,6 +40,9 @@ const PER_THREAD: usize = 2;
 /// Checks that wait; a batch of the largest size and as many again.
 const WAITING_MAX: usize = 2_000;
 
+/// Different denials that a step lists; more of them would tell nobody more.
+const DENIALS_MAX: usize = 100;
+
 /// Text of standard output and standard error of one call that a verdict shows, in bytes.
 const SHOWN_BYTES: usize = 64 * 1024;
 
@@ -150,13 +153,14 @@ impl CheckStep {
         usage.peak_memory_bytes = usage.peak_memory_bytes.max(end.usage.peak_memory_bytes);
         usage.host_calls += end.usage.host_calls;
         for denial in meter.denials() {
-            match self
+            let same = self
                 .denials
                 .iter_mut()
-                .find(|one| one.capability == denial.capability && one.attempt == denial.attempt)
-            {
-                Some(same) => same.count += denial.count,
-                None => self.denials.push(denial),
+                .find(|one| one.capability == denial.capability && one.attempt == denial.attempt);
+            if let Some(same) = same {
+                same.count += denial.count;
+            } else if self.denials.len() < DENIALS_MAX {
+                self.denials.push(denial);
             }
         }
     }
@@ -171,7 +175,7 @@ pub struct Check {
     pub principal: Principal,
     /// What the code is written in.
     pub language: Language,
-    /// `sha256:<hex>` of the submission, so that the same code is found again; the code itself is not kept.
+    /// `sha256:<hex>` of the submission, the same for the same code that is asked the same; the code itself is not kept.
     pub submission_digest: String,
     /// When it was handed in.
     #[schema(value_type = String, format = DateTime)]
@@ -462,6 +466,7 @@ fn conclude(check: &mut Check, steps: Vec<CheckStep>) {
     let any = |outcome| steps.iter().any(|step: &CheckStep| step.outcome == outcome);
     let flaky = steps
         .iter()
+        .filter(|step| matches!(step.step, StepKind::Tests | StepKind::Cases))
         .flat_map(|step| &step.findings)
         .any(|finding| finding.rule == steps::FLAKY);
     let verdict = if any(StepOutcome::Error) {
@@ -476,7 +481,7 @@ fn conclude(check: &mut Check, steps: Vec<CheckStep>) {
     let ran = |kind: StepKind| {
         steps
             .iter()
-            .any(|step| step.step == kind && step.outcome != StepOutcome::Skipped)
+            .any(|step| step.step == kind && step.usage.instances > 0)
     };
     check.assurance = match (ran(StepKind::Tests), ran(StepKind::Cases)) {
         (true, _) => Some(Assurance::Guest),
@@ -536,7 +541,11 @@ mod tests {
         };
         let steps = steps
             .iter()
-            .map(|(kind, outcome)| CheckStep::new(*kind, *outcome, "said"))
+            .map(|(kind, outcome)| {
+                let mut step = CheckStep::new(*kind, *outcome, "said");
+                step.usage.instances = u32::from(*outcome != StepOutcome::Skipped);
+                step
+            })
             .collect();
         conclude(&mut check, steps);
         (check.verdict.unwrap(), check.assurance)

@@ -900,7 +900,10 @@ fn guard(
     kind: EngineKind,
 ) -> wasmtime::Result<()> {
     store.limiter(RunState::limiter);
-    let at_once = meter.budget.output_bytes.max(CALL_MIN_BYTES);
+    let mut at_once = meter.budget.output_bytes.max(CALL_MIN_BYTES);
+    if store.data().code.is_some() {
+        at_once = at_once.max(code::MESSAGE_MAX_BYTES as u64 + CALL_MIN_BYTES);
+    }
     store.set_hostcall_fuel(usize::try_from(at_once).unwrap_or(usize::MAX));
     store.set_max_component_handles(meter.budget.handles as usize);
     if kind == EngineKind::Fuel {

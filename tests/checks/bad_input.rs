@@ -124,32 +124,72 @@ fn a_file_named_like_a_standard_module_hides_it_from_the_code_alone() -> anyhow:
         return Ok(());
     }
     let host = host()?;
-    for isolation in ["apart", "shared"] {
-        for name in [
-            "unittest",
-            "json",
-            "sys",
-            "builtins",
-            "traceback",
-            "pytest",
-            "random",
+    let judge = |isolation: &str, name: &str, test: &str| {
+        check(
+            &host,
+            &json!({
+                "files": {
+                    "solution.py": "def one():\n    return 1\n",
+                    format!("{name}.py"): "import sys\nmatch = fullmatch = loads = raises = lambda *_: True\n",
+                },
+                "tests": { "test_solution.py": test },
+                "steps": ["tests"], "isolation": isolation,
+            }),
+        )
+    };
+    // What the tests use in passing is the library's, and honest tests pass.
+    for name in ["unittest", "json", "traceback", "random", "re"] {
+        for (test, expected) in [
+            (
+                "from solution import one\n\ndef test_one():\n    assert one() == 1\n",
+                "passed",
+            ),
+            (
+                "from solution import one\n\ndef test_one():\n    assert one() == 2\n",
+                "failed",
+            ),
         ] {
-            let verdict = check(
-                &host,
-                &json!({
-                    "files": {
-                        "solution.py": "def one():\n    return 1\n",
-                        format!("{name}.py"): "raise SystemExit(0)\n",
-                    },
-                    "tests": { "test_solution.py": "from solution import one\n\ndef test_one():\n    assert one() == 2\n" },
-                    "steps": ["tests"], "isolation": isolation,
-                }),
-            )?;
-            ensure!(
-                verdict["verdict"] == "failed",
-                "{isolation} {name}: {verdict:#}"
-            );
+            let verdict = judge("apart", name, test)?;
+            ensure!(verdict["verdict"] == expected, "{name}: {verdict:#}");
         }
     }
+    for isolation in ["apart", "shared"] {
+        let verdict = judge(
+            isolation,
+            "unittest",
+            "from solution import one\n\ndef test_one():\n    assert one() == 2\n",
+        )?;
+        ensure!(verdict["verdict"] == "failed", "{isolation}: {verdict:#}");
+    }
+    // Tests that name it would mean one or the other: nobody says that they passed.
+    let verdict = judge(
+        "apart",
+        "re",
+        "import re\nfrom solution import one\n\ndef test_one():\n    assert re.fullmatch('2', str(one()))\n",
+    )?;
+    ensure!(
+        verdict["verdict"] == "error"
+            && verdict["summary"]
+                .as_str()
+                .is_some_and(|text| text.contains("standard module")),
+        "{verdict:#}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_handed_in_cannot_take_the_place_of_what_a_script_rests_on() -> anyhow::Result<()> {
+    if languages()?.len() < 2 {
+        return Ok(());
+    }
+    let host = host()?;
+    let verdict = check(
+        &host,
+        &json!({
+            "files": { "solution.py": "# PRINT-NOTHING\n", "builtins.py": "", "enumerate.py": "" , "re.py": "raise SystemExit(0)\n" },
+            "steps": ["scripts"],
+        }),
+    )?;
+    ensure!(verdict["verdict"] == "failed", "{verdict:#}");
     Ok(())
 }

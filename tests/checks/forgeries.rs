@@ -62,19 +62,17 @@ fn accepted(language: &str, step: &str, isolation: &str) -> anyhow::Result<Vec<S
     ensure!(names.len() >= 80, "only {} forgeries", names.len());
     let verdicts = check_all(&host, &submissions)?;
     let mut accepted = Vec::new();
+    let mut unjudged = Vec::new();
     for (name, verdict) in names.into_iter().zip(verdicts) {
-        ensure!(
-            verdict["verdict"] != "error"
-                || !verdict["summary"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .contains("bug of the host"),
-            "{name}: {verdict:#}"
-        );
+        if verdict["verdict"] == "error" {
+            unjudged.push(format!("{name}: {}", verdict["summary"]));
+        }
         if verdict["verdict"] == "passed" {
             accepted.push(name);
         }
     }
+    // What could not be judged did not pass, but many of these would say that the setup is broken.
+    ensure!(unjudged.len() <= 12, "{}", unjudged.join("\n"));
     Ok(accepted)
 }
 

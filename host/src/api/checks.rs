@@ -202,7 +202,7 @@ fn no_such_check() -> ApiError {
         (status = 202, description = "There is no verdict yet", body = Check, headers(("location" = String, description = "Where the check is")),
          links(("check" = (operation_id = "get_check", parameters(("id" = "$response.body#/id")))))),
         (status = 422, description = "`invalid_submission`: `errors` has every mistake", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`queue_full`, `killed` or `stopping`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`queue_full`, `kill_switch` or `stopping`", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -241,7 +241,7 @@ pub(super) async fn create_check(
     responses(
         (status = 200, description = "The checks, each with its verdict if it has one", body = CheckList),
         (status = 422, description = "`invalid_submission`: `errors` has every mistake", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`queue_full`, `killed` or `stopping`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`queue_full`, `kill_switch` or `stopping`", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -609,12 +609,16 @@ impl Judge for Policies {
 #[async_trait]
 impl Rules for Policies {
     async fn decide(&self, package: &str, input: &Value) -> Result<Option<Decision>, String> {
-        let there = exporting(&self.registry.load(), "infinity:agent/policy@", |agent| {
-            agent.config.policies.is_some()
-        });
-        match there {
-            None => Ok(None),
-            Some(_) => self.evaluate(package, input).await.map(Some),
+        // Where policies are configured, no answer is no yes.
+        let configured = {
+            let registry = self.registry.load();
+            let mut agents = registry.agents.values();
+            agents.any(|agent| agent.config.enabled && agent.config.policies.is_some())
+        };
+        if configured {
+            self.evaluate(package, input).await.map(Some)
+        } else {
+            Ok(None)
         }
     }
 }

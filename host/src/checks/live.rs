@@ -11,7 +11,13 @@ use tokio::sync::{broadcast, mpsc, watch};
 use uuid::Uuid;
 
 /// News of a check that a slow follower may be behind; who is further behind is told so.
-const NEWS_MAX: usize = 1_024;
+const NEWS_MAX: usize = 64;
+
+/// How often a verdict is tried to be recorded, and how long lies between: a minute, as with ends of runs.
+const RECORD_TRIES: u32 = 60;
+
+/// See [`RECORD_TRIES`].
+const RECORD_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is known of checks that have no verdict yet.
 #[derive(Default)]
@@ -65,10 +71,9 @@ impl Checks {
             return Err(CheckError::Stopping);
         }
         let count = u32::try_from(submissions.len()).unwrap_or(u32::MAX);
-        let waiting = Arc::clone(&self.waiting)
+        let mut waiting = Arc::clone(&self.waiting)
             .try_acquire_many_owned(count)
             .map_err(|_| CheckError::Full)?;
-        let waiting = Arc::new(waiting);
         let taken: Vec<(Submission, Check)> = submissions
             .into_iter()
             .map(|(submission, submission_digest)| {
@@ -100,7 +105,7 @@ impl Checks {
             let followers = following.news.clone();
             self.live.lock().insert(check.id, following);
             let checks = Arc::clone(self);
-            let waiting = Arc::clone(&waiting);
+            let place = waiting.split(1);
             tokio::spawn(async move {
                 let id = check.id;
                 let stopped = given_up(check.clone(), STOPPING);
@@ -116,7 +121,7 @@ impl Checks {
                     }
                 };
                 let (judged, ()) = tokio::join!(judged, tell);
-                drop(waiting);
+                drop(place);
                 checks.record(&judged).await;
                 let _ = end.send(Some(Arc::new(judged)));
                 checks.live.lock().remove(&id);
@@ -127,9 +132,16 @@ impl Checks {
 
     /// Writes a verdict. Where that fails the check stays open and is given up at the next start: no verdict is better than one that nobody finds again.
     async fn record(&self, check: &Check) {
-        let events = vec![announced(check)];
-        if let Err(error) = self.store.put_checks(vec![check.clone()], events).await {
-            tracing::error!(check.id = %check.id, "the verdict of check `{}` cannot be recorded: {error}", check.id);
+        for attempt in 1..=RECORD_TRIES {
+            let events = vec![announced(check)];
+            match self.store.put_checks(vec![check.clone()], events).await {
+                Ok(()) => return,
+                Err(error) if attempt == RECORD_TRIES || self.stopping.is_cancelled() => {
+                    tracing::error!(check.id = %check.id, "the verdict of check `{}` cannot be recorded: {error}", check.id);
+                    return;
+                }
+                Err(_) => tokio::time::sleep(RECORD_AGAIN).await,
+            }
         }
     }
 

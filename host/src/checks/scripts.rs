@@ -23,10 +23,17 @@ fn read(folder: &Path) -> Result<Vec<CodeFile>, String> {
         Err(error) => return Err(format!("`{}` cannot be read: {error}", folder.display())),
     };
     let mut scripts = Vec::new();
-    for entry in entries.flatten() {
+    for entry in entries {
+        let entry =
+            entry.map_err(|error| format!("`{}` cannot be read: {error}", folder.display()))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if !is_file || Language::of_path(&name).is_none() {
+        if Language::of_path(&name).is_none() {
+            continue;
+        }
+        let fail = |why: String| format!("the script `{name}` cannot be read: {why}");
+        // Mounted configuration consists of links.
+        let metadata = std::fs::metadata(entry.path()).map_err(|error| fail(error.to_string()))?;
+        if !metadata.is_file() {
             continue;
         }
         if scripts.len() >= SCRIPTS_MAX {
@@ -35,8 +42,6 @@ fn read(folder: &Path) -> Result<Vec<CodeFile>, String> {
                 folder.display()
             ));
         }
-        let fail = |why: String| format!("the script `{name}` cannot be read: {why}");
-        let metadata = entry.metadata().map_err(|error| fail(error.to_string()))?;
         if metadata.len() > SCRIPT_MAX_BYTES {
             return Err(fail(format!("it has more than {SCRIPT_MAX_BYTES} bytes")));
         }

@@ -223,6 +223,11 @@ impl Checks {
             step.usage.instances += again.usage.instances;
             step.usage.cpu_us += again.usage.cpu_us;
             step.usage.instantiate_us += again.usage.instantiate_us;
+            if again.outcome == StepOutcome::Error {
+                step.outcome = StepOutcome::Error;
+                step.summary = format!("at another moment: {}", again.summary);
+                return step;
+            }
             let others: BTreeMap<&str, &Test> = again
                 .tests
                 .iter()
@@ -321,8 +326,12 @@ impl Checks {
         match (&ran.end.result, died) {
             (Ok(Answer::Code(..)), None) => count(&mut step, "test"),
             // The tests saw it, too, but not why.
-            (Ok(_), Some(why)) => {
-                step.outcome = StepOutcome::Failed;
+            (Ok(_), Some((why, own))) => {
+                step.outcome = if own {
+                    StepOutcome::Failed
+                } else {
+                    StepOutcome::Error
+                };
                 step.summary = format!("the code ended: {why}");
                 if let Some(test) = step
                     .tests
@@ -337,7 +346,7 @@ impl Checks {
                 step.summary = unexpected(answer);
             }
             (Err(stop), died) => {
-                let why = died.unwrap_or_else(|| stopped(stop));
+                let (why, own) = died.unwrap_or_else(|| (stopped(stop), own_doing(stop)));
                 step.summary = match &ran.open {
                     Some(name) => format!("`{name}` was stopped: {why}"),
                     None => format!("the tests were stopped: {why}"),
@@ -356,7 +365,7 @@ impl Checks {
                         memory_peak_bytes: ran.end.usage.peak_memory_bytes,
                     });
                 }
-                step.outcome = if own_doing(stop) {
+                step.outcome = if own {
                     StepOutcome::Failed
                 } else {
                     StepOutcome::Error
@@ -367,11 +376,11 @@ impl Checks {
     }
 }
 
-/// Why the code's instance ended before its tests did, if that is what happened.
-fn died(code: &Ran) -> Option<String> {
+/// Why the code's instance ended before its tests did, if that is what happened, and whether that was its own doing.
+fn died(code: &Ran) -> Option<(String, bool)> {
     match &code.end.result {
         Ok(_) => None,
         Err(stop) if stop.outcome == crate::model::Outcome::Cancelled => None,
-        Err(stop) => Some(stopped(stop)),
+        Err(stop) => Some((stopped(stop), own_doing(stop))),
     }
 }

@@ -236,6 +236,8 @@ pub fn budget() -> RunBudget {
         output_bytes: OUTPUT_BYTES,
         // Nothing can be reached.
         http_requests: 0,
+        // What protects comparisons of the code's objects is drawn anew for each instance.
+        random_bytes: 16 * 1024 * 1024,
         files_bytes: 0,
         files_count: 0,
         // Two instances take turns in calls, each of which counts.
@@ -735,6 +737,12 @@ impl Reader {
                     false
                 }
             };
+            if !object.contains_key("stdout") && !object.contains_key("exit_code") {
+                self.wrong(
+                    at,
+                    "a case says what must come of it: `stdout`, `exit_code`, or both",
+                );
+            }
             return Some(Case {
                 name: named.unwrap_or_else(|| format!("case {}", index + 1)),
                 task: CaseTask::Program {
@@ -935,7 +943,7 @@ mod tests {
             "one would hide the other",
         );
         check(
-            json!({ "files": { "a.py": "", "b.py": "" }, "cases": [ {} ] }),
+            json!({ "files": { "a.py": "", "b.py": "" }, "cases": [ { "exit_code": 0 } ] }),
             "which file it runs is not clear",
         );
         check(
@@ -951,7 +959,7 @@ mod tests {
             "no named arguments",
         );
         check(
-            json!({ "files": { "a.py": "" }, "cases": [ { "name": "x" }, { "name": "x" } ] }),
+            json!({ "files": { "a.py": "" }, "cases": [ { "name": "x", "exit_code": 0 }, { "name": "x", "exit_code": 0 } ] }),
             "another case has this name",
         );
         check(

@@ -149,9 +149,14 @@ fn submission(options: &CheckOptions) -> Result<Value, CliError> {
         let mut text = String::new();
         std::io::stdin()
             .lock()
-            .take(READ_MAX_BYTES)
+            .take(READ_MAX_BYTES + 1)
             .read_to_string(&mut text)
             .map_err(|error| CliError::input(format!("cannot read standard input: {error}")))?;
+        if text.len() as u64 > READ_MAX_BYTES {
+            return Err(CliError::input(format!(
+                "standard input has more than {READ_MAX_BYTES} bytes"
+            )));
+        }
         parse(&text, "standard input")?
     } else if options
         .path
@@ -181,7 +186,12 @@ fn submission(options: &CheckOptions) -> Result<Value, CliError> {
         submission.insert("detect_flaky".into(), json!(true));
     }
     if let Some(time_ms) = options.time_ms {
-        submission.insert("limits".into(), json!({ "time_ms": time_ms }));
+        let limits = submission
+            .entry("limits")
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+            .ok_or_else(|| CliError::input("`limits` of the submission is no object"))?;
+        limits.insert("time_ms".into(), json!(time_ms));
     }
     Ok(Value::Object(submission))
 }
@@ -280,7 +290,12 @@ fn gather(options: &CheckOptions) -> Result<(Texts, Texts), CliError> {
             |name| name.to_string_lossy().into_owned(),
         );
         files.remove(&name);
-        tests.insert(name, read(path)?);
+        if tests.insert(name.clone(), read(path)?).is_some() {
+            return Err(
+                CliError::input(format!("two files of tests are called `{name}`"))
+                    .with_hint("rename one, or hand a submission in as JSON"),
+            );
+        }
     }
     if files.is_empty() && tests.is_empty() {
         return Err(CliError::input(format!(
@@ -461,6 +476,20 @@ fn as_sarif(check: &Check) -> Value {
                 }),
         );
     }
+    for step in &check.steps {
+        let speaks = |finding: &sarif::Finding| finding.level == sarif::Level::Error;
+        if matches!(step.outcome, StepOutcome::Error | StepOutcome::Failed)
+            && !findings.iter().any(speaks)
+        {
+            findings.push(sarif::Finding {
+                rule: format!("check/{}", step.step.as_str()),
+                level: sarif::Level::Error,
+                message: step.summary.clone(),
+                location: None,
+                help: None,
+            });
+        }
+    }
     sarif::to_sarif(&sarif::SarifInput {
         tool: "infinity check",
         version: Some(env!("CARGO_PKG_VERSION")),
@@ -547,7 +576,8 @@ fn as_junit(check: &Check) -> String {
                 escaped(&finding.message)
             ));
         }
-        if step.outcome == StepOutcome::Error && count == 0 {
+        if matches!(step.outcome, StepOutcome::Error | StepOutcome::Failed) && failed + errored == 0
+        {
             count += 1;
             errored += 1;
             cases.push_str(&format!(

@@ -22,7 +22,7 @@ use wasmtime::Store;
 pub const TESTS_MAX: usize = 10_000;
 
 /// The longest message between two instances, in bytes: what one call may hand over at once.
-const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// A file that was handed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 import { format, formatWithOptions, inspect } from './inspect.js';
 import { write } from './io.js';
 import { elapsed } from './loop.js';
+import { made } from './testing/made.js';
 
 let indent = '';
 const counts = new Map();
@@ -99,6 +100,7 @@ export const console = {
     print(2, `Trace${args.length ? `: ${format(...args)}` : ''}${stack.slice(stack.indexOf('\n') < 0 ? stack.length : stack.indexOf('\n'))}`);
   },
   assert(condition, ...args) {
+    made.count++;
     if (condition) return;
     if (typeof args[0] === 'string') args[0] = `Assertion failed: ${args[0]}`;
     else args.unshift('Assertion failed');

@@ -6,6 +6,8 @@ let now = 0;
 let sequence = 0;
 let timers = [];
 let immediates = [];
+/// What waits for its time and is not to run for now.
+let aside = { timers: [], immediates: [] };
 let stopped = false;
 /// The loop of another instance that keeps step with this one.
 let remote = null;
@@ -96,6 +98,10 @@ class Timeout {
 function schedule(timer) {
   timers = timers.filter((other) => other !== timer);
   timer.due = now + timer._idleTimeout;
+  insert(timer);
+}
+
+function insert(timer) {
   // In order of time, and of their making within one.
   let at = timers.length;
   while (at > 0 && timers[at - 1].due > timer.due) at--;
@@ -128,7 +134,7 @@ export function setInterval(callback, delay, ...args) {
 
 export function clearTimeout(timer) {
   if (timer instanceof Timeout) timer.stop();
-  else if (timer !== null && timer !== undefined) timers.find((other) => other.id === Number(timer))?.stop();
+  else if (timer !== null && timer !== undefined) [...timers, ...aside.timers].find((other) => other.id === Number(timer))?.stop();
 }
 
 export const clearInterval = clearTimeout;
@@ -234,10 +240,33 @@ export function runAll() {
   until(() => false);
 }
 
-/// Forgets timers and jobs, so that what one test left does not run in the next.
+/// Runs what can run without time going on, here and in the other loop; not for ever.
+export function quiesce() {
+  drain();
+  for (let i = 0; i < 1000 && !stopped && remote?.pending().busy; i++) pumpRemote();
+}
+
+/// Puts timers aside, so that what one test left does not run in the next, and forgets jobs.
+export function setAside() {
+  aside = { timers: [...aside.timers, ...timers], immediates: [...aside.immediates, ...immediates] };
+  timers = [];
+  immediates = [];
+  clearJobs();
+}
+
+/// Takes back what was put aside and has not been cancelled since.
+export function bringBack() {
+  const back = aside;
+  aside = { timers: [], immediates: [] };
+  for (const timer of back.timers) if (timer.active && !timers.includes(timer)) insert(timer);
+  immediates = [...back.immediates, ...immediates];
+}
+
+/// Forgets timers and jobs.
 export function clear() {
   timers = [];
   immediates = [];
+  aside = { timers: [], immediates: [] };
   clearJobs();
 }
 

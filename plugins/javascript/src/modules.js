@@ -40,6 +40,8 @@ export class Modules {
     }
     this.loop = loop;
     this.cache = new Map();
+    /// The files that others asked for.
+    this.required = new Map();
     /// Set where modules are elsewhere: gives what one exports, or undefined for those that are here.
     this.remote = null;
     /// Where the value of a name at the top level of one file is to be put.
@@ -126,7 +128,18 @@ export class Modules {
     if (known !== undefined) return known;
     const path = this.resolve(request, from);
     if (path === null) throw this.notFound(request, from);
+    mapSet(this.required, path, true);
     return this.load(path).exports;
+  }
+
+  /// Loads a file as the main module of a process of its own.
+  loadMain(path) {
+    if (!mapHas(this.cache, path)) this.main = null;
+    return this.load(path);
+  }
+
+  isRequired(path) {
+    return mapHas(this.required, path);
   }
 
   load(path) {

@@ -2,6 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { runApart } from './harness.js';
+import { testEnds } from './ends.js';
 
 const CODE = {
   'solution.js': `
@@ -167,3 +168,5 @@ test('what only has the prototype of an error is none', async () => {
   for (const name of ['real', 'own', 'old']) assert.equal(byName[`t.test.js > ${name}`].outcome, 'passed', byName[`t.test.js > ${name}`].details);
   for (const name of ['fake', 'named']) assert.notEqual(byName[`t.test.js > ${name}`].outcome, 'passed', name);
 });
+
+testEnds('apart', runApart);

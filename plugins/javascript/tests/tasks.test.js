@@ -2,6 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { call, check, runProgram, runTests } from './harness.js';
+import { testEnds } from './ends.js';
 
 test('a function is called with JSON and gives JSON', async () => {
   const code = { 'a.js': 'const add = (a, b) => a + b; class S { static make(n) { return { n, list: [n, null, true, "x"] }; } } module.exports = { add, S, later: async (x) => x * 2 }; function hidden() { return 1; }' };
@@ -137,3 +138,5 @@ test('a check finds things', async () => {
   }
   assert.equal((await check(submission, 'exports.check = () => { throw new RangeError("x"); };')).answer.errorType, 'RangeError');
 });
+
+testEnds('shared', runTests);

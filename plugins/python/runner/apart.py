@@ -5,6 +5,7 @@ first a question back. The tests' side believes nothing that it is told; all tha
 the code's side does may be under the control of the code.
 """
 
+import ast
 import builtins
 import io
 import math
@@ -576,11 +577,16 @@ class _Told(io.RawIOBase):
         """The streams outlive a program that closes them."""
 
 
+_STANDARD = {*sys.stdlib_module_names, "pytest"}
+
+
 class Far(submission.Files):
     """The files of the tests, and the names of those of the code."""
 
     def __init__(self, paths, tests, link):
-        super().__init__({**dict.fromkeys(paths, ""), **tests})
+        # A file of the code that is named like a standard module hides it from the code alone.
+        own = [path for path in paths if path.partition("/")[0].removesuffix(".py") not in _STANDARD]
+        super().__init__({**dict.fromkeys(own, ""), **tests})
         self.tests = tests
         self.link = link
 
@@ -612,8 +618,35 @@ class FarLoader(submission.Loader):
         sys.modules[name] = made
 
 
+def _imported(text):
+    """The first parts of the names of modules that a text imports."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def _clear(paths, tests):
+    """Refuses tests of which nobody can say whether they mean the code or the standard library."""
+    for path in paths:
+        name = path.partition("/")[0].removesuffix(".py")
+        if name in _STANDARD and any(name in _imported(text) for text in tests.values()):
+            raise submission.Senseless(
+                f"the tests import `{name}`, and `{path}` of the code is named like that standard module; "
+                'rename it, or use isolation = "shared"'
+            )
+
+
 def run(paths, tests, begin, end, exchange):
     """Runs tests whose code is in the other instance; gives back the parts of an answer."""
+    _clear(paths, tests)
     link = Link(exchange)
     session = collect.Session(Far(paths, tests, link), tests, begin, end)
     link.session = session

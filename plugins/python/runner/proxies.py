@@ -437,11 +437,16 @@ def make_error(link, number, cls, args, said):
 # Objects that claim to equal everything
 
 _chance = random.Random()
+_seeded = False
 
 
 def decoys(value):
     """Values that nothing equals which equals `value` alone: some of its type and some of others."""
-    _chance.seed()
+    global _seeded
+    if not _seeded:
+        # Once: each time takes some kilobytes of what an instance may draw.
+        _chance.seed()
+        _seeded = True
     found = [object(), _chance.getrandbits(60), "".join(_chance.choices("abcdefghijklmnopqrstuvwxyz", k=12))]
     for _ in range(8):
         other = _varied(value)

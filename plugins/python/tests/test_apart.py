@@ -401,6 +401,14 @@ class Crossing(unittest.TestCase):
         came = pair.run(files, {"tests/test_a.py": test})
         self.assertEqual([one["outcome"] for one in came["results"]], ["passed"], came)
 
+    def test_named_like_a_standard_module(self):
+        files = {"solution.py": "def f(): return 2\n", "re.py": "def match(*_): return True\n"}
+        came = pair.run(files, {"test_a.py": "import re\nfrom solution import f\ndef test_a(): assert re.match('1', str(f()))\n"})
+        self.assertIn("named like that standard module", came["problem"])
+        # Where the tests do not name it, it is the code's alone, and what the tests use in passing is the library's.
+        came = pair.run(files, {"test_a.py": "import textwrap\nfrom solution import f\ndef test_a(): assert textwrap.dedent(' a') == 'a' and f() == 2\n"})
+        self.assertEqual([one["outcome"] for one in came["results"]], ["passed"], came)
+
 
 # Forgeries
 

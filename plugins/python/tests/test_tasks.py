@@ -184,6 +184,13 @@ class Checks(unittest.TestCase):
     def test_no_check(self):
         self.assertEqual(apart(lambda: check.run({}, "c.py", "x = 1"))[0], "senseless")
 
+    def test_material_is_not_imported(self):
+        script = "import re\ndef check(submission): return [] if re.match('x', 'y') is None else 'forged'\n"
+        kind, value, _, _ = apart(lambda: check.run({"re.py": "def match(*_): return True\n", "other.py": "x = 1\n"}, "c.py", script))
+        self.assertEqual((kind, value[1]), ("ok", []), value)
+        kind, value, _, _ = apart(lambda: check.run({"other.py": "x = 1\n"}, "c.py", "import other\ndef check(submission): return None\n"))
+        self.assertIn("No module named 'other'", value[0][2], value)
+
 
 class Tests(unittest.TestCase):
     def run_tests(self, test, code="", name="test_a.py", **more):

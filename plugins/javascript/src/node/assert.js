@@ -3,6 +3,7 @@ import { inspect } from '../inspect.js';
 import { isDeepEqual } from './equal.js';
 import { here, sourceLine } from '../stack.js';
 import { Promise, isPromise } from '../promise.js';
+import { made } from '../testing/made.js';
 
 const TITLES = {
   deepStrictEqual: 'Expected values to be strictly deep-equal:',
@@ -118,6 +119,7 @@ function invalid(text) {
 }
 
 function ok(value, message, count, operator = '==') {
+  made.count++;
   if (value) return;
   if (count === 0) message = 'No value argument passed to `assert.ok()`';
   const generated = message === undefined || message === null;
@@ -147,6 +149,7 @@ export const assert = (...args) => ok(args[0], args[1], args.length);
 function compare(name, holds) {
   return {
     [name](actual, expected, message) {
+      made.count++;
       if (arguments.length < 2) throw Object.assign(new TypeError('The "actual" and "expected" arguments must be specified'), { code: 'ERR_MISSING_ARGS' });
       if (!holds(actual, expected)) fail({ actual, expected, message, operator: name });
     },
@@ -230,6 +233,7 @@ function checkNotThrown(caught, expected, message, operator) {
 }
 
 function thrownBy(fn) {
+  made.count++;
   if (typeof fn !== 'function') throw invalid(`The "fn" argument must be of type function. Received ${inspect(fn)}`);
   try {
     fn();
@@ -240,6 +244,7 @@ function thrownBy(fn) {
 }
 
 function rejectionOf(source) {
+  made.count++;
   return new Promise((resolve, reject) => {
     const promise = typeof source === 'function' ? source() : source;
     if (!isPromise(promise) && typeof promise?.then !== 'function') {
@@ -271,6 +276,7 @@ Object.assign(assert, {
     return Object.keys(b).every((key) => key in a && partial(a[key], b[key]));
   }),
   fail(message = 'Failed') {
+    made.count++;
     if (message instanceof Error) throw message;
     throw new AssertionError({ message, operator: 'fail' });
   },
@@ -283,14 +289,17 @@ Object.assign(assert, {
   rejects: (source, expected, message) => rejectionOf(source).then((caught) => checkThrown(caught, expected, message, 'rejects')),
   doesNotReject: (source, expected, message) => rejectionOf(source).then((caught) => checkNotThrown(caught, expected, message, 'doesNotReject')),
   ifError(value) {
+    made.count++;
     if (value === null || value === undefined) return;
     throw new AssertionError({ message: `ifError got unwanted exception: ${value?.message ?? inspect(value)}`, actual: value, expected: null, operator: 'ifError' });
   },
   match(text, pattern, message) {
+    made.count++;
     if (typeof text === 'string' && pattern.exec(text) !== null) return;
     fail({ message: message ?? (typeof text === 'string' ? `The input did not match the regular expression ${inspect(pattern)}. Input:\n\n${inspect(text)}\n` : `The "string" argument must be of type string. Received ${inspect(text)}`), actual: text, expected: pattern, operator: 'match' });
   },
   doesNotMatch(text, pattern, message) {
+    made.count++;
     if (typeof text === 'string' && pattern.exec(text) === null) return;
     fail({ message: message ?? `The input was expected to not match the regular expression ${inspect(pattern)}. Input:\n\n${inspect(text)}\n`, actual: text, expected: pattern, operator: 'doesNotMatch' });
   },

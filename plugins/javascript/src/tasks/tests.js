@@ -8,10 +8,12 @@ import { AssertionError } from '../node/assert.js';
 import { registry, reset, testGlobals } from '../testing/api.js';
 import { Capture, Runner, settle } from '../testing/run.js';
 import { expect } from '../testing/expect.js';
+import { made } from '../testing/made.js';
+import { process } from '../node/process.js';
 
 const SOURCE = /\.([cm]?[jt]s|[jt]sx)$/;
 const ASSERTS = /\bassert\b|\bexpect\s*\(/;
-const REGISTERS = /\b(test|it|describe|suite|specify|context)\s*(\.\s*\w+\s*)*[(`]/;
+const REGISTERS = /\b(test|it|describe|suite|specify|context)\s*(\.\s*\w+\s*)*[(`]|\bnode:test\b/;
 
 export function runTests(files, tests) {
   const modules = new Modules([...files, ...tests], loop);
@@ -21,38 +23,96 @@ export function runTests(files, tests) {
 /// Runs the tests of some files, whose modules may be elsewhere.
 export function runFiles(modules, tests, runner) {
   for (const name in testGlobals) Object.defineProperty(globalThis, name, { value: testGlobals[name], writable: true, configurable: true });
+  const empty = [];
   for (const { path } of tests) {
     const file = normalize(path);
     if (file === null || !SOURCE.test(file)) continue;
     const text = modules.files.get(file);
-    if (ASSERTS.test(text) && !REGISTERS.test(text)) runPlain(modules, file, runner);
-    else runRegistered(modules, file, text, runner);
+    const isTest = ASSERTS.test(text) || REGISTERS.test(text);
+    if (!runFile(modules, file, text, runner) && isTest) empty.push(file);
   }
   if (runner.count === 0) throw `the tests define nothing: ${tests.map(({ path }) => path).join(', ')}`;
+  // What others asked for need not be a test itself.
+  const idle = empty.filter((file) => !modules.isRequired(file));
+  if (idle.length > 0) throw `the tests define nothing: ${idle.join(', ')}`;
   return { exitCode: 0, value: null, error: null, errorType: null };
 }
 
+// Gives back whether there was anything to judge in a file.
+function runFile(modules, file, text, runner) {
+  reset(file);
+  runner.listen(file);
+  const before = { count: runner.count, made: made.count };
+  const failures = [];
+  consoleHooks.assertion = (message) => failures.push({ error: new AssertionError({ message, operator: 'console.assert' }) });
+  const script = {
+    failures,
+    /// Whether the file is judged by what it did itself, since it registered nothing.
+    isPlain: () => runner.count === before.count && registry.root.children.length === 0,
+    hasAsserted: () => made.count > before.made,
+  };
+  try {
+    if (ASSERTS.test(text) && !REGISTERS.test(text)) runPlain(modules, file, runner, script);
+    else runRegistered(modules, file, runner, script);
+  } finally {
+    consoleHooks.assertion = null;
+    runner.carried = '';
+    loop.clear();
+  }
+  return runner.count > before.count;
+}
+
 // A script that asserts on its way is one test.
-function runPlain(modules, file, runner) {
+function runPlain(modules, file, runner, script) {
+  let counts = true;
   runner.record([file], { path: file, line: 1 }, () => {
-    const failures = [];
-    consoleHooks.assertion = (message) => failures.push({ error: new AssertionError({ message, operator: 'console.assert' }) });
-    const result = settle(() => {
-      modules.load(file);
+    const result = settleProcess(file, () => {
+      modules.loadMain(file);
       return modules.pendingOf(file) ?? undefined;
     });
-    if (!('error' in result)) loop.until(() => false);
-    consoleHooks.assertion = null;
-    loop.clear();
+    const broken = runner.broken();
+    if (broken !== null) return { outcome: 'errored', message: broken, error: 'error' in result ? result : undefined };
     if ('error' in result) return { outcome: cannotLoad(result.error) ? 'errored' : 'failed', error: result };
-    return failures.length > 0 ? { outcome: 'failed', error: failures[0] } : { outcome: 'passed' };
+    if (script.failures.length > 0) return { outcome: 'failed', error: script.failures[0] };
+    if (script.hasAsserted()) return { outcome: 'passed' };
+    counts = false;
+    return { outcome: 'skipped', message: 'it makes no assertion' };
   });
+  if (!counts) runner.count--;
+  // It may have registered tests in other words.
+  if (registry.root.children.length > 0) {
+    runner.listen(file);
+    runRest(file, null, runner, script);
+  }
+}
+
+// Runs a script as a process of its own, with what it is to do at its end.
+function settleProcess(file, fn) {
+  const ends = ['beforeExit', 'exit'];
+  const listeners = ends.map((name) => process.listeners(name));
+  const { exitCode } = process;
+  process.exitCode = undefined;
+  try {
+    const result = settle(fn, file);
+    const own = ends.map((name, i) => process.listeners(name).filter((listener) => !listeners[i].includes(listener)));
+    for (let i = 0; i < ends.length; i++) {
+      for (const listener of own[i]) {
+        process.removeListener(ends[i], listener);
+        if ('error' in result) continue;
+        const end = settle(() => void listener.call(process, Number(process.exitCode ?? 0)), file);
+        if ('error' in end) return end;
+      }
+    }
+    const code = Number(process.exitCode ?? 0);
+    return 'error' in result || code === 0 ? result : { error: new Error(`the script ended with the exit code ${code}`) };
+  } finally {
+    process.exitCode = exitCode;
+  }
 }
 
 const cannotLoad = (error) => error instanceof SyntaxError || error?.code === 'MODULE_NOT_FOUND';
 
-function runRegistered(modules, file, text, runner) {
-  reset(file);
+function runRegistered(modules, file, runner, script) {
   const capture = new Capture();
   const before = setSink((part) => capture.add(part));
   let loaded;
@@ -60,7 +120,7 @@ function runRegistered(modules, file, text, runner) {
   try {
     // Not awaited here: the file may itself wait for its tests.
     loaded = settle(() => {
-      modules.load(file);
+      modules.loadMain(file);
       pending = modules.pendingOf(file);
       if (pending !== null) markHandled(pending);
     });
@@ -69,31 +129,51 @@ function runRegistered(modules, file, text, runner) {
     setSink(before);
   }
   runner.carried = capture.text;
-  const { root } = registry;
-  if (root.children.length > 0 && !('error' in loaded)) runner.runSuite(root, file, !registry.only);
-  while (pending !== null && !('error' in loaded)) {
-    const result = settle(() => {});
-    if ('error' in result) loaded = result;
-    const { state, value } = promiseDetails(pending);
-    if (state === 'rejected') loaded = { error: value };
-    if (state !== 'pending' && root.children.length === 0) break;
-    if (root.children.length === 0) {
-      loop.until(() => promiseDetails(pending).state !== 'pending' || root.children.length > 0);
-      if (promiseDetails(pending).state === 'pending' && root.children.length === 0) {
-        loaded = { error: new Error('the promise never settled') };
-        break;
-      }
-    }
-    awaitSuites();
-    runner.runSuite(root, file, !registry.only);
-  }
-  if (root.ready) runner.finishSuite(root, file);
   if ('error' in loaded) {
-    runner.record([file], { path: file, line: 1 }, () => ({ outcome: 'errored', error: loaded }));
-  } else if (runner.count === 0 && ASSERTS.test(text)) {
-    runner.record([file], { path: file, line: 1 }, () => ({ outcome: 'passed' }));
+    const isPlain = script.isPlain() && loaded.error instanceof AssertionError;
+    runner.record([file], { path: file, line: 1 }, () => ({ outcome: isPlain ? 'failed' : 'errored', error: loaded }));
+  } else {
+    runRest(file, pending, runner, script);
   }
-  runner.carried = '';
+}
+
+// Runs the tests of a file that was loaded, the rest of the file, and what all of it left in the loop.
+function runRest(file, pending, runner, script) {
+  const { root } = registry;
+  const tell = (outcome, error) => runner.record([file], { path: file, line: 1 }, () => ({ outcome, error, message: runner.broken() ?? undefined }));
+  const hasTests = () => root.children.length > 0;
+  const hasEnded = () => pending === null || promiseDetails(pending).state !== 'pending';
+  const runAll = () => {
+    while (registry.pending.length > 0 || hasTests()) {
+      awaitSuites();
+      runner.runSuite(root, file, !registry.only);
+    }
+  };
+  let broken = null;
+  for (;;) {
+    runAll();
+    if (!hasEnded()) {
+      runner.goOn(() => hasEnded() || hasTests(), false);
+      if (hasTests() && runner.strays.length === 0) continue;
+      if (!hasEnded() && !runner.exited && runner.strays.length === 0) broken = { error: new Error('the promise never settled') };
+    }
+    if (pending !== null && promiseDetails(pending).state === 'rejected') broken = { error: promiseDetails(pending).value };
+    if (broken !== null || runner.strays.length > 0 || runner.exited) break;
+    if (root.ready) runner.finishSuite(root, file);
+    root.ready = false;
+    const isPlain = script.isPlain();
+    const isOver = runner.goOn(() => hasTests() || registry.pending.length > 0, !isPlain);
+    if (isPlain && !isOver) runner.strays.push(new Error('the script never ended'));
+    if (runner.strays.length > 0 || runner.exited || (!hasTests() && registry.pending.length === 0)) break;
+  }
+  // Those that were registered too late still count.
+  runAll();
+  if (root.ready) runner.finishSuite(root, file);
+  if (broken !== null) tell(script.isPlain() && broken.error instanceof AssertionError ? 'failed' : 'errored', broken);
+  else if (runner.strays.length > 0) tell(runner.broken() === null ? 'failed' : 'errored', { error: runner.strays[0] });
+  else if (!script.isPlain()) return;
+  else if (script.failures.length > 0) tell('failed', script.failures[0]);
+  else if (script.hasAsserted()) tell(runner.broken() === null ? 'passed' : 'errored');
 }
 
 // Suites whose body is asynchronous have their tests when it has ended.

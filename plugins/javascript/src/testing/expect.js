@@ -3,6 +3,7 @@ import { inspect } from '../inspect.js';
 import { isDeepEqual } from '../node/equal.js';
 import { AssertionError, difference } from '../node/assert.js';
 import { Promise } from '../promise.js';
+import { made } from './made.js';
 
 const isObject = (value) => value !== null && typeof value === 'object';
 
@@ -122,9 +123,13 @@ function judge([holds, name, expected], actual, negated, takesValue, label) {
 function bind(actual, negated, label) {
   const out = {};
   for (const [name, matcher] of Object.entries({ ...matchers, ...custom })) {
-    out[name] = (...args) => judge(matcher(actual, ...args), actual, negated, args.length > 0, label);
+    out[name] = (...args) => {
+      made.count++;
+      judge(matcher(actual, ...args), actual, negated, args.length > 0, label);
+    };
   }
   out.toThrow = (expected) => {
+    made.count++;
     let caught = null;
     // What `rejects` hands over is the error itself.
     if (typeof actual !== 'function') caught = { error: actual };
@@ -148,8 +153,9 @@ function settled(promise, negated, wanted, label) {
   const names = [...Object.keys(matchers), ...Object.keys(custom), 'toThrow', 'toThrowError'];
   const out = {};
   for (const name of names) {
-    out[name] = (...args) =>
-      Promise.resolve(typeof promise === 'function' ? promise() : promise).then(
+    out[name] = (...args) => {
+      made.count++;
+      return Promise.resolve(typeof promise === 'function' ? promise() : promise).then(
         (value) => {
           if (wanted === 'rejects') throw new AssertionError({ message: `Received promise resolved instead of rejected\nResolved to value: ${inspect(value)}`, actual: value, operator: name });
           bind(value, negated, label)[name](...args);
@@ -159,6 +165,7 @@ function settled(promise, negated, wanted, label) {
           bind(error, negated, label)[name](...args);
         },
       );
+    };
   }
   return out;
 }
@@ -193,6 +200,7 @@ Object.assign(expect, {
     }
   },
   fail(message) {
+    made.count++;
     throw new AssertionError({ message: message ?? 'expect.fail()', operator: 'fail' });
   },
   assertions() {},

@@ -7,11 +7,14 @@ import * as loop from '../loop.js';
 import { Promise, hooks, newPromise, promiseDetails, rejectPromise, resolvePromise, whenSettled, markHandled } from '../promise.js';
 import { describeError } from '../errors.js';
 import { setSink } from '../io.js';
+import { here } from '../stack.js';
 import * as ending from '../exit.js';
 
 const OUTPUT = 64 * 1024;
 // A test that goes on for this long, by its timers, waits for something that never comes.
 const PATIENCE = 60 * 60 * 1000;
+// How often the loop may still go round after the tests of a file.
+const ROUNDS = 20000;
 
 class Capture {
   constructor() {
@@ -34,21 +37,27 @@ export class Skipped {
   }
 }
 
-/// Calls a function with the program's ends turned into failures; gives back what came out of it.
-export function settle(fn, patience = PATIENCE) {
+// Whether a file ends itself, and does not call that a failure.
+const isOwnEnd = (exit, file) => exit.code === 0 && here()?.path === file;
+
+/// Calls a function with the program's ends turned into failures; gives back what came out of it. With
+/// the name of a `script`, everything up to the end of its loop counts.
+export function settle(fn, script = null) {
   const stray = [];
   const before = { uncaught: hooks.uncaught, unhandled: hooks.unhandled, exit: ending.state.handler };
   const outcome = newPromise();
   let left = null;
+  let ended = false;
   hooks.uncaught = (error) => {
     if (!(error instanceof ending.Exit)) stray.push(error);
     left ??= { error };
   };
-  hooks.unhandled = (error) => {
-    stray.push(error);
-    left ??= { error };
-  };
+  hooks.unhandled = hooks.uncaught;
   ending.state.handler = (exit) => {
+    if (script !== null && isOwnEnd(exit, script)) {
+      ended = true;
+      return;
+    }
     const error = new Error(`process.exit(${exit.code}) was called`);
     stray.unshift(error);
     left ??= { error };
@@ -62,10 +71,14 @@ export function settle(fn, patience = PATIENCE) {
       rejectPromise(outcome, error);
     }
     markHandled(outcome);
-    const deadline = loop.elapsed() + patience;
+    const deadline = loop.elapsed() + PATIENCE;
     const isSettled = () => promiseDetails(outcome).state !== 'pending';
-    loop.until(() => isSettled() || left !== null || loop.elapsed() > deadline);
+    const isOver = () => ended || left !== null || loop.elapsed() > deadline;
+    loop.until(() => isSettled() || isOver());
+    if (script !== null && promiseDetails(outcome).state === 'fulfilled') loop.until(isOver);
     if (stray.length > 0) return { error: stray[0] };
+    if (ended) return { value: undefined };
+    if (script !== null && loop.elapsed() > deadline) return { error: new Error('the script never ended') };
     const { state, value } = promiseDetails(outcome);
     if (state === 'pending') return { error: new Error('the promise never settled') };
     return state === 'rejected' ? { error: value } : { value: value.value };
@@ -206,8 +219,49 @@ export class Runner {
     this.used = new Map();
     this.count = 0;
     this.carried = '';
+    /// What nobody caught while no test ran.
+    this.strays = [];
+    this.exited = false;
     /// Asked before each test; a text says why no test can run any more.
     this.broken = () => null;
+  }
+
+  /// Listens for what happens while no test runs.
+  listen(file) {
+    this.strays = [];
+    this.exited = false;
+    hooks.uncaught = (error) => {
+      if (!(error instanceof ending.Exit)) this.strays.push(error);
+    };
+    hooks.unhandled = hooks.uncaught;
+    ending.state.handler = (exit) => {
+      if (isOwnEnd(exit, file)) this.exited = true;
+      else this.strays.push(new Error(`process.exit(${exit.code}) was called`));
+    };
+  }
+
+  /// Lets the loop go on, with what tests left in it, until a condition holds or nothing is left to do.
+  /// Gives back whether it came to an end: it may go round only so often if `limited`.
+  goOn(done, limited) {
+    const deadline = loop.elapsed() + PATIENCE;
+    let rounds = 0;
+    let cut = false;
+    const capture = new Capture();
+    const before = setSink((text) => capture.add(text));
+    try {
+      loop.bringBack();
+      loop.until(() => {
+        if (done() || this.exited || this.strays.length > 0) return true;
+        cut = loop.elapsed() > deadline || (limited && ++rounds > ROUNDS);
+        return cut;
+      });
+    } catch (error) {
+      if (!(error instanceof ending.Exit)) this.strays.push(error);
+    } finally {
+      setSink(before);
+    }
+    this.carried += capture.text;
+    return !cut;
   }
 
   unique(name) {
@@ -338,6 +392,8 @@ export class Runner {
         }
       });
       registry.running = null;
+      // What it did not wait for and needs no time.
+      attempt(() => loop.quiesce());
       const main = failed;
       for (const hook of running.own.after) {
         failed = null;
@@ -351,7 +407,7 @@ export class Runner {
         }
       }
       const error = main ?? running.hookFailure ?? null;
-      loop.clear();
+      loop.setAside();
       const late = this.broken();
       if (late !== null) return { outcome: 'errored', message: late, error, inner: running.inner };
       if (running.skipped !== null || error?.error instanceof Skipped) return { outcome: 'skipped', message: running.skipped || null, inner: running.inner };
