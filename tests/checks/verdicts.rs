@@ -200,6 +200,39 @@ fn each_step_finds_what_it_is_for() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_check_is_followed_to_its_end() -> anyhow::Result<()> {
+    if !languages()?.contains(&"python") {
+        return Ok(());
+    }
+    let host = host()?;
+    // Code that takes a moment, so that it is in progress when it is followed.
+    let answer = host
+        .client()
+        .post(host.url("/v1/checks"))
+        .json(&json!({
+            "files": { "main.py": "for _ in range(2_000_000):\n    pass\nprint(1)\n" },
+            "steps": ["cases"],
+            "cases": [ { "stdout": "1" }, { "stdout": "2" } ],
+        }))
+        .send()?;
+    ensure!(answer.status() == 202, "{}", answer.status());
+    let location = answer.headers()["location"].to_str()?.to_owned();
+    let stream = host.get(&format!("{location}/news"))?;
+    ensure!(stream.headers()["content-type"] == "text/event-stream");
+    let text = stream.text()?;
+    let end = text
+        .split("event: end\ndata: ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next())
+        .context(text.clone())?;
+    let end: Value = serde_json::from_str(end)?;
+    ensure!(end["verdict"] == "failed", "{end:#}");
+    ensure!(text.contains("event: test\ndata: "), "{text}");
+    ensure!(text.contains("event: step\ndata: "), "{text}");
+    Ok(())
+}
+
+#[test]
 fn scripts_of_ones_own_look_at_every_submission() -> anyhow::Result<()> {
     if languages()?.len() < 2 {
         return Ok(());
