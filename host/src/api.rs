@@ -33,6 +33,7 @@ mod logs;
 mod observe;
 pub mod params;
 mod plugins;
+mod reported;
 mod repositories;
 mod runs;
 mod schedule;
@@ -48,7 +49,7 @@ mod workflows;
 
 pub use audit::{AuditList, Erasure, SealKey};
 pub use bans::{BanList, LockoutList};
-pub use checks::{CheckLimits, CheckList, NewCase, NewCheck, NewChecks};
+pub use checks::{CheckLimits, CheckList, NewCase, NewCheck, NewChecks, NewPatch};
 pub use error::{ApiError, InputError, Problem};
 pub use factors::{FactorList, FactorShown};
 pub use keys::{KeyList, SessionView};
@@ -62,7 +63,7 @@ pub use views::{
 
 use crate::access::Access;
 use crate::audit::chain::{Checkpoint, End, Unproven};
-use crate::checks::{Check, CheckError, CheckNews, Submission};
+use crate::checks::{Check, CheckError, CheckNews, Refused, Submission};
 use crate::commands::Template;
 use crate::config::{Secret, WebhookConfig};
 use crate::effects::{Comparison, DecideError, Difference};
@@ -71,9 +72,11 @@ use crate::holds::HoldError;
 use crate::kill::KillView;
 use crate::metrics::Metrics;
 use crate::model::{
-    BillingAction, Effect, Event, Execution, LogLine, Principal, Run, Thread, Trigger, Verdict,
+    BillingAction, CommitStatus, Effect, Event, Execution, LogLine, Principal, Run, Thread,
+    Trigger, Verdict,
 };
 use crate::runtime::ServeError;
+use crate::sandbox::checks::MayRead;
 use crate::sandbox::serve::ServedBody;
 use crate::store::{Store, StoreError};
 use async_trait::async_trait;
@@ -329,6 +332,28 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// When the key cannot sign.
     fn checkpoint(&self, journal: &[u8], end: End) -> Result<Checkpoint, Unproven>;
 
+    /// Reads a submission, and what it changes in a repository, if `may_read` says that it may be read. Gives its digest, too.
+    ///
+    /// # Errors
+    /// With every mistake, or why it cannot be read now.
+    async fn submission(
+        &self,
+        value: &Value,
+        may_read: &MayRead<'_>,
+    ) -> Result<(Submission, String), Refused>;
+
+    /// Keeps what a tool found in the latest commit of a pull request.
+    ///
+    /// # Errors
+    /// When the pull request is not open, not on this machine, or at another commit.
+    async fn report_check(
+        &self,
+        thread: &Thread,
+        status: CommitStatus,
+        commit: Option<&str>,
+        principal: Principal,
+    ) -> Result<CommitStatus, DecideError>;
+
     /// Takes code to be judged, all submissions or none. Each comes with its digest.
     async fn check(
         &self,
@@ -468,6 +493,7 @@ fn routes() -> (
         .routes(routes!(checks::create_checks))
         .routes(routes!(checks::get_check))
         .routes(routes!(checks::follow_check))
+        .routes(routes!(reported::report_check))
         .routes(routes!(webhooks::deliver_webhook))
         .routes(routes!(agent_records::get_agent_state))
         .routes(routes!(agent_records::list_agent_history))

@@ -7,7 +7,9 @@ mod kill;
 mod spend;
 mod ways;
 
-use self::ways::{Boards, Keys, Panels, Policies, Posted, Scheduled, Steering, Steps, Telling};
+use self::ways::{
+    Boards, Judges, Keys, Panels, Policies, Posted, Scheduled, Sources, Steering, Steps, Telling,
+};
 use crate::access::factors::Factors;
 use crate::access::guard::Guard;
 use crate::access::keys::{KeyRequest, NewKey};
@@ -36,6 +38,7 @@ use crate::observers;
 use crate::pipelines::{self, Pipelines, SchedulerLog};
 use crate::registry::{self, Registry, Surroundings};
 use crate::runtime::{Capacity, Runtime};
+use crate::sandbox::checks::Judge;
 use crate::sandbox::http::{EgressGate, GateSettings};
 use crate::sandbox::{LocalSandbox, Sandbox, SandboxOptions};
 use crate::schedule;
@@ -276,6 +279,7 @@ impl App {
             threads: 0,
         })?);
         let dynamic: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let judges = Arc::new(Judges::default());
         let surroundings = Surroundings {
             sandbox: sandbox.as_ref(),
             key_value: Arc::new(Keys(Arc::clone(&dynamic))),
@@ -284,6 +288,7 @@ impl App {
                 store: Arc::clone(&dynamic),
             }),
             views: Arc::new(Panels(config.host.state.clone())),
+            judge: Arc::clone(&judges) as Arc<dyn Judge>,
             forges: &forges,
             previous: None,
             progress,
@@ -312,17 +317,6 @@ impl App {
         let channels =
             Arc::new(Channels::new(Arc::clone(&config)).context("the channels cannot be used")?);
         let stopping = CancellationToken::new();
-        let checks = Arc::new(Checks::new(
-            Arc::clone(&registry),
-            Arc::clone(&sandbox) as Arc<dyn Sandbox>,
-            Arc::new(Policies {
-                registry: Arc::clone(&registry),
-                sandbox: Arc::clone(&sandbox),
-            }),
-            Arc::clone(&dynamic),
-            Arc::clone(&holds),
-            stopping.clone(),
-        ));
         let effects = Arc::new(Effects::new(
             Arc::clone(&config),
             forges.clone(),
@@ -342,6 +336,22 @@ impl App {
             runtime.announced(),
             Arc::clone(&metrics),
         ));
+        let checks = Arc::new(Checks::new(
+            Arc::clone(&registry),
+            Arc::clone(&sandbox) as Arc<dyn Sandbox>,
+            Arc::new(Policies {
+                registry: Arc::clone(&registry),
+                sandbox: Arc::clone(&sandbox),
+            }),
+            Arc::new(Sources {
+                forges: forges.clone(),
+                effects: Arc::clone(&effects),
+            }),
+            Arc::clone(&dynamic),
+            Arc::clone(&holds),
+            stopping.clone(),
+        ));
+        let _ = judges.0.set(Arc::downgrade(&checks));
         let pipelines = Arc::new(Pipelines::new(
             dynamic,
             Arc::new(Steps(Arc::clone(&runtime))),
@@ -517,6 +527,7 @@ impl App {
         snapshots.abort();
         self.pipelines.stop().await;
         self.runtime.stop(DRAIN).await;
+        self.checks.close().await;
         tasks.close();
         tasks.wait().await;
         let _ = serving.await;
@@ -702,6 +713,7 @@ impl App {
                     store: Arc::clone(&self.store) as Arc<dyn Store>,
                 }),
                 views: Arc::new(Panels(self.config.host.state.clone())),
+                judge: Arc::new(Judges::of(&self.checks)),
                 forges: &self.forges,
                 previous: Some(Arc::clone(&previous)),
                 progress: &|_| {},

@@ -33,6 +33,7 @@ pub const ACTIONS: &[&str] = &[
     "unban",
     "audit_view",
     "check.ended",
+    "status.reported",
     "access.ended_session",
     "access.expired_key",
     "access.expired_token",

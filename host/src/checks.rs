@@ -5,14 +5,16 @@
 
 mod cases;
 mod live;
+pub mod patch;
 mod scripts;
 mod steps;
 pub mod submission;
 
+pub use patch::Refused;
 pub use submission::{Isolation, Language, Mistake, StepKind, Submission};
 
 use crate::holds::Holds;
-use crate::model::{Denial, Finding, Outcome, Principal, now};
+use crate::model::{CommitStatus, Denial, Finding, Outcome, Principal, now};
 use crate::registry::Registry;
 use crate::sandbox::call::{Answer, Call, Decision};
 use crate::sandbox::clock::Fixed;
@@ -28,9 +30,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -39,6 +42,12 @@ const PER_THREAD: usize = 2;
 
 /// Checks that wait; a batch of the largest size and as many again.
 const WAITING_MAX: usize = 2_000;
+
+/// Code of all checks that wait or are in progress, in KiB: it is held in memory, and one batch may have a quarter of it.
+const WAITING_MAX_KIB: u32 = 256 * 1024;
+
+/// The longest time of one check, from its first step on: a thousand cases of a second each, or a suite of tests. What takes longer is no check but a run.
+const CHECK_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// Different denials that a step lists; more of them would tell nobody more.
 const DENIALS_MAX: usize = 100;
@@ -166,6 +175,17 @@ impl CheckStep {
     }
 }
 
+/// Which change of which repository was judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CheckChange {
+    /// The repository's name in `plugins.toml`.
+    pub repository: String,
+    /// The commit that is changed.
+    pub base: String,
+    /// The commit that changes it; none for a patch that is in no repository.
+    pub head: Option<String>,
+}
+
 /// A judgement of submitted code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
@@ -175,6 +195,9 @@ pub struct Check {
     pub principal: Principal,
     /// What the code is written in.
     pub language: Language,
+    /// What it changes, if it is the change of a repository.
+    #[serde(default)]
+    pub change: Option<CheckChange>,
     /// `sha256:<hex>` of the submission, the same for the same code that is asked the same; the code itself is not kept.
     pub submission_digest: String,
     /// When it was handed in.
@@ -197,7 +220,7 @@ pub struct Check {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// Too many wait.
-    #[error("{WAITING_MAX} checks wait already; try again when some are done")]
+    #[error("{WAITING_MAX} checks, or 256 MiB of code, wait already; try again when some are done")]
     Full,
     /// The kill switch is thrown.
     #[error("{}", crate::runtime::KILLED)]
@@ -218,6 +241,22 @@ pub trait Rules: Send + Sync {
     /// # Errors
     /// One sentence: why there is no decision.
     async fn decide(&self, package: &str, input: &Value) -> Result<Option<Decision>, String>;
+}
+
+/// Who reads repositories for checks.
+#[async_trait]
+pub trait Repositories: Send + Sync {
+    /// What a patch makes of one.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    async fn changed(&self, patch: &patch::Patch) -> Result<patch::Changed, Refused>;
+
+    /// What other tools said of a commit.
+    ///
+    /// # Errors
+    /// One sentence: why that is not known.
+    async fn statuses(&self, repository: &str, commit: &str) -> Result<Vec<CommitStatus>, String>;
 }
 
 /// What is told while a check is in progress.
@@ -253,13 +292,17 @@ pub struct Checks {
     registry: Arc<ArcSwap<Registry>>,
     sandbox: Arc<dyn Sandbox>,
     rules: Arc<dyn Rules>,
+    repositories: Arc<dyn Repositories>,
     /// Components by name: compiling an interpreter takes half a minute, so that it is done when it is first asked for, and once.
     loaded: Mutex<HashMap<String, Component>>,
     store: Arc<dyn Store>,
     holds: Arc<Holds>,
     places: tokio::sync::Semaphore,
     waiting: Arc<tokio::sync::Semaphore>,
+    /// In KiB.
+    room: Arc<tokio::sync::Semaphore>,
     live: live::Live,
+    tasks: TaskTracker,
     stopping: CancellationToken,
 }
 
@@ -280,6 +323,7 @@ impl Checks {
         registry: Arc<ArcSwap<Registry>>,
         sandbox: Arc<dyn Sandbox>,
         rules: Arc<dyn Rules>,
+        repositories: Arc<dyn Repositories>,
         store: Arc<dyn Store>,
         holds: Arc<Holds>,
         stopping: CancellationToken,
@@ -289,14 +333,23 @@ impl Checks {
             registry,
             sandbox,
             rules,
+            repositories,
             loaded: Mutex::default(),
             places: tokio::sync::Semaphore::new(threads * PER_THREAD),
             store,
             holds,
             waiting: Arc::new(tokio::sync::Semaphore::new(WAITING_MAX)),
+            room: Arc::new(tokio::sync::Semaphore::new(WAITING_MAX_KIB as usize)),
+            tasks: TaskTracker::new(),
             live: live::Live::default(),
             stopping,
         }
+    }
+
+    /// Waits until every check has its end on the disk, which with `stopping` is soon.
+    pub async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Judges a submission. Never fails: what could not be judged has the verdict `error`.
@@ -308,23 +361,37 @@ impl Checks {
             return given_up(check, crate::runtime::KILLED);
         }
         let mut steps: Vec<CheckStep> = Vec::new();
+        let until = Instant::now() + CHECK_MAX;
         for kind in submission.steps.iter().copied() {
             let stopped = submission.stop_early
                 && steps
                     .iter()
                     .any(|step| matches!(step.outcome, StepOutcome::Failed | StepOutcome::Error));
             let began = Instant::now();
-            let mut step = if stopped {
-                CheckStep::skipped(kind, "an earlier step ended the check")
-            } else {
+            let doing = async {
+                if stopped {
+                    return CheckStep::skipped(kind, "an earlier step ended the check");
+                }
                 match kind {
                     StepKind::Policy => self.policy(submission).await,
                     StepKind::Analysis => self.analysis(submission).await,
                     StepKind::Scripts => self.scripts(submission).await,
                     StepKind::Tests => self.tests(submission, &news).await,
                     StepKind::Cases => self.cases(submission, &news).await,
+                    StepKind::Reported => self.reported(submission).await,
                 }
             };
+            // What is given up drops its instances.
+            let done = tokio::time::timeout_at(until.into(), doing).await;
+            let mut step = done.unwrap_or_else(|_| {
+                let minutes = CHECK_MAX.as_secs() / 60;
+                CheckStep::error(
+                    kind,
+                    format!(
+                        "the check took {minutes} minutes, which is its limit; hand less in at once"
+                    ),
+                )
+            });
             step.usage.wall_us = micros(began);
             if let Some(news) = &news {
                 let mut told = step.clone();
@@ -450,6 +517,9 @@ fn unexpected(answer: &Answer) -> String {
     }
 }
 
+/// Why a check ends that met a fault of the host.
+const FAULT: &str = "the host has a fault, which its log has; the code was not judged";
+
 /// Why a check ends that a stopping host gives up.
 const STOPPING: &str = "the host stopped before there was a verdict; hand the code in again";
 
@@ -469,7 +539,12 @@ fn conclude(check: &mut Check, steps: Vec<CheckStep>) {
         .filter(|step| matches!(step.step, StepKind::Tests | StepKind::Cases))
         .flat_map(|step| &step.findings)
         .any(|finding| finding.rule == steps::FLAKY);
-    let verdict = if any(StepOutcome::Error) {
+    // That a tool has not reported yet hides nothing that speaks against the code.
+    let unjudged = steps.iter().any(|step| {
+        step.outcome == StepOutcome::Error
+            && (step.step != StepKind::Reported || !any(StepOutcome::Failed))
+    });
+    let verdict = if unjudged {
         CheckVerdict::Error
     } else if flaky {
         CheckVerdict::Flaky
@@ -531,6 +606,7 @@ mod tests {
                 name: "ada".into(),
             },
             language: Language::Python,
+            change: None,
             submission_digest: String::new(),
             created_at: now(),
             ended_at: None,

@@ -15,6 +15,7 @@ mod replace;
 mod revert;
 
 use self::judge::When;
+pub(crate) use self::place::ANNOTATIONS_MAX;
 use crate::audit::chain::{Checkpoint, End, Unproven};
 use crate::boundary;
 use crate::config::{AgentConfig, Autonomy, Config};
@@ -160,6 +161,12 @@ pub enum DecideError {
     /// The pull request is merged or closed.
     #[error("the pull request is not open; only an open one is reviewed")]
     NotOpen,
+    /// The repository has its own checks.
+    #[error("the repository is not on this machine; report the check where it is")]
+    NotLocal,
+    /// It is about a commit that is not the latest one.
+    #[error("the commit is not the latest of the pull request, which is `{0}`")]
+    Outdated(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -893,6 +900,50 @@ impl Effects {
         let changed = self.store.review(name, number, review, event).await?;
         self.announced.notify_one();
         changed.ok_or(DecideError::NotOpen)
+    }
+
+    /// Keeps what a tool found in the latest commit of an open pull request of a local repository, and announces it.
+    ///
+    /// # Errors
+    /// [`DecideError::NotOpen`], [`DecideError::NotLocal`], [`DecideError::Outdated`], and when the store or the repository fails.
+    pub async fn report_check(
+        &self,
+        thread: &Thread,
+        status: CommitStatus,
+        commit: Option<&str>,
+        principal: Principal,
+    ) -> Result<CommitStatus, DecideError> {
+        if thread.state != ThreadState::Open {
+            return Err(DecideError::NotOpen);
+        }
+        let repository = self.repository(&thread.repository)?;
+        if matches!(repository, Repository::Github(_)) {
+            return Err(DecideError::NotLocal);
+        }
+        let head = self.head_of(&repository, thread).await?;
+        let head = head.ok_or(DecideError::NotOpen)?;
+        if commit.is_some_and(|commit| commit != head) {
+            return Err(DecideError::Outdated(head));
+        }
+        let event = Event::new(
+            format!("/repositories/{}", thread.repository),
+            "status.reported",
+            status.name.clone(),
+            json!({
+                "repository": thread.repository,
+                "commit": head,
+                "pull_request": thread.id,
+                "number": thread.number,
+                "name": status.name,
+                "state": status.state,
+                "summary": status.summary,
+                "principal": principal,
+            }),
+        );
+        self.store
+            .put_status(&thread.repository, &head, status.clone(), event)
+            .await?;
+        Ok(status)
     }
 
     /// The commit that a pull request is at; none when its branch is gone.

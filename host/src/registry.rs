@@ -5,6 +5,7 @@
 
 use crate::config::{AgentConfig, Config};
 use crate::forge::{Forge, Forges, Threads};
+use crate::sandbox::checks::Judge;
 use crate::sandbox::files::Directory;
 use crate::sandbox::http::{Credential, HttpGrant};
 use crate::sandbox::inspect::{Inspection, World, inspect};
@@ -159,6 +160,8 @@ pub struct Surroundings<'a> {
     pub threads: Arc<dyn Threads>,
     /// Who makes views of the host.
     pub views: Arc<dyn Views>,
+    /// Who judges code for agents.
+    pub judge: Arc<dyn Judge>,
     /// Opens repositories.
     pub forges: &'a Forges,
     /// The registry in force, whose agents stay where nothing of theirs changed.
@@ -530,6 +533,7 @@ async fn capabilities(
         events: agent.grants.events.clone(),
         views: agent.grants.views.clone(),
         viewer: Some(Arc::clone(&surroundings.views)),
+        judge: agent.grants.checks.then(|| Arc::clone(&surroundings.judge)),
         threads: Some(Arc::clone(&surroundings.threads)),
         repositories,
         http: http.into(),

@@ -7,6 +7,7 @@
 pub mod artifacts;
 pub mod budget;
 pub mod call;
+pub mod checks;
 pub mod clock;
 pub mod code;
 mod command;
@@ -388,11 +389,11 @@ impl LocalSandbox {
         let first = if request.fuel {
             EngineKind::Fuel
         } else {
-            EngineKind::Pooled
+            preferred(inspection)
         };
         match self.compiled(request, inspection, init, first).await {
             Ok(variant) => Ok((variant, None)),
-            Err(LoadError::Refused(why)) if first == EngineKind::Pooled => {
+            Err(LoadError::Refused(why)) if !request.fuel => {
                 let variant = self
                     .compiled(request, inspection, init, EngineKind::OnDemand)
                     .await?;
@@ -506,6 +507,15 @@ impl Variant {
                 .transpose()?,
             pre,
         })
+    }
+}
+
+/// The engine that suits a component without fuel.
+fn preferred(inspection: &Inspection) -> EngineKind {
+    if inspection.worlds.contains(&World::CodeRunner) {
+        EngineKind::Interpreter
+    } else {
+        EngineKind::Pooled
     }
 }
 

@@ -1084,6 +1084,18 @@ pub trait Store: Send + Sync + 'static {
         commit: &str,
     ) -> Result<Vec<CommitStatus>, StoreError>;
 
+    /// Keeps what a tool reported of a commit of a local repository.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn put_status(
+        &self,
+        repository: &str,
+        commit: &str,
+        status: CommitStatus,
+        event: Event,
+    ) -> Result<(), StoreError>;
+
     /// Remembers a thread as its forge has it now.
     ///
     /// # Errors

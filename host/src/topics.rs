@@ -67,17 +67,19 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
 }
 
 /// What types of the host's own events begin with: nobody else says that a run ended.
-pub const OWN_TYPES: [&str; 11] = [
+pub const OWN_TYPES: [&str; 13] = [
     "run.",
     "agent.",
     "policy.",
     "effect.",
     "system.",
     "pipeline.",
+    "check.",
     "command.",
     "key.",
     "killswitch.",
     "session.",
+    "status.",
     "factor.",
 ];
 

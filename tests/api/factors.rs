@@ -52,24 +52,34 @@ pub(crate) fn code(app: &Totp, steps: i64) -> anyhow::Result<String> {
     Ok(app.generate(at).to_string())
 }
 
+/// An authenticator app of a key's owner.
+struct Enrolled {
+    app: Totp,
+    id: String,
+    /// The code that was shown while it was added, which counts for nothing any more.
+    shown: String,
+}
+
 /// Adds an authenticator app to a key's owner.
-fn enrolled(host: &Host, key: &str) -> anyhow::Result<(Totp, String)> {
+fn enrolled(host: &Host, key: &str) -> anyhow::Result<Enrolled> {
     let made = post(host, "/v1/factors/totp", key, &json!({ "label": "phone" }))?;
     ensure!(made.status() == 201, "{}", made.text()?);
     let made: Value = made.json()?;
     let app = Totp::from_url(made["uri"].as_str().context("an address")?)?;
     let id = made["id"].as_str().context("an id")?.to_owned();
     let path = format!("/v1/factors/totp/{id}/confirmation");
-    let confirmed = post(host, &path, key, &json!({ "code": code(&app, -1)? }))?;
+    // The one before the current one, so that the current one is still there to be shown.
+    let shown = code(&app, -1)?;
+    let confirmed = post(host, &path, key, &json!({ "code": shown }))?;
     ensure!(confirmed.status() == 200, "{}", confirmed.text()?);
-    Ok((app, id))
+    Ok(Enrolled { app, id, shown })
 }
 
 #[test]
 fn nobody_approves_with_less_once_anybody_has_a_second_factor() -> anyhow::Result<()> {
     let (host, waiting, ann) = desk("")?;
     let bob = approver(&host, "bob", "editor")?;
-    let (app, id) = enrolled(&host, &bob)?;
+    let Enrolled { app, id, shown } = enrolled(&host, &bob)?;
     // Whoever it is, and from wherever: with a key, on the host's own machine, with a scope that names it.
     problem(
         approve(&host, &ann, &waiting)?,
@@ -127,7 +137,7 @@ fn nobody_approves_with_less_once_anybody_has_a_second_factor() -> anyhow::Resul
         403,
         "second_factor_required",
     )?;
-    let seen = json!({ "code": code(&app, -1)? });
+    let seen = json!({ "code": shown });
     problem(
         post(&host, "/v1/session/factor", &bob, &seen)?,
         403,
@@ -186,7 +196,7 @@ fn nobody_approves_with_less_once_anybody_has_a_second_factor() -> anyhow::Resul
 #[test]
 fn codes_that_are_guessed_lock_out_and_a_stolen_key_changes_no_factor() -> anyhow::Result<()> {
     let (host, _, ann) = desk("")?;
-    let (app, id) = enrolled(&host, &ann)?;
+    let Enrolled { app, id, .. } = enrolled(&host, &ann)?;
     // What was shown while enrolling counts for the key that did; a restart ends that.
     let host = host.kill_and_restart()?;
     let add = post(&host, "/v1/factors/totp", &ann, &json!({}))?;
@@ -376,7 +386,7 @@ fn a_stolen_key_does_not_make_itself_another_that_has_shown_everything() -> anyh
     let made = post(&host, "/v1/keys", &root, &gift)?;
     ensure!(made.status() == 201);
     let made: Value = made.json()?;
-    let (app, _) = enrolled(&host, &bob)?;
+    let Enrolled { app, .. } = enrolled(&host, &bob)?;
     problem(
         post(&host, "/v1/keys", &root, &gift)?,
         403,
@@ -428,7 +438,7 @@ fn a_stolen_key_does_not_make_itself_another_that_has_shown_everything() -> anyh
 #[test]
 fn many_guesses_at_once_are_five_guesses() -> anyhow::Result<()> {
     let (host, _, ann) = desk("")?;
-    let (app, _) = enrolled(&host, &ann)?;
+    let Enrolled { app, .. } = enrolled(&host, &ann)?;
     let (right, next) = (code(&app, 0)?, code(&app, 1)?);
     let outcomes: Vec<u16> = std::thread::scope(|scope| {
         let tries: Vec<_> = (0..40)

@@ -4,6 +4,7 @@
 
 mod assistant;
 mod bad_input;
+mod changes;
 mod documents;
 mod exact;
 mod forgeries;

@@ -134,7 +134,11 @@ fn h27_residue() {
                     "trapped",
                     Some("trap"),
                 ),
-                _ => fill(json!({ "case": "recurse" }), "trapped", Some("trap")),
+                _ => fill(
+                    json!({ "case": "recurse" }),
+                    "trapped",
+                    Some("stack_overflow"),
+                ),
             }
             for agent in ["victim", "other"] {
                 let scan = c.run(agent, json!({ "case": "residue_scan", "seed": 27 }));

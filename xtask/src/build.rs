@@ -9,10 +9,11 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-wasip2";
 
 /// The plugins that are shipped: package and file name.
-const PLUGINS: [&str; 8] = [
+const PLUGINS: [&str; 9] = [
     "analysis",
     "autodeploy",
     "badge",
+    "code-check",
     "mirror-sync",
     "policy",
     "repo-sync",

@@ -15,7 +15,13 @@ pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Resu
     runners::components(root)?;
     build::workspace(root)?;
     let mut tests = cargo(root);
-    tests.args(["test", "--release", "--locked", "--workspace"]);
+    tests.args([
+        "test",
+        "--release",
+        "--locked",
+        "--workspace",
+        "--no-fail-fast",
+    ]);
     tests.args(arguments);
     tests.env("INFINITY_SOAK", if soak { "1" } else { "0" });
     let figures = build::target_directory(root).join("soak.md");

@@ -163,6 +163,11 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/plugins/{name}", read("plugins")),
     ("GET", "/v1/prs", read("effects")),
     ("GET", "/v1/prs/{id}", read("effects")),
+    (
+        "POST",
+        "/v1/prs/{id}/checks",
+        may("checks", "deliver", Role::Editor),
+    ),
     ("GET", "/v1/repositories/{name}/diff", read("repositories")),
     ("POST", "/v1/resume", change("host")),
     ("GET", "/v1/checks", read("checks")),

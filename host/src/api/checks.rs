@@ -6,10 +6,9 @@ use super::followers;
 use super::json::{Json, LargeJsonBody};
 use super::params::{FromQuery, NoQuery, Params, Values, WaitQuery, parse_id};
 use super::server::Connection;
-use super::{Answer, Plane};
-use crate::checks::submission::read;
-use crate::checks::{Check, CheckNews, CheckVerdict, Mistake, Submission};
-use crate::sandbox::digest;
+use super::{Answer, ControlPlane, Plane};
+use crate::access::{Caller, Permission, Role};
+use crate::checks::{Check, CheckNews, CheckVerdict, Mistake, Refused, Submission};
 use crate::store::PageRequest;
 use axum::Extension;
 use axum::extract::{FromRequestParts, Path, State};
@@ -20,6 +19,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::{IntoParams, ToSchema};
@@ -28,25 +28,35 @@ use uuid::Uuid;
 /// Submissions of one request.
 const BATCH_MAX: usize = 1_000;
 
+/// Code of one request, what its patches bring in included, in bytes.
+const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Mistakes of one request that are told: as many as anybody reads.
+const BATCH_MISTAKES_MAX: usize = 100;
+
 /// How long the verdict may take to be recorded after the last news.
 const END_WAIT: Duration = Duration::from_secs(10);
 
 const VERDICTS: [&str; 4] = ["passed", "failed", "error", "flaky"];
 
-/// Code, how it is to be judged, and within what. Everything but `files` may be left out.
+/// Code, how it is to be judged, and within what. Everything but `files` or `patch` may be left out.
 #[derive(Deserialize, Serialize, ToSchema)]
 pub struct NewCheck {
     /// `python`, `javascript` or `typescript`; by the endings of the files' names where it is left out.
     language: Option<String>,
     /// The code: each path with its text. At most 1,000 files and 4 MiB, tests included.
-    files: BTreeMap<String, String>,
+    files: Option<BTreeMap<String, String>>,
+    /// The change of a repository, in place of `files` and `tests`.
+    patch: Option<NewPatch>,
+    /// Names of check runs that other tools report of the commit, as by `POST /v1/prs/{id}/checks`; at most 50. Each has to have succeeded; while one is missing the verdict is `error`.
+    reported: Option<Vec<String>>,
     /// Its tests: each path with its text.
     tests: Option<BTreeMap<String, String>>,
     /// The file that cases run; the only file of the language where it is left out.
     entry: Option<String>,
     /// Inputs with what must come of them: what is expected never enters the sandbox. At most 1,000.
     cases: Option<Vec<NewCase>>,
-    /// Some of `policy`, `analysis`, `scripts`, `tests`, `cases`; all where it is left out.
+    /// Some of `policy`, `analysis`, `scripts`, `tests`, `cases`, `reported`; all where it is left out.
     steps: Option<Vec<String>>,
     /// Whether a step that failed is the last one.
     stop_early: Option<bool>,
@@ -56,6 +66,21 @@ pub struct NewCheck {
     detect_flaky: Option<bool>,
     /// Of each instance.
     limits: Option<CheckLimits>,
+}
+
+/// What changes a repository: a `diff`, or a `head` that is there. Judged is the repository after it; policy and analysis look at what it touches.
+#[derive(Deserialize, Serialize, ToSchema)]
+pub struct NewPatch {
+    /// The repository's name in `plugins.toml`. Whoever hands it in must be allowed to read it: the scope `repositories:read`.
+    repository: String,
+    /// What it applies to: a branch, tag or commit; the default branch where it is left out.
+    base: Option<String>,
+    /// A patch in git's format.
+    diff: Option<String>,
+    /// A branch, tag or commit; what it has since its history and that of `base` meet.
+    head: Option<String>,
+    /// Folders and files that the tests need beside what is touched; all code of the language where it is left out.
+    paths: Option<Vec<String>>,
 }
 
 /// A program's input and output, or a function's.
@@ -137,11 +162,11 @@ impl FromQuery for CheckQuery {
     }
 }
 
-fn invalid(mistakes: Vec<Mistake>, at: &str) -> ApiError {
+fn invalid(mistakes: Vec<Mistake>) -> ApiError {
     let errors: Vec<InputError> = mistakes
         .into_iter()
         .map(|mistake| InputError {
-            pointer: format!("{at}{}", mistake.pointer),
+            pointer: mistake.pointer,
             message: mistake.message,
         })
         .collect();
@@ -180,10 +205,40 @@ impl<S: Send + Sync> FromRequestParts<S> for CheckId {
     }
 }
 
-/// A submission with its digest: the same code, asked the same, has the same.
-fn submission(value: &Value, at: &str) -> Result<(Submission, String), ApiError> {
-    let submission = read(value).map_err(|mistakes| invalid(mistakes, at))?;
-    Ok((submission, digest(value.to_string().as_bytes())))
+/// A submission with its digest.
+async fn submission(
+    plane: &Arc<dyn ControlPlane>,
+    by: &Caller,
+    value: &Value,
+) -> Result<(Submission, String), Refused> {
+    let reading = Permission {
+        resource: "repositories",
+        verb: "read",
+        least: Role::Viewer,
+    };
+    let may_read = |name: &str| by.may(&reading, Some(name));
+    plane.submission(value, &may_read).await
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Mistakes(mistakes) => invalid(mistakes),
+            Refused::Unreadable(name) => ApiError::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                format!(
+                    "reading the repository `{}` needs the scope `repositories:read`",
+                    name.escape_debug()
+                ),
+            ),
+            Refused::Unavailable(message) => ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "repository_unavailable",
+                message,
+            ),
+        }
+    }
 }
 
 fn no_such_check() -> ApiError {
@@ -212,7 +267,7 @@ pub(super) async fn create_check(
     Params(query): Params<WaitQuery>,
     LargeJsonBody(body): LargeJsonBody,
 ) -> Answer<Response> {
-    let submission = submission(&body, "")?;
+    let submission = submission(&plane, &by, &body).await?;
     let checks = plane.check(vec![submission], by.principal).await?;
     let Some(mut check) = checks.into_iter().next() else {
         return Err(ApiError::internal("a check was taken and is not there"));
@@ -256,7 +311,7 @@ pub(super) async fn create_checks(
             pointer: "/submissions".into(),
             message: message.into(),
         };
-        Err(invalid(vec![mistake], ""))
+        Err(invalid(vec![mistake]))
     };
     let list = match body.get("submissions").and_then(Value::as_array) {
         Some(list) if (1..=BATCH_MAX).contains(&list.len()) => list,
@@ -265,21 +320,40 @@ pub(super) async fn create_checks(
     if body.as_object().is_some_and(|body| body.len() > 1) {
         return wrong("there is no other key beside this one");
     }
-    let mut mistakes = Vec::new();
+    let (mut mistakes, mut bytes) = (Vec::new(), 0);
     let mut submissions = Vec::with_capacity(list.len());
     for (index, value) in list.iter().enumerate() {
-        match read(value) {
-            Ok(submission) => submissions.push((submission, digest(value.to_string().as_bytes()))),
-            Err(found) => mistakes.extend(found.into_iter().map(|mistake| Mistake {
-                pointer: format!("/submissions/{index}{}", mistake.pointer),
-                message: mistake.message,
-            })),
+        let at = format!("/submissions/{index}");
+        match submission(&plane, &by, value).await {
+            Ok(read) => {
+                bytes += read.0.text_bytes();
+                submissions.push(read);
+            }
+            Err(Refused::Mistakes(found)) => {
+                mistakes.extend(found.into_iter().map(|mistake| Mistake {
+                    pointer: format!("{at}{}", mistake.pointer),
+                    message: mistake.message,
+                }));
+            }
+            Err(refused) => return Err(refused.into()),
+        }
+        if bytes > BATCH_BYTES_MAX {
+            mistakes.push(Mistake {
+                pointer: at,
+                message: format!(
+                    "up to here the submissions have more than {BATCH_BYTES_MAX} bytes of code; hand the rest in with another request"
+                ),
+            });
+            break;
+        }
+        // As many as anybody reads.
+        if mistakes.len() >= BATCH_MISTAKES_MAX {
+            break;
         }
     }
     if !mistakes.is_empty() {
-        // As many as anybody reads.
-        mistakes.truncate(100);
-        return Err(invalid(mistakes, ""));
+        mistakes.truncate(BATCH_MISTAKES_MAX);
+        return Err(invalid(mistakes));
     }
     let mut items = plane.check(submissions, by.principal).await?;
     if let Some(wait) = query.wait {

@@ -49,6 +49,8 @@ impl From<DecideError> for ApiError {
             DecideError::Digest => conflict("digest_mismatch", &error),
             DecideError::Own => Self::new(StatusCode::FORBIDDEN, "own_proposal", error.to_string()),
             DecideError::NotOpen => conflict("pull_request_not_open", &error),
+            DecideError::NotLocal => conflict("not_local", &error),
+            DecideError::Outdated(_) => conflict("commit_outdated", &error),
             DecideError::NotRevertible(_) => conflict("not_revertible", &error),
             DecideError::Store(error) => error.into(),
             DecideError::Forge(error) => Self::new(
@@ -407,7 +409,7 @@ pub(super) async fn list_pull_requests(
     }))
 }
 
-async fn pull_request(plane: &Arc<dyn ControlPlane>, id: Uuid) -> Answer<Thread> {
+pub(super) async fn pull_request(plane: &Arc<dyn ControlPlane>, id: Uuid) -> Answer<Thread> {
     plane
         .store()
         .thread_of(id)

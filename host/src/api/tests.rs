@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::audit::Record;
+use crate::checks::Refused;
 use crate::checks::{Check, CheckError, CheckNews, CheckVerdict, Submission};
 use crate::effects::{Comparison, DecideError, Difference};
 use crate::forge::ForgeError;
@@ -11,6 +12,7 @@ use crate::model::{
     Level, Occurrence, Outcome, Report, RunEnd, RunState, Thread, Usage, Verdict,
 };
 use crate::sandbox::budget::RunBudget;
+use crate::sandbox::checks::MayRead;
 use crate::store::{
     AgentRecord, EffectChange, EffectFilter, Entry, EventCount, ExecutionTotals, FoundFinding,
     FoundLine, JournalFilter, KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, Page,
@@ -429,6 +431,16 @@ impl Store for Fake {
         Ok(Vec::new())
     }
 
+    async fn put_status(
+        &self,
+        _: &str,
+        _: &str,
+        _: CommitStatus,
+        _: Event,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
     async fn statuses(&self, _: &str, _: &str) -> Result<Vec<CommitStatus>, StoreError> {
         Ok(Vec::new())
     }
@@ -765,6 +777,14 @@ impl ControlPlane for Fake {
         Err(Unproven::Sign("the fake has no key".into()))
     }
 
+    async fn submission(
+        &self,
+        _: &Value,
+        _: &MayRead<'_>,
+    ) -> Result<(Submission, String), Refused> {
+        Err(Refused::Unavailable("the fake judges nothing".into()))
+    }
+
     async fn check(
         &self,
         _: Vec<(Submission, String)>,
@@ -808,6 +828,16 @@ impl ControlPlane for Fake {
 
     async fn revert(&self, _: Uuid, _: Principal) -> Result<Effect, DecideError> {
         Err(DecideError::Unknown)
+    }
+
+    async fn report_check(
+        &self,
+        _: &Thread,
+        _: CommitStatus,
+        _: Option<&str>,
+        _: Principal,
+    ) -> Result<CommitStatus, DecideError> {
+        Err(DecideError::NotLocal)
     }
 
     async fn difference(&self, thread: &Thread) -> Result<Difference, DecideError> {

@@ -9,7 +9,7 @@ use crate::api::{
     StartRun, Status, Webhook, WorkflowError, WorkflowStep, WorkflowView,
 };
 use crate::audit::chain::{Checkpoint, End, Unproven};
-use crate::checks::{Check, CheckError, CheckNews, Submission};
+use crate::checks::{Check, CheckError, CheckNews, Refused, Submission};
 use crate::commands::{self, Template};
 use crate::config::{AgentConfig, Place, Secret, Service};
 use crate::effects::{Comparison, DecideError, Difference};
@@ -18,13 +18,14 @@ use crate::holds::HoldError;
 use crate::kill::KillView;
 use crate::metrics::{Levels, Metrics};
 use crate::model::{
-    AgentState, BadgeStyle, BillingAction, Effect, Event, Execution, LogLine, Principal, Run,
-    RunState, Thread, Trigger, Verdict, now,
+    AgentState, BadgeStyle, BillingAction, CommitStatus, Effect, Event, Execution, LogLine,
+    Principal, Run, RunState, Thread, Trigger, Verdict, now,
 };
 use crate::pipelines::BeginError;
 use crate::registry::Agent;
 use crate::runtime::{self, ServeError, Start};
 use crate::sandbox::call::{Answer, BadgeRequest, Call};
+use crate::sandbox::checks::MayRead;
 use crate::sandbox::inspect::World;
 use crate::sandbox::meter::Meter;
 use crate::sandbox::serve::ServedBody;
@@ -605,6 +606,14 @@ impl ControlPlane for App {
         self.effects.checkpoint(journal, end)
     }
 
+    async fn submission(
+        &self,
+        value: &Value,
+        may_read: &MayRead<'_>,
+    ) -> Result<(Submission, String), Refused> {
+        self.checks.read(value, may_read).await
+    }
+
     async fn check(
         &self,
         submissions: Vec<(Submission, String)>,
@@ -652,6 +661,18 @@ impl ControlPlane for App {
 
     async fn revert(&self, id: Uuid, principal: Principal) -> Result<Effect, DecideError> {
         self.effects.revert(id, principal).await
+    }
+
+    async fn report_check(
+        &self,
+        thread: &Thread,
+        status: CommitStatus,
+        commit: Option<&str>,
+        principal: Principal,
+    ) -> Result<CommitStatus, DecideError> {
+        self.effects
+            .report_check(thread, status, commit, principal)
+            .await
     }
 
     async fn difference(&self, thread: &Thread) -> Result<Difference, DecideError> {

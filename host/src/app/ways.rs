@@ -2,20 +2,22 @@
 
 use super::App;
 use crate::audit;
-use crate::checks::Rules;
+use crate::checks::patch::{self, Changed, Patch};
+use crate::checks::{Checks, Refused, Repositories, Rules};
 use crate::delivery::{Post, Subscription};
-use crate::effects::{Judge, Steer, Tell, Told};
+use crate::effects::{self, Effects, Judge as _, Steer, Tell, Told};
 use crate::forge::{ForgeError, Forges, OpenThread, Repository, THREADS_MAX, Threads};
 use crate::holds::{self, Hold, Holds};
 use crate::model::{
-    AgentControlAction, Control, Effect, Event, NotificationAction, Occurrence, Principal, Run,
-    ThreadKind, ThreadState, Trigger, now,
+    AgentControlAction, CommitStatus, Control, Effect, Event, NotificationAction, Occurrence,
+    Principal, Run, ThreadKind, ThreadState, Trigger, now,
 };
 use crate::notify::{Channels, Message, TellError};
 use crate::pipelines::{self, BeginError, NotStarted, Runner, StepRun};
 use crate::registry::{Agent, Registry};
 use crate::runtime::{self, Runtime, Start};
 use crate::sandbox::call::{Answer, Call, Decision};
+use crate::sandbox::checks::{Judge, JudgeError, MayRead};
 use crate::sandbox::key_value::{KeyValue, KeyValueError, KeyValueQuota};
 use crate::sandbox::meter::Meter;
 use crate::sandbox::views::{VIEW_BYTES_MAX, ViewError, Views};
@@ -28,7 +30,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -577,7 +579,7 @@ impl Policies {
 }
 
 #[async_trait]
-impl Judge for Policies {
+impl effects::Judge for Policies {
     async fn evaluate(&self, package: &str, input: &Value) -> Result<Decision, String> {
         let call = Call::Evaluate {
             package: package.to_owned(),
@@ -620,6 +622,76 @@ impl Rules for Policies {
         } else {
             Ok(None)
         }
+    }
+}
+
+/// The way of checks to repositories.
+pub(super) struct Sources {
+    pub(super) forges: Forges,
+    pub(super) effects: Arc<Effects>,
+}
+
+#[async_trait]
+impl Repositories for Sources {
+    async fn changed(&self, patch: &Patch) -> Result<Changed, Refused> {
+        patch::changed(&self.forges, patch).await
+    }
+
+    async fn statuses(&self, repository: &str, commit: &str) -> Result<Vec<CommitStatus>, String> {
+        self.effects
+            .statuses(repository, commit)
+            .await
+            .map_err(|error| format!("what tools reported cannot be looked up: {error}"))
+    }
+}
+
+/// The way of agents to checks, which are made after the agents are. It does not keep them: they know of the agents, too.
+#[derive(Default)]
+pub(super) struct Judges(pub(super) OnceLock<Weak<Checks>>);
+
+impl Judges {
+    /// The way to checks that are there.
+    pub(super) fn of(checks: &Arc<Checks>) -> Self {
+        Self(OnceLock::from(Arc::downgrade(checks)))
+    }
+}
+
+#[async_trait]
+impl Judge for Judges {
+    async fn judge(
+        &self,
+        agent: &str,
+        submission: &Value,
+        may_read: &MayRead<'_>,
+    ) -> Result<String, JudgeError> {
+        let checks = self.0.get().and_then(Weak::upgrade);
+        let unavailable = |why: String| JudgeError::Unavailable(why);
+        let checks = checks.ok_or_else(|| unavailable("the host is stopping".into()))?;
+        let taken = checks.read(submission, may_read).await;
+        let submission = taken.map_err(|refused| match refused {
+            Refused::Mistakes(mistakes) => {
+                let mistakes: Vec<String> = mistakes
+                    .iter()
+                    .map(|mistake| format!("`{}`: {}", mistake.pointer, mistake.message))
+                    .collect();
+                JudgeError::Invalid(mistakes.join("; "))
+            }
+            Refused::Unreadable(repository) => JudgeError::Unreadable(repository),
+            Refused::Unavailable(why) => JudgeError::Unavailable(why),
+        })?;
+        let principal = Principal {
+            kind: "agent".into(),
+            name: agent.to_owned(),
+        };
+        let handed = checks.submit(vec![submission], principal).await;
+        let handed = handed.map_err(|error| unavailable(error.to_string()))?;
+        let id = handed.first().map(|check| check.id);
+        let id = id.ok_or_else(|| unavailable("the check was not taken".into()))?;
+        // The run's own time limit ends the waiting.
+        let check = checks.wait(id, Duration::MAX).await;
+        let check = check.map_err(|error| unavailable(error.to_string()))?;
+        let check = check.ok_or_else(|| unavailable("the check is gone".into()))?;
+        serde_json::to_string(&check).map_err(|error| unavailable(error.to_string()))
     }
 }
 

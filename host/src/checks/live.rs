@@ -1,10 +1,15 @@
 //! Checks that wait or are in progress: taken, followed, waited for and recorded.
 
-use super::{Check, CheckError, CheckNews, CheckVerdict, Checks, STOPPING, Submission, given_up};
+use super::{
+    Check, CheckChange, CheckError, CheckNews, CheckVerdict, Checks, FAULT, STOPPING, Submission,
+    given_up,
+};
 use crate::model::{Event, Principal, now};
 use crate::store::StoreError;
+use futures::FutureExt as _;
 use serde_json::json;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -49,6 +54,7 @@ fn announced(check: &Check) -> Event {
             "assurance": check.assurance,
             "summary": check.summary,
             "submission_digest": check.submission_digest,
+            "change": check.change,
             "principal": check.principal,
         }),
     )
@@ -81,6 +87,11 @@ impl Checks {
                     id: Uuid::now_v7(),
                     principal: principal.clone(),
                     language: submission.language,
+                    change: submission.change.as_ref().map(|change| CheckChange {
+                        repository: change.repository.clone(),
+                        base: change.base.clone(),
+                        head: change.head.clone(),
+                    }),
                     submission_digest,
                     created_at: now(),
                     ended_at: None,
@@ -92,10 +103,16 @@ impl Checks {
                 (submission, check)
             })
             .collect();
+        let mut room = Vec::with_capacity(taken.len());
+        for (submission, _) in &taken {
+            let kib = u32::try_from(submission.text_bytes() / 1024).unwrap_or(u32::MAX);
+            let taken = Arc::clone(&self.room).try_acquire_many_owned(kib + 1);
+            room.push(taken.map_err(|_| CheckError::Full)?);
+        }
         let checks: Vec<Check> = taken.iter().map(|(_, check)| check.clone()).collect();
         // Whoever gets an id finds the check under it, whatever happens to this process.
         self.store.put_checks(checks.clone(), Vec::new()).await?;
-        for (submission, check) in taken {
+        for ((submission, check), room) in taken.into_iter().zip(room) {
             let (news, mut told) = mpsc::unbounded_channel();
             let (end, ended) = watch::channel(None);
             let following = Following {
@@ -106,13 +123,16 @@ impl Checks {
             self.live.lock().insert(check.id, following);
             let checks = Arc::clone(self);
             let place = waiting.split(1);
-            tokio::spawn(async move {
+            self.tasks.spawn(async move {
                 let id = check.id;
-                let stopped = given_up(check.clone(), STOPPING);
+                let open = check.clone();
                 let judged = async {
+                    // A check that brings the host's own code down has an end, too.
+                    let judging = AssertUnwindSafe(checks.judge(&submission, check, Some(news)))
+                        .catch_unwind();
                     tokio::select! {
-                        judged = checks.judge(&submission, check, Some(news)) => judged,
-                        () = checks.stopping.cancelled() => stopped,
+                        judged = judging => judged.unwrap_or_else(|_| given_up(open, FAULT)),
+                        () = checks.stopping.cancelled() => given_up(open, STOPPING),
                     }
                 };
                 let tell = async {
@@ -121,7 +141,7 @@ impl Checks {
                     }
                 };
                 let (judged, ()) = tokio::join!(judged, tell);
-                drop(place);
+                drop((place, room, submission));
                 checks.record(&judged).await;
                 let _ = end.send(Some(Arc::new(judged)));
                 checks.live.lock().remove(&id);

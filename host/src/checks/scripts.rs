@@ -65,8 +65,8 @@ impl Checks {
         if scripts.is_empty() {
             return CheckStep::skipped(StepKind::Scripts, "there are no scripts");
         }
-        let files = submission.files.iter().chain(&submission.tests);
-        let files: Arc<Vec<CodeFile>> = Arc::new(files.cloned().collect());
+        let files = super::steps::new(submission);
+        let files: Arc<Vec<CodeFile>> = Arc::new(files.into_iter().cloned().collect());
         let mut step = CheckStep::new(StepKind::Scripts, StepOutcome::Passed, "");
         let count = scripts.len();
         for script in scripts {

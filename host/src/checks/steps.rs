@@ -4,13 +4,13 @@ use super::submission::{Isolation, StepKind, Submission};
 use super::{
     CheckNews, CheckStep, Checks, News, Ran, StepOutcome, own_doing, shown, stopped, unexpected,
 };
-use crate::model::{Finding, Level, Location};
+use crate::model::{Finding, Level, Location, StatusState};
 use crate::sandbox::Loaded;
 use crate::sandbox::call::{Answer, Call, Violation};
 use crate::sandbox::code::{CodeCall, CodeFile, CodeTask, Peer, Test, TestOutcome, peers};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -23,26 +23,27 @@ const ANALYSIS: &str = "analysis";
 /// The rule of a finding that says that something came out differently.
 pub(super) const FLAKY: &str = "check/flaky";
 
-/// The policy's view of a submission: a commit by a machine that adds every line.
+/// The policy's view of a submission: a commit by a machine that adds every line, or those that its change adds.
 fn as_commit(submission: &Submission) -> Value {
-    let files: Vec<Value> = submission
-        .files
-        .iter()
-        .chain(&submission.tests)
-        .map(|file| {
-            let added: Vec<Value> = file
-                .text
-                .lines()
-                .enumerate()
-                .map(|(index, line)| json!({ "line": index + 1, "text": line }))
-                .collect();
-            json!({ "path": file.path, "change": "added", "binary": false, "added": added })
-        })
-        .collect();
+    let added = |path: &str, text: &str| {
+        let added: Vec<Value> = text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| json!({ "line": index + 1, "text": line }))
+            .collect();
+        json!({ "path": path, "change": "added", "binary": false, "added": added })
+    };
+    let files: Vec<Value> = match &submission.change {
+        Some(change) => change.files.iter().map(|file| json!(file)).collect(),
+        None => all(submission)
+            .map(|file| added(&file.path, &file.text))
+            .collect(),
+    };
+    let change = submission.change.as_ref();
     json!({
-        "repository": { "name": "submission" },
+        "repository": { "name": change.map_or("submission", |change| &change.repository) },
         "commit": {
-            "id": "",
+            "id": change.and_then(|change| change.head.as_deref()).unwrap_or_default(),
             "message": "",
             "author": { "name": "automation-bot", "email": "" },
             // Nobody signs what is only looked at.
@@ -50,6 +51,22 @@ fn as_commit(submission: &Submission) -> Value {
         },
         "files": files,
     })
+}
+
+/// Code and tests.
+fn all(submission: &Submission) -> impl Iterator<Item = &CodeFile> {
+    submission.files.iter().chain(&submission.tests)
+}
+
+/// What of a submission is new: all of it, or the files that its change touches.
+pub(super) fn new(submission: &Submission) -> Vec<&CodeFile> {
+    let Some(change) = &submission.change else {
+        return all(submission).collect();
+    };
+    let touched: BTreeSet<&str> = change.files.iter().map(|file| file.path.as_str()).collect();
+    all(submission)
+        .filter(|file| touched.contains(file.path.as_str()))
+        .collect()
 }
 
 fn finding(violation: Violation, level: Level) -> Finding {
@@ -189,11 +206,23 @@ impl Checks {
         };
         let job = self.job(submission, 0);
         let meter = Arc::clone(&job.meter);
-        let files = submission.files.iter().chain(&submission.tests);
-        let call = Call::Analyse {
-            files: files.cloned().collect(),
-            local: Vec::new(),
-        };
+        let files: Vec<CodeFile> = new(submission).into_iter().cloned().collect();
+        if files.is_empty() {
+            return CheckStep::skipped(StepKind::Analysis, "the change has no text that it reads");
+        }
+        let handed: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let local = all(submission)
+            .map(|file| file.path.as_str())
+            .chain(
+                submission
+                    .change
+                    .iter()
+                    .flat_map(|change| change.others.iter().map(String::as_str)),
+            )
+            .filter(|path| !handed.contains(path))
+            .map(str::to_owned)
+            .collect();
+        let call = Call::Analyse { files, local };
         let end = self.sandbox.call(&component, call, job).await;
         let mut step = CheckStep::new(StepKind::Analysis, StepOutcome::Passed, "");
         step.add(&end, &meter);
@@ -206,6 +235,56 @@ impl Checks {
             Ok(answer) => CheckStep::error(StepKind::Analysis, unexpected(&answer)),
             Err(stop) => CheckStep::error(StepKind::Analysis, stopped(&stop)),
         }
+    }
+
+    /// What other tools said of the commit.
+    pub(super) async fn reported(&self, submission: &Submission) -> CheckStep {
+        let head = submission
+            .change
+            .as_ref()
+            .and_then(|change| Some((&change.repository, change.head.as_ref()?)));
+        let (false, Some((repository, head))) = (submission.reported.is_empty(), head) else {
+            return CheckStep::skipped(StepKind::Reported, "no tool is waited for");
+        };
+        let statuses = match self.repositories.statuses(repository, head).await {
+            Ok(statuses) => statuses,
+            Err(message) => return CheckStep::error(StepKind::Reported, message),
+        };
+        let mut step = CheckStep::new(StepKind::Reported, StepOutcome::Passed, "");
+        let mut missing = Vec::new();
+        for name in &submission.reported {
+            let latest = statuses.iter().filter(|status| status.name == *name);
+            // Of two of one moment the first counts: what the host itself keeps comes latest first.
+            match latest.reduce(|one, other| {
+                if other.created_at > one.created_at {
+                    other
+                } else {
+                    one
+                }
+            }) {
+                None => missing.push(format!("`{name}` has not reported")),
+                Some(status) => match status.state {
+                    StatusState::Pending => missing.push(format!("`{name}` is not done")),
+                    StatusState::Success => {}
+                    StatusState::Failure | StatusState::Error => {
+                        step.findings.extend(status.annotations.iter().cloned());
+                        step.findings.push(Finding {
+                            rule: format!("reported/{name}"),
+                            level: Level::Error,
+                            message: status.summary.clone(),
+                            location: None,
+                            help: None,
+                        });
+                    }
+                },
+            }
+        }
+        by_findings(&mut step);
+        if step.outcome == StepOutcome::Passed && !missing.is_empty() {
+            step.outcome = StepOutcome::Error;
+            step.summary = missing.join("; ");
+        }
+        step
     }
 
     /// The tests.

@@ -1,5 +1,7 @@
 //! Turns what was handed in into a submission, or says everything that is wrong with it at once.
 
+use super::patch::{Changed, Patch, PatchTo};
+use crate::forge::FileDiff;
 use crate::sandbox::budget::RunBudget;
 use crate::sandbox::code::CodeFile;
 use serde::{Deserialize, Serialize};
@@ -23,10 +25,16 @@ pub const CASES_MAX: usize = 1_000;
 const STREAM_MAX_BYTES: usize = 1024 * 1024;
 
 /// Mistakes that are told at once; who made more mends these first.
-const MISTAKES_MAX: usize = 50;
+pub(super) const MISTAKES_MAX: usize = 50;
 
 /// Wall-clock time of one instance unless the submission says otherwise, in milliseconds.
 const TIME_MS: u64 = 10_000;
+
+/// Check runs that one submission waits for.
+const REPORTED_MAX: usize = 50;
+
+/// The longest name of a check run, in bytes.
+const NAME_MAX_BYTES: usize = 200;
 
 /// Memory of one instance unless the submission says otherwise, in bytes: CPython begins with some 40 MiB.
 const MEMORY_BYTES: u64 = 256 * 1024 * 1024;
@@ -81,7 +89,7 @@ impl Language {
         }
     }
 
-    fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         [Self::Python, Self::Javascript, Self::Typescript]
             .into_iter()
             .find(|language| language.as_str() == name)
@@ -116,16 +124,19 @@ pub enum StepKind {
     Tests,
     /// The cases.
     Cases,
+    /// What other tools reported of the commit.
+    Reported,
 }
 
 impl StepKind {
     /// All of them, in their order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Policy,
         Self::Analysis,
         Self::Scripts,
         Self::Tests,
         Self::Cases,
+        Self::Reported,
     ];
 
     /// Its name.
@@ -137,6 +148,7 @@ impl StepKind {
             Self::Scripts => "scripts",
             Self::Tests => "tests",
             Self::Cases => "cases",
+            Self::Reported => "reported",
         }
     }
 }
@@ -201,6 +213,21 @@ pub enum Expected {
     Raises(String),
 }
 
+/// What a submission changes in a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its name in `plugins.toml`.
+    pub repository: String,
+    /// The commit that is changed.
+    pub base: String,
+    /// The commit that changes it; none for a patch that is in no repository.
+    pub head: Option<String>,
+    /// What is changed.
+    pub files: Vec<FileDiff>,
+    /// The other files of the repository, which are not handed in.
+    pub others: Vec<String>,
+}
+
 /// Code, how it is to be judged, and within what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submission {
@@ -210,6 +237,10 @@ pub struct Submission {
     pub files: Vec<CodeFile>,
     /// Its tests.
     pub tests: Vec<CodeFile>,
+    /// What of it is new, where it is the change of a repository; otherwise everything is.
+    pub change: Option<Change>,
+    /// Names of check runs that other tools report of the commit.
+    pub reported: Vec<String>,
     /// The file that cases run.
     pub entry: Option<String>,
     /// Inputs with what must come of them.
@@ -224,6 +255,18 @@ pub struct Submission {
     pub detect_flaky: bool,
     /// Of each instance.
     pub budget: RunBudget,
+}
+
+impl Submission {
+    /// The bytes of its texts, and of the lines of its change.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let files = self.files.iter().chain(&self.tests);
+        let lines = self.change.iter().flat_map(|change| &change.files);
+        let lines = lines.flat_map(|file| &file.added);
+        files.map(|file| file.text.len()).sum::<usize>()
+            + lines.map(|line| line.text.len()).sum::<usize>()
+    }
 }
 
 /// The budget of each instance unless a submission says otherwise.
@@ -246,10 +289,12 @@ pub fn budget() -> RunBudget {
     }
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "language",
     "files",
     "tests",
+    "patch",
+    "reported",
     "entry",
     "cases",
     "steps",
@@ -258,6 +303,8 @@ const KEYS: [&str; 10] = [
     "detect_flaky",
     "limits",
 ];
+
+const PATCH_KEYS: [&str; 5] = ["repository", "base", "diff", "head", "paths"];
 
 const CASE_KEYS: [&str; 12] = [
     "name",
@@ -276,17 +323,51 @@ const CASE_KEYS: [&str; 12] = [
 
 const LIMIT_KEYS: [&str; 3] = ["time_ms", "memory_bytes", "output_bytes"];
 
-/// Reads a submission.
+/// Reads a submission. What its `patch` makes of a repository is given, as nothing here reads repositories.
 ///
 /// # Errors
 /// Every mistake, at most fifty.
-pub fn read(value: &Value) -> Result<Submission, Vec<Mistake>> {
+pub fn read(value: &Value, changed: Option<Changed>) -> Result<Submission, Vec<Mistake>> {
     let mut reader = Reader::default();
-    let submission = reader.submission(value);
+    let submission = reader.submission(value, changed);
     match submission {
         Some(submission) if reader.mistakes.is_empty() => Ok(submission),
         _ => Err(reader.mistakes),
     }
+}
+
+/// What the `patch` of a submission says; none where there is none.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn patch(value: &Value) -> Result<Option<Patch>, Vec<Mistake>> {
+    let Some(object) = value
+        .as_object()
+        .filter(|object| object.contains_key("patch"))
+    else {
+        return Ok(None);
+    };
+    let mut reader = Reader::default();
+    match reader.patch(object) {
+        Some(patch) if reader.mistakes.is_empty() => Ok(Some(patch)),
+        _ => Err(reader.mistakes),
+    }
+}
+
+/// Whether a file is named like a test.
+#[must_use]
+pub fn is_test(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let stem = name.split('.').next().unwrap_or(name);
+    let parts: Vec<&str> = path.split('/').collect();
+    stem.starts_with("test_")
+        || stem.ends_with("_test")
+        || name.contains(".test.")
+        || name.contains(".spec.")
+        || stem == "conftest"
+        || parts[..parts.len() - 1]
+            .iter()
+            .any(|part| matches!(*part, "tests" | "test" | "__tests__"))
 }
 
 #[derive(Default)]
@@ -320,15 +401,27 @@ impl Reader {
         }
     }
 
-    fn submission(&mut self, value: &Value) -> Option<Submission> {
+    fn submission(&mut self, value: &Value, changed: Option<Changed>) -> Option<Submission> {
         let Some(object) = value.as_object() else {
             self.wrong("", "a submission is a JSON object with `files`");
             return None;
         };
         self.unknown(object, "", &KEYS);
-        let files = self.files(object, "files");
-        let tests = self.files(object, "tests");
-        if files.is_empty() && tests.is_empty() && self.mistakes.is_empty() {
+        let mut files = self.files(object, "files");
+        let mut tests = self.files(object, "tests");
+        let (mut change, mut changed_language) = (None, None);
+        if let Some(changed) = changed {
+            changed_language = Some(changed.language);
+            for name in ["files", "tests"] {
+                if object.contains_key(name) {
+                    self.wrong(&format!("/{name}"), "the files are those of `patch`");
+                }
+            }
+            (files, tests, change) = (changed.files, changed.tests, Some(changed.change));
+        }
+        let reported = self.reported(object, change.as_ref());
+        // A change of texts that are no code is judged by the rules alone.
+        if files.is_empty() && tests.is_empty() && change.is_none() && self.mistakes.is_empty() {
             self.wrong(
                 "/files",
                 "there is nothing to check; give each path its text",
@@ -343,7 +436,10 @@ impl Reader {
                 );
             }
         }
-        let language = self.language(object, &files, &tests);
+        let language = match (&change, changed_language) {
+            (Some(_), Some(language)) if !object.contains_key("language") => Some(language),
+            _ => self.language(object, &files, &tests),
+        };
         let entry = self.entry(object, language, &files);
         let cases = self.cases(object, language, entry.as_deref(), &files);
         let steps = self.steps(object);
@@ -370,6 +466,8 @@ impl Reader {
             language: language?,
             files,
             tests,
+            change,
+            reported,
             entry,
             cases,
             steps,
@@ -524,6 +622,113 @@ impl Reader {
                 None
             }
         }
+    }
+
+    fn reported(&mut self, object: &Map<String, Value>, change: Option<&Change>) -> Vec<String> {
+        let names = match object.get("reported") {
+            None => return Vec::new(),
+            Some(Value::Array(names)) if names.len() <= REPORTED_MAX => names,
+            Some(_) => {
+                self.wrong(
+                    "/reported",
+                    format!("this is a list of at most {REPORTED_MAX} names of check runs"),
+                );
+                return Vec::new();
+            }
+        };
+        if change.is_none_or(|change| change.head.is_none()) {
+            self.wrong(
+                "/reported",
+                "tools report of commits; say `patch` with its `head`",
+            );
+        }
+        let mut reported = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            match name.as_str() {
+                Some(name) if !name.is_empty() && name.len() <= NAME_MAX_BYTES => {
+                    reported.push(name.to_owned());
+                }
+                _ => self.wrong(
+                    &format!("/reported/{index}"),
+                    format!("a name has 1 to {NAME_MAX_BYTES} bytes"),
+                ),
+            }
+        }
+        reported
+    }
+
+    /// What `patch` says.
+    fn patch(&mut self, object: &Map<String, Value>) -> Option<Patch> {
+        let Some(patch) = object["patch"].as_object() else {
+            self.wrong(
+                "/patch",
+                "this is an object with `repository`, and `diff` or `head`",
+            );
+            return None;
+        };
+        self.unknown(patch, "/patch", &PATCH_KEYS);
+        let word = |reader: &mut Self, name: &str| match patch.get(name) {
+            None => None,
+            Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
+            Some(_) => {
+                reader.wrong(&format!("/patch/{name}"), "this is a text, and not empty");
+                None
+            }
+        };
+        let repository = word(self, "repository");
+        if !patch.contains_key("repository") {
+            self.wrong(
+                "/patch/repository",
+                "say which of `[repositories]` is changed",
+            );
+        }
+        let base = word(self, "base");
+        let to = match (word(self, "diff"), word(self, "head")) {
+            (Some(diff), None) => Some(PatchTo::Diff(diff)),
+            (None, Some(head)) => Some(PatchTo::Head(head)),
+            (Some(_), Some(_)) => {
+                self.wrong("/patch", "a change is a `diff` or a `head`, not both");
+                None
+            }
+            (None, None) => {
+                if !patch.contains_key("diff") && !patch.contains_key("head") {
+                    self.wrong(
+                        "/patch",
+                        "say what changes: a `diff` in git's format, or a `head`",
+                    );
+                }
+                None
+            }
+        };
+        let mut paths = Vec::new();
+        match patch.get("paths") {
+            None => {}
+            Some(Value::Array(list)) if !list.is_empty() && list.len() <= FILES_MAX => {
+                for (index, path) in list.iter().enumerate() {
+                    match path.as_str().map(|path| (path, bad_path(path))) {
+                        Some((path, None)) => paths.push(path.to_owned()),
+                        Some((_, Some(why))) => {
+                            self.wrong(&format!("/patch/paths/{index}"), why);
+                        }
+                        None => {
+                            self.wrong(&format!("/patch/paths/{index}"), "a path is a string");
+                        }
+                    }
+                }
+            }
+            Some(_) => self.wrong("/patch/paths", "this is a list of files and folders"),
+        }
+        let language = object
+            .get("language")
+            .and_then(Value::as_str)
+            .and_then(Language::named);
+        Some(Patch {
+            repository: repository?,
+            base,
+            to: to?,
+            paths,
+            language,
+        })
     }
 
     fn steps(&mut self, object: &Map<String, Value>) -> Vec<StepKind> {
@@ -839,7 +1044,7 @@ fn inexact(value: &Value) -> Option<f64> {
 }
 
 /// Why a path is none that a file may have.
-fn bad_path(path: &str) -> Option<String> {
+pub(super) fn bad_path(path: &str) -> Option<String> {
     let why = if path.is_empty() {
         "a path is not empty"
     } else if path.len() > PATH_MAX_BYTES {
@@ -864,7 +1069,7 @@ mod tests {
     use serde_json::json;
 
     fn mistakes(value: Value) -> Vec<String> {
-        match read(&value) {
+        match read(&value, None) {
             Ok(_) => Vec::new(),
             Err(mistakes) => mistakes
                 .into_iter()
@@ -874,8 +1079,31 @@ mod tests {
     }
 
     #[test]
+    fn tests_are_known_by_their_names() {
+        for path in [
+            "test_a.py",
+            "a_test.py",
+            "pkg/tests/b.py",
+            "a.test.js",
+            "x/a.spec.ts",
+            "conftest.py",
+        ] {
+            assert!(is_test(path), "{path}");
+        }
+        for path in [
+            "a.py",
+            "testing.py",
+            "contest.py",
+            "latest/a.js",
+            "tests.py",
+        ] {
+            assert!(!is_test(path), "{path}");
+        }
+    }
+
+    #[test]
     fn what_is_left_out_has_a_default() {
-        let submission = read(&json!({ "files": { "a.py": "x = 1" } })).unwrap();
+        let submission = read(&json!({ "files": { "a.py": "x = 1" } }), None).unwrap();
         assert_eq!(submission.language, Language::Python);
         assert_eq!(submission.entry.as_deref(), Some("a.py"));
         assert_eq!(submission.steps, StepKind::ALL);

@@ -4,6 +4,7 @@ use super::client::Client;
 use super::output::{bytes, micros, plural, printable};
 use super::show::finding_table;
 use super::{CliError, Done, EXIT_FAILED, EXIT_INPUT, Output};
+use crate::checks::submission::is_test;
 use crate::checks::{Assurance, Check, CheckStep, CheckVerdict, Language, StepOutcome};
 use crate::model::Level;
 use crate::sandbox::code::{Test, TestOutcome};
@@ -43,15 +44,33 @@ const LEFT_OUT: [&str; 6] = [
 /// What to check, and how.
 #[derive(Debug, Args)]
 pub struct CheckOptions {
-    /// A file, a folder, a submission in JSON (`FILE.json`), or `-` for one on standard input
-    path: PathBuf,
+    /// A file, a folder, a submission in JSON (`FILE.json`), or `-` for a submission or a diff on standard input
+    #[arg(required_unless_present = "head")]
+    path: Option<PathBuf>,
+    /// The repository of `plugins.toml` that a diff, or a branch, changes
+    #[arg(long, value_name = "NAME")]
+    repository: Option<String>,
+    /// What it changes: a branch, tag or commit, instead of the default branch
+    #[arg(long, value_name = "REFERENCE", requires = "repository")]
+    base: Option<String>,
+    /// Judge this branch, tag or commit of the repository
+    #[arg(
+        long,
+        value_name = "REFERENCE",
+        requires = "repository",
+        conflicts_with_all = ["path", "watch", "tests"]
+    )]
+    head: Option<String>,
+    /// A folder or file of the repository that the tests need, instead of all code; may be given more than once
+    #[arg(long = "with", value_name = "PATH", requires = "repository")]
+    with: Vec<String>,
     /// What the code is written in, instead of what the files' names say
     #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
     /// A file of tests, beside those that are named like tests; may be given more than once
     #[arg(long = "test", value_name = "FILE")]
     tests: Vec<PathBuf>,
-    /// Only this step: policy, analysis, scripts, tests or cases; may be given more than once
+    /// Only this step: policy, analysis, scripts, tests, cases or reported; may be given more than once
     #[arg(long = "step", value_name = "STEP")]
     steps: Vec<String>,
     /// Let tests and code share one interpreter
@@ -78,7 +97,7 @@ pub(super) async fn execute(options: &CheckOptions, client: &Client, output: &Ou
     if !options.watch {
         return once(options, client, output).await;
     }
-    if options.path == Path::new("-") {
+    if is_stdin(options) {
         return Err(CliError::input("standard input cannot be watched"));
     }
     let mut seen = Vec::new();
@@ -97,10 +116,18 @@ pub(super) async fn execute(options: &CheckOptions, client: &Client, output: &Ou
     }
 }
 
+fn path_of(options: &CheckOptions) -> &Path {
+    options.path.as_deref().unwrap_or(Path::new("."))
+}
+
+fn is_stdin(options: &CheckOptions) -> bool {
+    path_of(options) == Path::new("-")
+}
+
 /// What the files that are watched look like.
 fn fingerprint(options: &CheckOptions) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
     let mut files = Vec::new();
-    let _ = walk(&options.path, 0, &mut files);
+    let _ = walk(path_of(options), 0, &mut files);
     files.extend(options.tests.iter().cloned());
     files
         .into_iter()
@@ -145,7 +172,15 @@ async fn once(options: &CheckOptions, client: &Client, output: &Output) -> Done 
 
 /// The submission that the options describe.
 fn submission(options: &CheckOptions) -> Result<Value, CliError> {
-    let mut submission = if options.path == Path::new("-") {
+    if options.repository.is_some() && options.head.is_none() && !is_stdin(options) {
+        return Err(CliError::input(
+            "`--repository` goes with a diff on standard input, or with `--head`",
+        )
+        .with_hint("`git diff main | infinity check - --repository NAME --base main`"));
+    }
+    let mut submission = if let Some(head) = &options.head {
+        changing(options, "head", head)?
+    } else if is_stdin(options) {
         let mut text = String::new();
         std::io::stdin()
             .lock()
@@ -157,13 +192,22 @@ fn submission(options: &CheckOptions) -> Result<Value, CliError> {
                 "standard input has more than {READ_MAX_BYTES} bytes"
             )));
         }
-        parse(&text, "standard input")?
-    } else if options
-        .path
+        if text.trim_start().starts_with('{') {
+            if options.repository.is_some() {
+                return Err(CliError::input(
+                    "standard input is a submission, which names its repository itself",
+                ));
+            }
+            parse(&text, "standard input")?
+        } else {
+            changing(options, "diff", &text)?
+        }
+    } else if path_of(options)
         .extension()
         .is_some_and(|ending| ending == "json")
     {
-        parse(&read(&options.path)?, &options.path.display().to_string())?
+        let path = path_of(options);
+        parse(&read(path)?, &path.display().to_string())?
     } else {
         let (files, tests) = gather(options)?;
         let mut submission = Map::new();
@@ -194,6 +238,31 @@ fn submission(options: &CheckOptions) -> Result<Value, CliError> {
         limits.insert("time_ms".into(), json!(time_ms));
     }
     Ok(Value::Object(submission))
+}
+
+/// A submission that changes a repository.
+fn changing(
+    options: &CheckOptions,
+    what: &str,
+    value: &str,
+) -> Result<Map<String, Value>, CliError> {
+    if value.trim().is_empty() {
+        return Err(CliError::input("standard input is empty").with_hint(EXAMPLE));
+    }
+    let repository = options.repository.as_ref().ok_or_else(|| {
+        CliError::input("standard input is no submission in JSON, so it has to be a diff; say which repository it changes")
+            .with_hint("`git diff main | infinity check - --repository NAME --base main`, with a name of `[repositories]`")
+    })?;
+    let mut patch = json!({ "repository": repository, what: value });
+    if let Some(base) = &options.base {
+        patch["base"] = json!(base);
+    }
+    if !options.with.is_empty() {
+        patch["paths"] = json!(options.with);
+    }
+    let mut submission = Map::new();
+    submission.insert("patch".into(), patch);
+    Ok(submission)
 }
 
 fn parse(text: &str, source: &str) -> Result<Map<String, Value>, CliError> {
@@ -232,51 +301,33 @@ fn read(path: &Path) -> Result<String, CliError> {
     })
 }
 
-/// Whether a file is named like a test.
-fn is_test(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let stem = name.split('.').next().unwrap_or(name);
-    let parts: Vec<&str> = path.split('/').collect();
-    stem.starts_with("test_")
-        || stem.ends_with("_test")
-        || name.contains(".test.")
-        || name.contains(".spec.")
-        || stem == "conftest"
-        || parts[..parts.len() - 1]
-            .iter()
-            .any(|part| matches!(*part, "tests" | "test" | "__tests__"))
-}
-
 type Texts = BTreeMap<String, String>;
 
 /// The code and the tests below a path.
 fn gather(options: &CheckOptions) -> Result<(Texts, Texts), CliError> {
     let mut found = Vec::new();
-    walk(&options.path, 0, &mut found)?;
-    let root = if options.path.is_dir() {
-        options.path.clone()
+    let path = path_of(options);
+    walk(path, 0, &mut found)?;
+    let root = if path.is_dir() {
+        path.to_owned()
     } else {
-        options
-            .path
-            .parent()
-            .map(Path::to_path_buf)
-            .unwrap_or_default()
+        path.parent().map(Path::to_path_buf).unwrap_or_default()
     };
-    let single = !options.path.is_dir();
+    let single = !path.is_dir();
     let mut files = Texts::new();
     let mut tests = Texts::new();
     let mut size = 0;
-    for path in found {
-        let text = read(&path)?;
+    for file in found {
+        let text = read(&file)?;
         size += text.len() as u64;
         if size > READ_MAX_BYTES {
             return Err(CliError::input(format!(
                 "`{}` has more than {READ_MAX_BYTES} bytes of code",
-                options.path.display()
+                path.display()
             ))
             .with_hint("hand in the part that is to be checked"));
         }
-        let name = path.strip_prefix(&root).unwrap_or(&path);
+        let name = file.strip_prefix(&root).unwrap_or(&file);
         let name = name.to_string_lossy().replace('\\', "/");
         if !single && is_test(&name) {
             tests.insert(name, text);
@@ -284,13 +335,13 @@ fn gather(options: &CheckOptions) -> Result<(Texts, Texts), CliError> {
             files.insert(name, text);
         }
     }
-    for path in &options.tests {
-        let name = path.file_name().map_or_else(
-            || path.display().to_string(),
+    for test in &options.tests {
+        let name = test.file_name().map_or_else(
+            || test.display().to_string(),
             |name| name.to_string_lossy().into_owned(),
         );
         files.remove(&name);
-        if tests.insert(name.clone(), read(path)?).is_some() {
+        if tests.insert(name.clone(), read(test)?).is_some() {
             return Err(
                 CliError::input(format!("two files of tests are called `{name}`"))
                     .with_hint("rename one, or hand a submission in as JSON"),
@@ -300,7 +351,7 @@ fn gather(options: &CheckOptions) -> Result<(Texts, Texts), CliError> {
     if files.is_empty() && tests.is_empty() {
         return Err(CliError::input(format!(
             "there is no Python, JavaScript or TypeScript in `{}`",
-            options.path.display()
+            path.display()
         )));
     }
     Ok((files, tests))
@@ -600,29 +651,6 @@ fn as_junit(check: &Check) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tests_are_known_by_their_names() {
-        for path in [
-            "test_a.py",
-            "a_test.py",
-            "pkg/tests/b.py",
-            "a.test.js",
-            "x/a.spec.ts",
-            "conftest.py",
-        ] {
-            assert!(is_test(path), "{path}");
-        }
-        for path in [
-            "a.py",
-            "testing.py",
-            "contest.py",
-            "latest/a.js",
-            "tests.py",
-        ] {
-            assert!(!is_test(path), "{path}");
-        }
-    }
 
     #[test]
     fn xml_holds_what_xml_may_hold() {

@@ -38,6 +38,8 @@ pub struct Grants {
     pub channels: Vec<String>,
     /// Views of the host that it may read. Source: `views`.
     pub views: Vec<String>,
+    /// Whether it may have code judged; default `false`. Source: `checks`.
+    pub checks: bool,
 }
 
 /// What an agent may do with one repository.
@@ -188,6 +190,7 @@ pub(super) fn read(
         agents: names(grants, "agents", errors),
         channels: names(grants, "channels", errors),
         views: names(grants, "views", errors),
+        checks: grants.boolean("checks", errors).unwrap_or(false),
     }
 }
 

@@ -1098,6 +1098,12 @@ pub(super) static GRANTS: Table = Table {
             "[]",
             "Files that the host makes of what it knows of itself, and that it may read: `scheduler.log`, `pause.flag`, `security_audit.json`, `banned_ips.json`, `checkpoints.jsonl`.",
         ),
+        key(
+            "checks",
+            Kind::Boolean,
+            "false",
+            "Whether the agent may have code judged, in sandboxes that reach nothing.",
+        ),
     ],
     instead: &[
         ("repositories", "repos"),

@@ -6,15 +6,18 @@ use crate::forge::github::RequestError;
 use crate::forge::local::write::{Base, File, Say, WriteError, Written};
 use crate::forge::{ForgeError, Repository, shown};
 use crate::model::{
-    Comment, CommentAction, CommitStatus, Effect, ForgeRecord, IssueAction, PullRequestAction,
-    StatusAction, Thread, ThreadKind, ThreadState, now,
+    Comment, CommentAction, CommitStatus, Effect, Finding, ForgeRecord, IssueAction,
+    PullRequestAction, StatusAction, Thread, ThreadKind, ThreadState, now,
 };
 use crate::store::{PageRequest, StoreError, ThreadFilter};
 use serde_json::json;
 
+/// Findings that a status shows at their lines: what GitHub takes at once.
+pub(crate) const ANNOTATIONS_MAX: usize = 50;
+
 /// Why something could not be looked at.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LookError {
+pub(crate) enum LookError {
     /// The host's own store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -95,8 +98,8 @@ impl Effects {
         }
     }
 
-    /// What is thought of a commit.
-    pub(super) async fn statuses(
+    /// What is thought of a commit, the latest first.
+    pub(crate) async fn statuses(
         &self,
         repository: &str,
         commit: &str,
@@ -274,6 +277,18 @@ impl Effects {
         })
     }
 
+    /// What the run behind a status found at lines of its repository.
+    async fn annotations(&self, effect: &Effect, repository: &str) -> Result<Vec<Finding>, Stop> {
+        let report = self.store.report(effect.run).await?;
+        let findings = report.into_iter().flat_map(|report| report.findings);
+        let placed = findings.filter(|finding| {
+            finding.location.as_ref().is_some_and(|location| {
+                location.line.is_some() && location.repository.as_deref() == Some(repository)
+            })
+        });
+        Ok(placed.take(ANNOTATIONS_MAX).collect())
+    }
+
     pub(super) async fn status(
         &self,
         effect: &Effect,
@@ -281,11 +296,12 @@ impl Effects {
         again: bool,
     ) -> Result<Done, Stop> {
         use crate::forge::Forge as _;
+        let annotations = self.annotations(effect, &action.repository).await?;
         let forge = match self.repository(&action.repository)? {
             Repository::Local(forge) => forge,
             Repository::Github(github) => {
                 let commit = github
-                    .say_status(effect.id, action, effect.created_at, again)
+                    .say_status(effect.id, action, &annotations, effect.created_at, again)
                     .await?;
                 return Ok(Done {
                     result: json!({ "commit": commit }),
@@ -304,6 +320,7 @@ impl Effects {
                     name: action.name.clone(),
                     state: action.state,
                     summary: action.summary.clone(),
+                    annotations,
                     created_at: now(),
                 },
             })

@@ -13,6 +13,7 @@
 
 pub(super) mod mirror;
 mod parse;
+pub mod patch;
 mod reader;
 mod trees;
 pub mod write;
@@ -615,6 +616,7 @@ impl LocalForge {
         id: &str,
         path: &str,
         recurse: bool,
+        objects: &write::Objects<'_>,
     ) -> Result<Vec<ListedEntry>, ForgeError> {
         let mut arguments = vec!["ls-tree", "-z", "--long", "--full-tree"];
         if recurse {
@@ -631,6 +633,7 @@ impl LocalForge {
         let mut call = self.call(arguments);
         call.bytes_max = TREE_BYTES_MAX;
         call.too_large = &too_large;
+        self.place_objects(&mut call, objects);
         let listing = self.output(call).await?;
         let mut entries = Vec::new();
         for record in records(&listing) {
@@ -640,6 +643,54 @@ impl LocalForge {
             entries.push(parse_tree_record(record).ok_or_else(|| self.unreadable("ls-tree"))?);
         }
         Ok(entries)
+    }
+
+    /// What differs between two trees, or all of one, by lines.
+    async fn diff_between(
+        &self,
+        from: Option<&str>,
+        to: &str,
+        objects: &write::Objects<'_>,
+    ) -> Result<Vec<FileDiff>, ForgeError> {
+        let mut arguments = vec![
+            "diff-tree",
+            "-r",
+            "--root",
+            "--no-commit-id",
+            "--raw",
+            "--patch",
+            "-z",
+            "--unified=0",
+            "--inter-hunk-context=0",
+            "--find-renames=50%",
+            // Renames are looked for among this many files at most: the search is quadratic.
+            "-l1000",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-color",
+            "--no-relative",
+            "--submodule=short",
+            "--ignore-submodules=none",
+        ];
+        arguments.extend(from);
+        arguments.push(to);
+        let too_large = format!(
+            "the difference in the repository {} has more than 10,000 files or 16 MiB",
+            shown(&self.name)
+        );
+        let mut call = self.call(arguments);
+        call.bytes_max = DIFF_BYTES_MAX;
+        call.too_large = &too_large;
+        call.environment.push(self.without_attributes().await?);
+        self.place_objects(&mut call, objects);
+        let output = self.output(call).await?;
+        let parse = move || parse_diff(&output);
+        // Up to 16 MiB are parsed, which takes longer than a task may keep its thread.
+        match tokio::task::spawn_blocking(parse).await {
+            Ok(Some(files)) if files.len() > DIFF_FILES_MAX => Err(ForgeError::TooLarge(too_large)),
+            Ok(Some(files)) => Ok(files),
+            Ok(None) | Err(_) => Err(self.unreadable("diff-tree")),
+        }
     }
 
     /// The commits with these ids, in their order.
@@ -724,7 +775,7 @@ impl LocalForge {
             ))
         };
         let size: u64 = self
-            .entries(id, "", true)
+            .entries(id, "", true, &write::Objects::Kept)
             .await?
             .iter()
             .map(|listed| listed.entry.size)
@@ -929,7 +980,7 @@ impl Forge for LocalForge {
         check_path(path)?;
         let id = self.resolve(reference).await?;
         let mut entries: Vec<Entry> = self
-            .entries(&id, path, true)
+            .entries(&id, path, true, &write::Objects::Kept)
             .await?
             .into_iter()
             .map(|listed| listed.entry)
@@ -981,7 +1032,9 @@ impl Forge for LocalForge {
             return Ok(blob.bytes);
         }
         // What is no file, or too much of one, is told with what git lists there.
-        let entries = self.entries(&id, path, false).await?;
+        let entries = self
+            .entries(&id, path, false, &write::Objects::Kept)
+            .await?;
         let listed = entries
             .iter()
             .find(|listed| listed.entry.path == path)
@@ -1058,44 +1111,8 @@ impl Forge for LocalForge {
             Some(base) => Some(self.resolve(base).await?),
             None => self.rev_parse(&format!("{head_id}^1")).await?,
         };
-        let mut arguments = vec![
-            "diff-tree",
-            "-r",
-            "--root",
-            "--no-commit-id",
-            "--raw",
-            "--patch",
-            "-z",
-            "--unified=0",
-            "--inter-hunk-context=0",
-            "--find-renames=50%",
-            // Renames are looked for among this many files at most: the search is quadratic.
-            "-l1000",
-            "--no-ext-diff",
-            "--no-textconv",
-            "--no-color",
-            "--no-relative",
-            "--submodule=short",
-            "--ignore-submodules=none",
-        ];
-        arguments.extend(base_id.as_deref());
-        arguments.push(&head_id);
-        let too_large = format!(
-            "the difference in the repository {} has more than 10,000 files or 16 MiB",
-            shown(&self.name)
-        );
-        let mut call = self.call(arguments);
-        call.bytes_max = DIFF_BYTES_MAX;
-        call.too_large = &too_large;
-        call.environment.push(self.without_attributes().await?);
-        let output = self.output(call).await?;
-        let parse = move || parse_diff(&output);
-        // Up to 16 MiB are parsed, which takes longer than a task may keep its thread.
-        match tokio::task::spawn_blocking(parse).await {
-            Ok(Some(files)) if files.len() > DIFF_FILES_MAX => Err(ForgeError::TooLarge(too_large)),
-            Ok(Some(files)) => Ok(files),
-            Ok(None) | Err(_) => Err(self.unreadable("diff-tree")),
-        }
+        self.diff_between(base_id.as_deref(), &head_id, &write::Objects::Kept)
+            .await
     }
 
     async fn checkout(&self, commit: &str) -> Result<Checkout, ForgeError> {

@@ -1,6 +1,6 @@
 //! Changes that reports propose, what is decided on each, and what repositories kept by the host itself remember of them.
 
-use super::Principal;
+use super::{Finding, Principal};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -605,7 +605,7 @@ pub struct Comment {
 /// What is thought of a commit of a local repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CommitStatus {
-    /// The effect that made it.
+    /// The effect that made it; of what a tool reported, an id of its own.
     pub id: Uuid,
     /// Who says so.
     pub name: String,
@@ -613,6 +613,9 @@ pub struct CommitStatus {
     pub state: StatusState,
     /// One line.
     pub summary: String,
+    /// What is wrong at which lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<Finding>,
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

@@ -125,7 +125,11 @@ impl Compiler {
         let kinds: &[EngineKind] = if fuel {
             &[EngineKind::Fuel]
         } else {
-            &[EngineKind::Pooled, EngineKind::OnDemand]
+            &[
+                EngineKind::Pooled,
+                EngineKind::Interpreter,
+                EngineKind::OnDemand,
+            ]
         };
         kinds
             .iter()

@@ -1,7 +1,7 @@
 //! The engines and the clock that stops guests.
 //!
-//! Pooled with epochs is the default; on demand with epochs serves components that do not fit the pool; on demand with fuel serves agents that ask for
-//! determinism and is made at first use.
+//! Pooled with epochs is the default; interpreters of submitted code have a pool of their own; on demand with epochs serves components that do not fit the pool; on demand with fuel
+//! serves agents that ask for determinism and is made at first use.
 
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -19,14 +19,20 @@ pub const EPOCH_TICK: Duration = Duration::from_millis(1);
 /// The ticker goes on this many ticks after the last run ended, so that a busy host does not wake it for each run.
 const IDLE_TICKS: u32 = 1_000;
 
-/// The stack of a guest: QuickJS takes some 850 bytes of it for each call of a function, and programs in JavaScript recurse some thousand deep. A call inside
-const WASM_STACK_BYTES: usize = 4 * 1024 * 1024;
+/// The stack of a guest. Guests of Rust have a smaller one of their own in their memory beside it; whichever ends first, the run ends with it.
+const WASM_STACK_BYTES: usize = 1024 * 1024;
 
-/// The whole stack of a run: 1 MiB more than the guest's, for host functions.
-const STACK_BYTES: usize = 5 * 1024 * 1024;
+/// The stack of an interpreter: QuickJS takes some 850 bytes of it for each call of a function, and programs in JavaScript recurse some thousand deep.
+const INTERPRETER_STACK_BYTES: usize = 4 * 1024 * 1024;
+
+/// What host functions have of a run's stack beside the guest's part.
+const HOST_STACK_BYTES: usize = 1024 * 1024;
 
 /// Runs that may be in the pool at once. It bounds address space (4 GiB for each memory), not memory in use.
 const POOL_RUNS: u32 = 512;
+
+/// Instances of interpreters at once: each check in progress has two at most, and there are two checks for each thread.
+const POOL_INTERPRETERS: u32 = 256;
 
 /// Core instances of one pooled component; the guests of Rust have about four, componentize-py's about forty. They are counted, not kept.
 const POOL_PARTS: u32 = 64;
@@ -43,6 +49,8 @@ const KEEP_RESIDENT_BYTES: usize = 256 * 1024;
 pub enum EngineKind {
     /// Pooled slots, epochs.
     Pooled,
+    /// As pooled, with slots that suit interpreters of submitted code.
+    Interpreter,
     /// A mapping of its own for each run, epochs.
     OnDemand,
     /// As on demand, with exact fuel.
@@ -55,6 +63,7 @@ impl EngineKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pooled => "pooled",
+            Self::Interpreter => "interpreter",
             Self::OnDemand => "on_demand",
             Self::Fuel => "fuel",
         }
@@ -68,6 +77,10 @@ impl EngineKind {
 #[must_use]
 pub fn config(kind: EngineKind, runs: u32) -> Config {
     let mut config = Config::new();
+    let stack = match kind {
+        EngineKind::Interpreter => INTERPRETER_STACK_BYTES,
+        EngineKind::Pooled | EngineKind::OnDemand | EngineKind::Fuel => WASM_STACK_BYTES,
+    };
     config
         .epoch_interruption(true)
         .consume_fuel(kind == EngineKind::Fuel)
@@ -76,11 +89,21 @@ pub fn config(kind: EngineKind, runs: u32) -> Config {
         .wasm_memory64(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(64))
-        .max_wasm_stack(WASM_STACK_BYTES)
-        .async_stack_size(STACK_BYTES)
+        .max_wasm_stack(stack)
+        .async_stack_size(stack + HOST_STACK_BYTES)
         .cranelift_opt_level(OptLevel::Speed)
         .memory_init_cow(true);
-    if kind == EngineKind::Pooled {
+    if matches!(kind, EngineKind::Pooled | EngineKind::Interpreter) {
+        let knob = |name: &str, default: usize| {
+            std::env::var(name)
+                .ok()
+                .and_then(|v| v.parse().ok())
+                .unwrap_or(default)
+        };
+        let keep = match kind {
+            EngineKind::Interpreter => knob("KEEP", KEEP_RESIDENT_BYTES),
+            _ => KEEP_RESIDENT_BYTES,
+        };
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(runs)
             .total_stacks(runs)
@@ -94,7 +117,8 @@ pub fn config(kind: EngineKind, runs: u32) -> Config {
             .table_elements(POOL_TABLE_ELEMENTS)
             .max_core_instance_size(1024 * 1024)
             .max_component_instance_size(1024 * 1024)
-            .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+            .linear_memory_keep_resident(keep)
+            .max_unused_warm_slots(knob("WARM", 100) as u32)
             .table_keep_resident(64 * 1024)
             .pagemap_scan(Enabled::Auto);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
@@ -105,6 +129,7 @@ pub fn config(kind: EngineKind, runs: u32) -> Config {
 /// All engines of the host and the thread that ticks their epochs.
 pub struct Engines {
     pooled: Engine,
+    interpreter: Engine,
     on_demand: Engine,
     fuel: OnceLock<Engine>,
     ticker: Arc<Ticker>,
@@ -117,24 +142,28 @@ impl Engines {
     /// When the pool's address space cannot be had or the thread cannot be started.
     pub fn new() -> wasmtime::Result<Self> {
         let pooled = Engine::new(&config(EngineKind::Pooled, POOL_RUNS))?;
+        let interpreter = Engine::new(&config(EngineKind::Interpreter, POOL_INTERPRETERS))?;
         let on_demand = Engine::new(&config(EngineKind::OnDemand, 0))?;
-        let ticker = Ticker::start(vec![pooled.clone(), on_demand.clone()])?;
+        let all = vec![pooled.clone(), interpreter.clone(), on_demand.clone()];
+        let ticker = Ticker::start(all)?;
         Ok(Self {
             pooled,
+            interpreter,
             on_demand,
             fuel: OnceLock::new(),
             ticker,
         })
     }
 
-    /// Instances that the pool holds, and that it could hold.
+    /// Instances that the pools hold, and that they could hold.
     #[must_use]
     pub fn pool(&self) -> (u64, u64) {
-        let used = self
-            .pooled
-            .pooling_allocator_metrics()
-            .map_or(0, |metrics| metrics.component_instances());
-        (used, u64::from(POOL_RUNS))
+        let used = [&self.pooled, &self.interpreter]
+            .into_iter()
+            .filter_map(Engine::pooling_allocator_metrics)
+            .map(|metrics| metrics.component_instances())
+            .sum();
+        (used, u64::from(POOL_RUNS + POOL_INTERPRETERS))
     }
 
     /// The engine of a kind; the one with fuel is made at first use.
@@ -144,6 +173,7 @@ impl Engines {
     pub fn get(&self, kind: EngineKind) -> wasmtime::Result<&Engine> {
         match kind {
             EngineKind::Pooled => Ok(&self.pooled),
+            EngineKind::Interpreter => Ok(&self.interpreter),
             EngineKind::OnDemand => Ok(&self.on_demand),
             EngineKind::Fuel => {
                 if let Some(engine) = self.fuel.get() {

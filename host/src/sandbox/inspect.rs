@@ -157,6 +157,7 @@ const AGENT_INTERFACES: &[&str] = &[
     "progress",
     "events",
     "views",
+    "checks",
     "code-types",
     "testing",
     "peer",

@@ -1,6 +1,7 @@
 //! The data of one store: what a guest's calls reach, and the limiter that all of its memories and tables answer to.
 
 use super::Program;
+use super::checks::Judge;
 use super::clock::{Counted, Fixed, WallClock};
 use super::code::Link;
 use super::files::Directory;
@@ -40,6 +41,8 @@ pub struct Capabilities {
     pub views: Vec<String>,
     /// Who makes them, if somebody does.
     pub viewer: Option<Arc<dyn Views>>,
+    /// Who judges code for it, if it may ask.
+    pub judge: Option<Arc<dyn Judge>>,
     /// Types of events that it may announce, with `*` at the end for any continuation.
     pub events: Vec<String>,
     /// Requests that may leave.

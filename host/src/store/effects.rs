@@ -282,6 +282,25 @@ async fn insert_thread(
     Ok(())
 }
 
+/// What a tool reported of a commit.
+pub(super) struct PutStatus {
+    pub(super) record: ForgeRecord,
+    pub(super) events: Vec<EventRow>,
+}
+
+#[async_trait]
+impl Operation for PutStatus {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        write_record(connection, &self.record).await?;
+        for event in &self.events {
+            insert_event(connection, event).await?;
+        }
+        Ok(())
+    }
+}
+
 /// A thread as its forge has it now.
 pub(super) struct KeepThread(pub(super) Thread);
 

@@ -25,7 +25,9 @@ use super::access::{self, PruneOffenders, PutKeys, PutOffenders, PutSealed};
 use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
 use super::checks::{self, PruneChecks, PutChecks};
 use super::cursor::{Cursors, Position};
-use super::effects::{self, ChangeEffect, EffectRow, KeepThread, Propose, PruneEffects, Review};
+use super::effects::{
+    self, ChangeEffect, EffectRow, KeepThread, Propose, PruneEffects, PutStatus, Review,
+};
 use super::events::{self, EventRow, PruneEvents, SetFlag};
 use super::executions::{self, Begin, PruneExecutions, Update};
 use super::journal::{self, Append, Entry, Erase, Journal, JournalFilter, Verified};
@@ -47,8 +49,8 @@ use crate::audit::chain::End;
 use crate::audit::seal::{self, Sealer};
 use crate::checks::{Check, CheckVerdict};
 use crate::model::{
-    Approval, Artifact, Comment, CommitStatus, Effect, Event, Execution, Finding, Level, LogLine,
-    Occurrence, Report, Run, RunEnd, Thread,
+    Approval, Artifact, Comment, CommitStatus, Effect, Event, Execution, Finding, ForgeRecord,
+    Level, LogLine, Occurrence, Report, Run, RunEnd, Thread,
 };
 
 /// The schema, step by step. A step that was released is never changed.
@@ -1255,6 +1257,24 @@ impl Store for SqliteStore {
             repository: repository.to_owned(),
             number,
             review,
+            events: self.event_rows(vec![event])?,
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn put_status(
+        &self,
+        repository: &str,
+        commit: &str,
+        status: CommitStatus,
+        event: Event,
+    ) -> Result<(), StoreError> {
+        let operation = PutStatus {
+            record: ForgeRecord::Status {
+                repository: repository.to_owned(),
+                commit: commit.to_owned(),
+                status,
+            },
             events: self.event_rows(vec![event])?,
         };
         self.writer.write(operation).await

@@ -30,6 +30,7 @@ pub mod bindings {
 }
 
 pub mod artifacts;
+pub mod checks;
 pub mod events;
 pub mod forge;
 mod host;
@@ -56,7 +57,7 @@ pub mod prelude {
     pub use crate::types::{
         Effect, Failure, Finding, Invocation, Level, Location, Report, Trigger, Verdict,
     };
-    pub use crate::{artifacts, events, forge, http, kv, progress, settings, views};
+    pub use crate::{artifacts, checks, events, forge, http, kv, progress, settings, views};
 }
 
 /// Makes a function the `run` export of this component.

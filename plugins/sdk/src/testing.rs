@@ -24,6 +24,9 @@ use crate::types::{Failure, Invocation, Report, Trigger};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+/// A scripted answer to submissions, JSON in and out.
+pub type Judge = Box<dyn Fn(&str) -> Result<String, crate::checks::Error>>;
+
 /// A scripted answer to HTTP requests.
 pub type Responder = Box<dyn FnMut(&Request) -> Result<Response, crate::http::Error>>;
 
@@ -46,6 +49,8 @@ pub struct TestHost {
     pub forge: TestForge,
     /// What the host makes of what it knows of itself, by name.
     pub views: BTreeMap<String, Option<Vec<u8>>>,
+    /// Judges submissions, JSON in and out; without it every one is denied.
+    pub checks: Option<Judge>,
     /// Answers HTTP requests; without it every request is denied.
     pub http: Option<Responder>,
 }

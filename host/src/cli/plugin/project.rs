@@ -52,6 +52,7 @@ const WIT: &[(&str, &str)] = wit![
     "code.wit",
     "artifacts.wit",
     "events.wit",
+    "checks.wit",
     "views.wit",
     "types.wit",
     "forge.wit",

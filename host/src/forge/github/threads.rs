@@ -11,8 +11,8 @@ use super::client::{Answer, PAGE};
 use super::{GithubForge, RequestError};
 use crate::forge::{Forge as _, ForgeError, OpenThread, THREADS_MAX};
 use crate::model::{
-    Approval, CommitStatus, PullRequestAction, StatusAction, StatusState, Thread, ThreadKind,
-    ThreadState, Verdict,
+    Approval, CommitStatus, Finding, Level, PullRequestAction, StatusAction, StatusState, Thread,
+    ThreadKind, ThreadState, Verdict,
 };
 
 /// Pages of a list in which something that was made before is looked for.
@@ -281,6 +281,7 @@ impl GithubForge {
                 name: text(name),
                 state,
                 summary: text(summary),
+                annotations: Vec::new(),
                 created_at: moment(at).unwrap_or(Timestamp::UNIX_EPOCH),
             })
             .collect())
@@ -408,6 +409,7 @@ impl GithubForge {
         &self,
         effect: Uuid,
         action: &StatusAction,
+        annotations: &[Finding],
         since: Timestamp,
         again: bool,
     ) -> Result<String, RequestError> {
@@ -422,7 +424,8 @@ impl GithubForge {
             }
         };
         if self.github.client.access.is_app() {
-            self.check_run(effect, action, &commit, again).await?;
+            self.check_run(effect, action, annotations, &commit, again)
+                .await?;
         } else {
             self.commit_status(action, &commit, since, again).await?;
         }
@@ -433,6 +436,7 @@ impl GithubForge {
         &self,
         effect: Uuid,
         action: &StatusAction,
+        annotations: &[Finding],
         commit: &str,
         again: bool,
     ) -> Result<(), RequestError> {
@@ -453,6 +457,10 @@ impl GithubForge {
             "name": action.name, "head_sha": commit, "external_id": effect.to_string(),
             "output": { "title": action.summary, "summary": action.summary },
         });
+        let annotations = at_lines(annotations);
+        if !annotations.is_empty() {
+            body["output"]["annotations"] = json!(annotations);
+        }
         let conclusion = match action.state {
             StatusState::Pending => None,
             StatusState::Success => Some("success"),
@@ -559,6 +567,33 @@ pub(super) fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+/// Findings as GitHub shows them at the lines of a change, which is what it can: those with a line.
+fn at_lines(findings: &[Finding]) -> Vec<Value> {
+    findings
+        .iter()
+        .filter_map(|finding| {
+            let location = finding.location.as_ref()?;
+            let line = location.line?;
+            let message = match &finding.help {
+                Some(help) => format!("{}\n{help}", finding.message),
+                None => finding.message.clone(),
+            };
+            Some(json!({
+                "path": location.path,
+                "start_line": line,
+                "end_line": line,
+                "annotation_level": match finding.level {
+                    Level::Note => "notice",
+                    Level::Warning => "warning",
+                    Level::Error => "failure",
+                },
+                "title": finding.rule,
+                "message": message,
+            }))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -407,7 +407,7 @@ impl LocalForge {
         Ok(String::from_utf8_lossy(&patch).into_owned())
     }
 
-    fn place_objects(&self, call: &mut Call<'_>, objects: &Objects<'_>) {
+    pub(super) fn place_objects(&self, call: &mut Call<'_>, objects: &Objects<'_>) {
         if let Objects::Aside(directory) = objects {
             call.environment.push((
                 "GIT_OBJECT_DIRECTORY".into(),
@@ -420,7 +420,7 @@ impl LocalForge {
         }
     }
 
-    fn writing<'a, A: AsRef<std::ffi::OsStr>>(
+    pub(super) fn writing<'a, A: AsRef<std::ffi::OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
     ) -> Call<'a> {
