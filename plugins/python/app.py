@@ -4,7 +4,7 @@ Everything here happens while the component is built; an instance begins with
 what this module leaves in memory, so nothing is imported or compiled again.
 """
 
-import gc
+import linecache
 import sys
 
 from runner import library
@@ -15,11 +15,13 @@ from componentize_py_types import Err
 from wit_world import exports
 from wit_world.imports import code_types, peer, testing, types
 
-from runner import apart, check, collect, function, program, streams, submission
+from runner import apart, check, collect, function, image, program, streams, submission
 
 library.keep_the_rest()
 library.seal()
 STREAMS = streams.standard()
+# As often as the interpreter needs to take code for often used, and more.
+_ROUNDS = 10
 
 
 def _outcome(result):
@@ -56,9 +58,9 @@ def _exchange(message, exchange=peer.exchange):
 
 
 class Code(exports.Code):
-    """The export."""
+    """The export. The component gives the first two arguments."""
 
-    def run(self, files, task):
+    def run(self, files, task, begin=_begin, end=_end, exchange=_exchange):
         library.begin()
         sys.stdin, sys.stdout, sys.stderr = STREAMS
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = STREAMS
@@ -72,12 +74,12 @@ class Code(exports.Code):
                 answer = function.call(texts, call.path, call.name, call.arguments, call.named)
             elif isinstance(task, code_types.Task_RunTests):
                 tests = {file.path: file.text for file in task.value}
-                answer = collect.run(texts, tests, _begin, _end)
+                answer = collect.run(texts, tests, begin, end)
             elif isinstance(task, code_types.Task_RunTestsApart):
                 tests = {file.path: file.text for file in task.value}
-                answer = apart.run(list(texts), tests, _begin, _end, _exchange)
+                answer = apart.run(list(texts), tests, begin, end, exchange)
             elif isinstance(task, code_types.Task_ServeCode):
-                answer = apart.serve(texts, _exchange)
+                answer = apart.serve(texts, exchange)
             else:
                 answer, found = check.run(texts, task.value.path, task.value.text)
                 findings = [_finding(one) for one in found]
@@ -88,5 +90,27 @@ class Code(exports.Code):
         return code_types.Answer(*answer), findings
 
 
-gc.collect()
-gc.freeze()
+def _rehearse():
+    """Does what instances do, until the interpreter has fitted the code to it and filled its caches; in an instance it would write all over the image."""
+    modules, path, meta_path = dict(sys.modules), sys.path[:], sys.meta_path[:]
+    argv, own = sys.argv, (sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    file = code_types.File("main.py", "x = 1\n\ndef f(x):\n    return x\n")
+    test = code_types.File("test_main.py", "from main import f\n\ndef test():\n    assert f(1) == 1\n")
+    for _ in range(_ROUNDS):
+        for task in (
+            code_types.Task_RunProgram(code_types.Program("main.py", [])),
+            code_types.Task_CallFunction(code_types.FunctionCall("main.py", "f", "[1]", "{}")),
+            code_types.Task_RunTests([test]),
+            code_types.Task_ServeCode(),
+        ):
+            Code().run([file], task, str, _outcome, lambda message: None)
+            sys.modules.clear()
+            sys.modules.update(modules)
+            sys.path[:], sys.meta_path[:], sys.argv = path, meta_path, argv
+            sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__ = own
+            linecache.clearcache()
+
+
+_rehearse()
+library.hide()
+image.settle()

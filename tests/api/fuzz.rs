@@ -183,6 +183,10 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
         ),
         ("GET /v1/prs/{id}", vec![("path.id", made.request.as_str())]),
         (
+            "POST /v1/prs/{id}/checks",
+            vec![("path.id", made.request.as_str())],
+        ),
+        (
             "POST /v1/keys/{id}/rotate",
             vec![("path.id", service_id.as_str())],
         ),

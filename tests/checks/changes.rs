@@ -244,7 +244,9 @@ impl Draft {
     /// Commits everything, and has the repository's branch be at it.
     fn push(&self, branch: &str) -> anyhow::Result<String> {
         self.git(&["add", "-A"])?;
-        self.git(&["commit", "-q", "-m", "Change the shop"])?;
+        // Of two branches with the same files made in the same second the commits would be one.
+        let message = format!("Change the shop for {branch}");
+        self.git(&["commit", "-q", "-m", &message])?;
         self.git(&["push", "-q", "origin", &format!("HEAD:refs/heads/{branch}")])?;
         self.git(&["rev-parse", "HEAD"])
     }

@@ -2,7 +2,7 @@
 
 use crate::{host, languages};
 use anyhow::{Context as _, ensure};
-use infinity_tests::host::{fed, language};
+use infinity_tests::host::{fed, language, root};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -26,6 +26,36 @@ fn verdict(command: Command, input: &str) -> anyhow::Result<String> {
         String::from_utf8_lossy(&said.stderr)
     );
     Ok(String::from_utf8(said.stdout)?.trim().to_owned())
+}
+
+#[test]
+fn the_snippets_are_judged_as_they_deserve() -> anyhow::Result<()> {
+    if !languages()?.contains(&"python") {
+        return Ok(());
+    }
+    let host = host()?;
+    let judged = |name: &str| -> anyhow::Result<(Option<i32>, Value)> {
+        let folder = root().join("docs/snippets").join(name).canonicalize()?;
+        let folder = folder.display().to_string();
+        let said = host.folder().infinity(&["--json", "check", &folder])?;
+        Ok((said.status.code(), serde_json::from_slice(&said.stdout)?))
+    };
+    let (code, good) = judged("good")?;
+    ensure!(code == Some(0) && good["verdict"] == "passed", "{good:#}");
+    let (code, malicious) = judged("malicious")?;
+    ensure!(
+        code == Some(1) && malicious["verdict"] == "failed",
+        "{malicious:#}"
+    );
+    let steps = malicious["steps"].as_array().context("no steps")?;
+    let tests = steps
+        .iter()
+        .find(|step| step["step"] == "tests")
+        .context("no tests")?;
+    let failed = tests["tests"].as_array().context("no tests")?;
+    ensure!(failed.iter().all(|test| test["outcome"] == "failed"));
+    ensure!(tests["denials"][0]["capability"] == "sockets", "{tests:#}");
+    Ok(())
 }
 
 #[test]

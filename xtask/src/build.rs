@@ -143,6 +143,12 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
 /// Builds everything and serves.
 pub(crate) fn up(root: &Path, arguments: &[String]) -> anyhow::Result<ExitCode> {
     all(root)?;
+    say("to see code judged, good and malicious, while it serves:");
+    for snippet in ["good", "malicious"] {
+        say(&format!(
+            "  target/release/infinity check docs/snippets/{snippet}"
+        ));
+    }
     let mut command = Command::new(binary(root));
     command.current_dir(root).arg("serve").args(arguments);
     // Ctrl-C reaches both processes; the host decides when it is done, and this one waits for it.

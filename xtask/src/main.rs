@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod foreign;
 mod fuzz;
+mod immortal;
 mod run;
 mod runners;
 mod suites;

@@ -4,7 +4,9 @@
 
 use crate::build::{place, target_directory};
 use crate::foreign::{PACKAGES, python_environment, works};
+use crate::immortal;
 use crate::run::{checked, say};
+use anyhow::Context as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,6 +65,9 @@ fn python(root: &Path, dist: &Path) -> anyhow::Result<()> {
         .arg("-o")
         .arg(&built);
     checked("`componentize-py`", &mut componentize)?;
+    let mut component = fs::read(&built)?;
+    immortal::make(&mut component).context("the memory of CPython's component")?;
+    fs::write(&built, component)?;
     place(&built, &made)
 }
 

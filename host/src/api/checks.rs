@@ -52,6 +52,8 @@ pub struct NewCheck {
     reported: Option<Vec<String>>,
     /// Its tests: each path with its text.
     tests: Option<BTreeMap<String, String>>,
+    /// Packages of rules that judge it, 1 to 20; `github.commit` where it is left out.
+    policies: Option<Vec<String>>,
     /// The file that cases run; the only file of the language where it is left out.
     entry: Option<String>,
     /// Inputs with what must come of them: what is expected never enters the sandbox. At most 1,000.

@@ -14,9 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// The rules that judge code.
-const PACKAGE: &str = "github.commit";
-
 /// The component of static analysis.
 const ANALYSIS: &str = "analysis";
 
@@ -182,20 +179,25 @@ impl Checks {
     /// The rules over every line.
     pub(super) async fn policy(&self, submission: &Submission) -> CheckStep {
         let mut step = CheckStep::new(StepKind::Policy, StepOutcome::Passed, "");
-        match self.rules.decide(PACKAGE, &as_commit(submission)).await {
-            Ok(None) => CheckStep::skipped(StepKind::Policy, "no agent that runs has policies"),
-            Ok(Some(decision)) => {
-                let denials = decision.denials.into_iter();
-                let warnings = decision.warnings.into_iter();
-                step.findings = denials
-                    .map(|violation| finding(violation, Level::Error))
-                    .chain(warnings.map(|violation| finding(violation, Level::Warning)))
-                    .collect();
-                by_findings(&mut step);
-                step
-            }
-            Err(message) => CheckStep::error(StepKind::Policy, message),
+        let input = as_commit(submission);
+        for package in &submission.policies {
+            let decision = match self.rules.decide(package, &input).await {
+                Ok(Some(decision)) => decision,
+                Ok(None) => {
+                    let why = "no agent that runs has policies";
+                    return CheckStep::skipped(StepKind::Policy, why);
+                }
+                Err(message) => return CheckStep::error(StepKind::Policy, message),
+            };
+            let denials = decision.denials.into_iter();
+            let warnings = decision.warnings.into_iter();
+            step.findings
+                .extend(denials.map(|violation| finding(violation, Level::Error)));
+            step.findings
+                .extend(warnings.map(|violation| finding(violation, Level::Warning)));
         }
+        by_findings(&mut step);
+        step
     }
 
     /// Static analysis.

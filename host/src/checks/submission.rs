@@ -33,7 +33,13 @@ const TIME_MS: u64 = 10_000;
 /// Check runs that one submission waits for.
 const REPORTED_MAX: usize = 50;
 
-/// The longest name of a check run, in bytes.
+/// The rules that judge code unless a submission names others.
+const PACKAGE: &str = "github.commit";
+
+/// Packages of rules of one submission.
+const POLICIES_MAX: usize = 20;
+
+/// The longest name of a check run or a package, in bytes.
 const NAME_MAX_BYTES: usize = 200;
 
 /// Memory of one instance unless the submission says otherwise, in bytes: CPython begins with some 40 MiB.
@@ -245,6 +251,8 @@ pub struct Submission {
     pub entry: Option<String>,
     /// Inputs with what must come of them.
     pub cases: Vec<Case>,
+    /// Packages of rules that judge it.
+    pub policies: Vec<String>,
     /// What is done.
     pub steps: Vec<StepKind>,
     /// Whether a step that failed is the last one.
@@ -289,12 +297,13 @@ pub fn budget() -> RunBudget {
     }
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "language",
     "files",
     "tests",
     "patch",
     "reported",
+    "policies",
     "entry",
     "cases",
     "steps",
@@ -442,6 +451,7 @@ impl Reader {
         };
         let entry = self.entry(object, language, &files);
         let cases = self.cases(object, language, entry.as_deref(), &files);
+        let policies = self.policies(object);
         let steps = self.steps(object);
         let flag = |reader: &mut Self, name: &str| match object.get(name) {
             None => false,
@@ -470,6 +480,7 @@ impl Reader {
             reported,
             entry,
             cases,
+            policies,
             steps,
             stop_early,
             isolation,
@@ -655,6 +666,39 @@ impl Reader {
             }
         }
         reported
+    }
+
+    fn policies(&mut self, object: &Map<String, Value>) -> Vec<String> {
+        let names = match object.get("policies") {
+            None => return vec![PACKAGE.to_owned()],
+            Some(Value::Array(names)) if (1..=POLICIES_MAX).contains(&names.len()) => names,
+            Some(_) => {
+                self.wrong(
+                    "/policies",
+                    format!("this is a list of 1 to {POLICIES_MAX} packages of rules"),
+                );
+                return Vec::new();
+            }
+        };
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        let mut policies = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            match name.as_str() {
+                Some(name) if name.len() <= NAME_MAX_BYTES && name.split('.').all(is_part) => {
+                    policies.push(name.to_owned());
+                }
+                _ => self.wrong(
+                    &format!("/policies/{index}"),
+                    "a package is a name such as `github.commit`, without `data.`",
+                ),
+            }
+        }
+        policies
     }
 
     /// What `patch` says.

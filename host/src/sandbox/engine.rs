@@ -43,6 +43,9 @@ const POOL_TABLE_ELEMENTS: usize = 20_000;
 /// Memory that a pooled slot keeps after a run and clears by writing zeros, in bytes; more is given back to the system. Small guests touch about this much.
 const KEEP_RESIDENT_BYTES: usize = 256 * 1024;
 
+/// The same of an interpreter, which touches more. Wasmtime looks at 32 pieces of changed memory at most, and gives back what lies behind them.
+const INTERPRETER_RESIDENT_BYTES: usize = 1024 * 1024;
+
 /// Which engine a component runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,15 +97,9 @@ pub fn config(kind: EngineKind, runs: u32) -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .memory_init_cow(true);
     if matches!(kind, EngineKind::Pooled | EngineKind::Interpreter) {
-        let knob = |name: &str, default: usize| {
-            std::env::var(name)
-                .ok()
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(default)
-        };
         let keep = match kind {
-            EngineKind::Interpreter => knob("KEEP", KEEP_RESIDENT_BYTES),
-            _ => KEEP_RESIDENT_BYTES,
+            EngineKind::Interpreter => INTERPRETER_RESIDENT_BYTES,
+            EngineKind::Pooled | EngineKind::OnDemand | EngineKind::Fuel => KEEP_RESIDENT_BYTES,
         };
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(runs)
@@ -118,7 +115,6 @@ pub fn config(kind: EngineKind, runs: u32) -> Config {
             .max_core_instance_size(1024 * 1024)
             .max_component_instance_size(1024 * 1024)
             .linear_memory_keep_resident(keep)
-            .max_unused_warm_slots(knob("WARM", 100) as u32)
             .table_keep_resident(64 * 1024)
             .pagemap_scan(Enabled::Auto);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

@@ -66,6 +66,28 @@ test('what tests do with code that is elsewhere', async () => {
   assert.equal(byName['test_a.mjs > callbacks'].output, 'mapped\n');
 });
 
+test('an object that is now this and now that', async () => {
+  const code = {
+    'solution.js': `
+let turn = 0;
+exports.both = () => ({ valueOf: () => (turn++ % 2 ? -Infinity : Infinity), run() {} });
+exports.hints = () => ({ [Symbol.toPrimitive]: (hint) => (hint === 'number' ? 1 : 2), run() {} });
+exports.set = () => Object.create(Set.prototype, { size: { value: 2 }, [Symbol.iterator]: { value: function* () {} } });
+exports.map = () => Object.create(Map.prototype, { size: { value: 1 }, [Symbol.iterator]: { value: function* () {} } });
+exports.boxed = () => ({ valueOf: () => 3, run() {} });
+let at = 0;
+exports.moving = { valueOf: () => at, go() { at += 1; } };
+`,
+  };
+  const head = "const assert = require('assert'); const S = require('./solution');\n";
+  const bad = ['const v = S.both(); assert.ok(v > 5 && v < 7);', 'const v = S.hints(); assert.ok(v > 0 && v == 2);', "assert.deepStrictEqual(S.set(), new Set(['a', 'b']));", "assert.deepEqual(S.map(), new Map([['a', 1]]));", "expect(S.set()).toEqual(new Set(['a', 'b']));", "expect(S.map()).toEqual(new Map([['a', 1]]));", 'expect(S.boxed()).toBeCloseTo(3);', 'expect(S.boxed()).toBeLessThan(4);'];
+  const good = ['assert.ok(S.boxed() == 3 && S.boxed() < 4 && `${S.moving}` !== 5);', 'assert.ok(S.moving < 1); S.moving.go(); assert.ok(S.moving == 1 && S.moving - 1 === 0);'];
+  for (const [texts, outcome] of [[bad, 'failed'], [good, 'passed']]) {
+    const { byName } = await runApart(code, { 't.js': head + texts.map((text, at) => `test('${at}', () => { ${text} });`).join('\n') });
+    texts.forEach((text, at) => assert.equal(byName[`t.js > ${at}`]?.outcome, outcome, `${text} ${byName[`t.js > ${at}`]?.details}`));
+  }
+});
+
 // A code's instance that answers what it likes, for `solution.js` with a function `f`.
 function rogue(answer) {
   return (message) => {

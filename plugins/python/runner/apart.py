@@ -17,7 +17,7 @@ import types
 import unittest
 import unittest.mock
 
-from runner import collect, failure, fixtures, proxies, pytest_api, streams, submission, values
+from runner import blind, collect, failure, fixtures, proxies, pytest_api, streams, submission, values
 from runner.values import Malformed
 
 HANDLES = 100_000
@@ -56,6 +56,7 @@ class Link:
         self.handed = set()
         self.pending = []
         self.printed = None
+        self.moves = 0
 
     # Talking
 
@@ -65,6 +66,8 @@ class Link:
             raise Ended(self.broken)
         if self.depth >= NESTED:
             raise RecursionError("tests and code call each other too deeply")
+        if operation not in _LOOKS and (operation != "op" or operands[0] not in _STILL):
+            self.moves += 1
         encoder = values.Encoder(self)
         question = {"q": operation, "a": [encoder.put(operand) for operand in operands]}
         self.depth += 1
@@ -241,6 +244,9 @@ class Link:
             except RecursionError:
                 args = ["t"]
             return ["x", number, kind, args, said if type(said) is str else str.__str__(said)]
+        base = None if self.trusted else values.base_of(type(value))
+        if base in values.FIXED:
+            return ["w", number, kind, encoder.put(values.value_of(value, base), depth + 1)]
         return ["h", number, kind]
 
     def describe(self, kind):
@@ -271,15 +277,21 @@ class Link:
             for base in kind.__mro__:
                 methods += [name for name, one in vars(base).items() if type(one) is types.FunctionType and not name.startswith("__")]
         shown = kind.__qualname__, kind.__module__
-        self.pending.append([number, *[str(part)[:_NAME] for part in shown], bases, flags, methods[:500], builtin])
+        told = [number, *[str(part)[:_NAME] for part in shown], bases, flags, methods[:500], builtin]
+        value = None if self.trusted else values.base_of(kind)
+        if value is not None:
+            # What is not the built-in type's own: operators, and names that would be found in that type here.
+            own = {name for name, one in found.items() if name not in vars(value) or vars(value)[name] is not one}
+            told += [value.__name__, [name for name in own if name in offered and name in flags or not name.startswith("__") and hasattr(value, name)]]
+        self.pending.append(told)
         return number
 
     # Objects of the other side
 
-    def learn(self, number, name, module, bases, flags, methods, builtin):
+    def learn(self, number, name, module, bases, flags, methods, builtin, value="", own=()):
         """What is told of a class."""
         values._index(number)
-        for part in (name, module, builtin, *flags, *methods):
+        for part in (name, module, builtin, value, *flags, *methods, *own):
             if type(part) is not str or "\0" in part or len(part) > _NAME:
                 raise Malformed("a class has an odd name")
         name.encode("utf-8"), module.encode("utf-8")
@@ -294,6 +306,11 @@ class Link:
         offered = proxies.OPERATIONS if self.trusted else proxies.RESTRICTED
         known = {flag for flag in flags if flag in offered or flag == "__nohash__"}
         info = proxies.Info(name, module, known, frozenset(methods), builtin)
+        info.value = values.BASES[value] if value else None
+        info.own = frozenset(own)
+        for base in found:
+            above = proxies.held(base)
+            info.above |= {above.info, *above.info.above} if above is not None else set()
         info.made = proxies.build(self, number, info, found)
         self.infos[number] = info
 
@@ -310,11 +327,28 @@ class Link:
             if type(made) is not cls:
                 raise Malformed("an object became one of another class")
             return made
-        if issubclass(cls, BaseException):
-            raise Malformed("an exception came as something else")
+        if issubclass(cls, (BaseException, proxies.ProxyValue)):
+            raise Malformed("an exception or a value came as something else")
         self.room(number)
         made = proxies.make(self, number, cls)
         proxies.remember(made, self.seen, number, self.forget)
+        return made
+
+    def foreign_value(self, number, kind, value):
+        made = self.seen.get(number)
+        me = made() if made is not None else None
+        cls = self.foreign_class(kind)
+        if not issubclass(cls, proxies.ProxyValue) or type(value) is not proxies.held(cls).info.value:
+            raise Malformed("something came as a value")
+        if me is not None:
+            # What it was when it came first is what it stays.
+            if type(me) is not proxies.Held or type(me.value) is not cls:
+                raise Malformed("an object became one of another class")
+            return me.value
+        self.room(number)
+        made = proxies.make_value(self, number, cls, value)
+        # Not every built-in type has room for a weak reference.
+        proxies.remember(proxies.held(made), self.seen, number, self.forget)
         return made
 
     def foreign_error(self, number, kind, args, said):
@@ -343,31 +377,143 @@ class Link:
 
     # Comparing
 
-    def equal(self, one, other):
-        """Whether an object of the code equals a value. Others that it must not equal go along, in no order."""
+    def compare(self, one, name, other):
+        """What a comparison gives whose left side is an object of the code. Values of the tests are compared here."""
+        me = proxies.held(one)
         if not self.trusted:
-            return NotImplemented
-        asked = [other]
-        if proxies.held(other) is None and not values.crosses(other):
+            return NotImplemented if name == "eq" else self.ask("op", name, one, other)
+        them = proxies.held(other)
+        if them is not None and them.link is self:
+            return self.same(one, other) if name == "eq" else self.ask("op", name, one, other)
+        if other is None and name == "eq":
+            # Nothing is given away, and nothing but None should equal it.
+            if self.same(one, other):
+                raise self.refusal(me, "eq", other)
+            return False
+        if type(other) not in values.COMPARED:
             return NotImplemented  # objects of the tests decide for themselves
-        if proxies.held(other) is None:
-            asked += proxies.decoys(other)
+        if me.swayed and self.reduced(other):
+            raise self.refusal(me, name, other)
+        said = self.snapshot(one, me) if me.info.value is not None else self.stands_for(one, me, name, False, other)
+        if said is NotImplemented:
+            return NotImplemented
+        if len(said) == 0:
+            return False
+        return _OPERATE[name](said[0], other)
+
+    def stands_for(self, one, me, name, reflected, other):
+        """In a tuple, the value that an object puts beside one of the tests, which it does not get to see."""
+        kind = type(other)
+        said = self.ask("blind", one, name, reflected, kind.__name__)
+        word, value = said if type(said) is tuple and len(said) == 2 else (None, None)
+        if word == "unsupported":
+            return NotImplemented
+        if word == "no bool":
+            raise TypeError("the code's object compares with something that is no bool")
+        if word == "anything":
+            how = "equal to anything" if name == "eq" else f"`{_SIGNS[name]}` anything"
+            raise AssertionError(f"an object of the code of type `{me.info.name}` compares {how}")
+        if word == "nothing" and name == "eq":
+            return ()
+        if word == "unknown":
+            return None
+        if word != "value" or not values.crosses(value) and not isinstance(value, proxies.ProxyValue):
+            raise self.refusal(me, name, other)
+        return self.constant(me, "number" if kind in _NUMBERS else kind.__name__, value)
+
+    def constant(self, me, family, value):
+        """An object stands for one value until something is done with the code."""
+        before = me.said.get(family)
+        if before is not None and before[0] == self.moves and not (before[1] is value or before[1] == value or value != value):
+            raise AssertionError(f"an object of the code of type `{me.info.name}` is now {value!r}, and was {before[1]!r}")
+        me.said[family] = self.moves, value
+        return (value,)
+
+    def snapshot(self, one, me):
+        """What an object of a class that refines a built-in type holds, of exactly that type."""
+        value = self.ask("value", one)
+        if type(value) is not me.info.value:
+            raise TypeError("the code's object is not of the type that it has")
+        return self.constant(me, "", value)
+
+    def reduced(self, value):
+        """Whether computing with what is expected can end in a value, whatever that was: 0, 1, nothing."""
+        return type(value) in _NUMBERS or not value
+
+    def refusal(self, me, name, other=None):
+        """What is raised where an object could answer as it likes, because it knows what is expected."""
+        what = f"`{_SIGNS.get(name, name)}` of `{me.info.name}`"
+        if me.swayed:
+            why = "that came of a value of the tests, by an operator, could be made to fit"
         else:
-            asked += proxies.decoys(0)[:3]
-        order = list(range(len(asked)))
-        proxies._chance.shuffle(order)
-        answers = self.ask("equal", one, [asked[at] for at in order])
+            why = f"could see the {failure.type_name(other)} of the tests and answer as it likes"
+        return AssertionError(f'{what} {why}: compare its attributes, or with another object of the code, or use isolation = "shared"')
+
+    def same(self, one, other):
+        """Whether an object of the code equals another. Some that nothing equals go along."""
+        asked = [other, object(), "\x00nothing", -(1 << 59) + 7]
+        answers = self.ask("equal", one, asked)
         if type(answers) is not list or len(answers) != len(asked):
             raise TypeError("the code's object did not say whether it is equal")
-        by_place = dict(zip(order, answers))
-        own = by_place.pop(0)
+        own = answers[0]
         if isinstance(own, BaseException):
             raise self.harmless(own)
         if type(own) is not bool:
             raise TypeError(f"the code's object compares with a {failure.type_name(own)}, not with a bool")
-        if own and any(answer is not False and not isinstance(answer, BaseException) for answer in by_place.values()):
-            raise AssertionError(f"an object of the code of type `{proxies._GET(one).info.name}` compares equal to anything")
+        if own and any(answer is not False and not isinstance(answer, BaseException) for answer in answers[1:]):
+            raise AssertionError(f"an object of the code of type `{proxies.held(one).info.name}` compares equal to anything")
         return own
+
+    def contains(self, one, item):
+        """Whether an object of the code contains something. What a built-in type would find is found here."""
+        me = proxies.held(one)
+        them = proxies.held(item)
+        if self.trusted and me.info.value is not None and (them is None or them.link is not self):
+            return item in self.snapshot(one, me)[0]
+        return self.ask("op", "contains", one, item)
+
+    def operate(self, one, name, left, right, *rest):
+        """What comes of computing with an object of the code. A number that it says must not follow from one that it saw."""
+        other = right if one is left else left
+        me, them = proxies.held(one), proxies.held(other)
+        if not self.trusted or them is None and not values.crosses(other):
+            return self.ask("op", name, left, right, *rest)
+        swayed = me.swayed or them is not None and them.swayed
+        seen = them is None and other is not None
+        plain = ()
+        if seen and not rest and name in _OPERATE and not name.startswith("i"):
+            if me.info.value is not None:
+                value = proxies.bare(one, me) if isinstance(one, proxies.ProxyValue) else self.snapshot(one, me)[0]
+                try:
+                    plain = (_OPERATE[name](*((value, other) if one is left else (other, value))),)
+                except TypeError:
+                    pass
+                if plain and f"__{name}__" not in me.info.own and f"__r{name}__" not in me.info.own:
+                    return self.unswayed(me, name, other, plain[0])
+            elif type(other) in values.COMPARED:
+                said = self.stands_for(one, me, name, one is right, other)
+                if said is NotImplemented:
+                    return NotImplemented
+                if said is not None:
+                    return self.unswayed(me, name, other, _OPERATE[name](*((said[0], other) if one is left else (other, said[0]))))
+        result = self.ask("op", name, left, right, *rest)
+        if result is NotImplemented:
+            return result
+        if plain and _is(result, plain[0]):
+            return self.unswayed(me, name, other, result)
+        came = proxies.held(result)
+        if came is me and me.info.value in values.CHANGING:
+            return result  # it was changed, as a list is by `+=`
+        if came is not None and came.info.value not in _NUMBERS:
+            came.swayed = came.swayed or swayed or seen
+        elif swayed or seen:
+            raise self.refusal(me, name, other)
+        return result
+
+    def unswayed(self, me, name, other, result):
+        if me.swayed:
+            raise self.refusal(me, name, other)
+        return result
 
     def never_hidden(self, error):
         """Whether an exception must come through, though a context manager of the code would hide it."""
@@ -451,7 +597,7 @@ class Link:
 
     def check_question(self, operation, operands):
         target = operands[1] if operation == "op" and len(operands) > 1 else operands[0]
-        if operation in ("set", "del", "method", "import", "equal"):
+        if operation in ("set", "del", "method", "import", "equal", "blind", "value"):
             return None
         if operation == "op":
             if type(operands[0]) is not str or not 2 <= len(operands) <= 4:
@@ -490,6 +636,11 @@ class Link:
             return delattr(*operands)
         if operation == "equal":
             return [_equal(operands[0], other) for other in operands[1]]
+        if operation == "blind":
+            one, name, reflected, kind = operands
+            return blind.answer(one, name, reflected, values.COMPARED_NAMES[kind])
+        if operation == "value":
+            return values.value_of(operands[0], values.base_of(type(operands[0])))
         if operation == "import":
             return self.module(*operands)
         return _OPERATE[operands[0]](*operands[1:])
@@ -500,6 +651,12 @@ class Link:
         if getattr(module, "__file__", None) != path:
             module = self.files.load(path)
         return module
+
+
+def _is(result, value):
+    """Whether what the code made is what the built-in type makes."""
+    kind = type(value)
+    return isinstance(result, kind) and (value != value or kind.__eq__(value, result) is True)
 
 
 def _equal(one, other):
@@ -521,6 +678,17 @@ def _where(problem):
     return "".join(lines).rstrip("\n")
 
 
+# Questions that change nothing, as far as anybody can tell from their names.
+_LOOKS = {"get", "equal", "blind", "value"}
+_STILL = {
+    "eq", "lt", "le", "gt", "ge", "len", "contains", "hash", "str", "repr", "bool", "int", "float", "index", "complex", "abs", "neg", "pos",
+    "round", "trunc", "floor", "ceil", "format", "dir", "bytes", *"add sub mul matmul truediv floordiv mod pow lshift rshift and or xor divmod".split(),
+}  # fmt: skip
+_NUMBERS = {int, bool, float, complex, values.decimal.Decimal, values.fractions.Fraction}
+_SIGNS = {
+    "eq": "==", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%",
+    "pow": "**", "matmul": "@", "and": "&", "or": "|", "xor": "^", "lshift": "<<", "rshift": ">>",
+}  # fmt: skip
 _TESTS_ALLOW = {"getitem": (2, operator.getitem), "len": (1, len), "iter": (1, iter), "next": (1, next)}
 
 _OPERATE = {
@@ -532,7 +700,7 @@ _OPERATE = {
     "contains": operator.contains, "getitem": operator.getitem, "setitem": operator.setitem,
     "delitem": operator.delitem, "iand": operator.iand, "ior": operator.ior,
 }  # fmt: skip
-for _name in "add sub mul matmul mod lshift rshift xor neg pos invert lt le gt ge".split():
+for _name in "add sub mul matmul mod lshift rshift xor eq neg pos invert lt le gt ge".split():
     _OPERATE[_name] = getattr(operator, _name)
 for _name in "add sub mul matmul mod lshift rshift xor truediv floordiv pow".split():
     _OPERATE["i" + _name] = getattr(operator, "i" + _name)

@@ -7,6 +7,8 @@ and only as far as Python would have evaluated it.
 import ast
 import sys
 
+from runner import proxies
+
 _LIMIT = 300
 _UNSET = type("Unset", (), {"__slots__": ()})()
 _EXPLAIN = "@explain"
@@ -151,6 +153,8 @@ def explain(described, *message):
         for (value, side), name, text in zip(operands, names, texts):
             if name is not None and value is not _UNSET and "(" in side and side != text:
                 lines.append(f" +  where {text} = {side}")
+        for operator, (left, _), (right, _) in zip(operators, operands, operands[1:]):
+            lines.extend(_not_asked(operator, left) or _not_asked(operator, right))
         if operators == ("==",) and not negated:
             lines.extend(_difference(operands[0][0], operands[1][0]))
     elif result is not None and (value := values.get(result, _UNSET)) is not _UNSET:
@@ -168,6 +172,18 @@ def explain(described, *message):
         first = message[0] if type(message[0]) is str else shown(message[0])
         text = f"{first}\n{text}"
     return AssertionError(text)
+
+
+_SPECIAL = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__", "in": "__contains__", "not in": "__contains__"}
+
+
+def _not_asked(operator, value):
+    """That a class has an operator of its own, which has no say where tests and code are in two instances."""
+    me = proxies.held(value)
+    if me is None or me.info is None or me.info.value is None or not {_SPECIAL.get(operator), "__eq__"} & me.info.own:
+        return []
+    base = me.info.value.__name__
+    return [f"  with values of the tests, `{me.info.name}` is compared by its value as `{base}`, whatever it defines; isolation = \"shared\" lets it decide"]
 
 
 def _difference(left, right):

@@ -120,13 +120,25 @@ def seal():
 
 
 _OWN = "app", "runner", "wit_world", "componentize_py_types", "componentize_py_runtime", "componentize_py_async_support"
+_own = {}
+
+
+def _is_own(name):
+    return name.partition(".")[0] in _OWN
+
+
+def hide():
+    """Takes the runner's modules away, but for those that the component itself still looks for: these are remembered, as looking for them in each instance would touch all modules' names."""
+    for name in [name for name in sys.modules if name.startswith("runner")]:
+        del sys.modules[name]
+    _own.update((name, module) for name, module in sys.modules.items() if _is_own(name))
 
 
 def begin(seed=random.seed):
-    """What has to happen in each instance: the runner's modules give way to those of the code, and chance is new."""
+    """What has to happen in each instance: what is left of the runner's modules gives way to those of the code, and chance is new."""
     modules = sys.modules
-    for name in [name for name in modules if name.partition(".")[0] in _OWN]:
-        del modules[name]
+    for name in _own:
+        modules.pop(name, None)
     seed()
 
 

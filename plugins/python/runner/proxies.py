@@ -6,7 +6,6 @@ that its object has, and no others, so that `callable`, `iter` and the like tell
 """
 
 import collections.abc
-import random
 import types
 import weakref
 
@@ -33,7 +32,7 @@ _building = []
 class Held:
     """What a stand-in stands for."""
 
-    __slots__ = "link", "number", "info", "local", "written", "__weakref__"
+    __slots__ = "link", "number", "info", "local", "written", "swayed", "said", "value", "__weakref__"
 
     def __init__(self, link, number, info):
         self.link = link
@@ -41,12 +40,18 @@ class Held:
         self.info = info
         self.local = None
         self.written = ()
+        # Whether it came of a value of the tests, by an operator.
+        self.swayed = False
+        # What it stood for when it was compared.
+        self.said = {}
+        # The stand-in itself, where it is a value.
+        self.value = None
 
 
 class Info:
     """What is known of a class of the other instance."""
 
-    __slots__ = "name", "module", "flags", "methods", "builtin", "made"
+    __slots__ = "name", "module", "flags", "methods", "builtin", "made", "value", "own", "above"
 
     def __init__(self, name, module, flags, methods, builtin):
         self.name = name
@@ -55,6 +60,10 @@ class Info:
         self.methods = methods
         self.builtin = builtin
         self.made = None
+        # The built-in type that it refines, what it has of its own beside that, and the classes above it.
+        self.value = None
+        self.own = frozenset()
+        self.above = set()
 
 
 _held_of = {}
@@ -63,9 +72,11 @@ _held_of = {}
 def held(value):
     """The record behind a stand-in, found without asking the stand-in itself."""
     kind = type(value)
-    if type(kind) is Meta and (kind is Proxy or issubclass(kind, (Proxy, ProxyError))):
+    if type(kind) is Meta:
         try:
-            return _GET(value) if issubclass(kind, Proxy) else BaseException.__getattribute__(value, "_infinity_held")
+            if Proxy in type.__dict__["__mro__"].__get__(kind):
+                return _GET(value)
+            return object.__getattribute__(value, "_infinity_held")
         except AttributeError:
             return None
     if kind is Meta:
@@ -92,6 +103,12 @@ class Meta(type):
     def __call__(cls, *args, **named):
         me = _class_held(cls)
         return me.link.ask("call", cls, args, named)
+
+    def __instancecheck__(cls, value):
+        return type.__instancecheck__(cls, value) or _above(cls, type(value))
+
+    def __subclasscheck__(cls, other):
+        return type.__subclasscheck__(cls, other) or _above(cls, other)
 
     def __getattr__(cls, name):
         return _class_held(cls).link.ask("get", cls, name)
@@ -152,6 +169,14 @@ class ClassNames(collections.abc.Mapping):
 
     def __len__(self):
         return len(list(iter(self)))
+
+
+def _above(cls, other):
+    """Whether a class is below another one there, though no real class can have both as bases here."""
+    if type(other) is not Meta:
+        return False
+    one, other = (type.__dict__["__dict__"].__get__(kind).get("_infinity_class") for kind in (cls, other))
+    return one is not None and other is not None and one.info in other.info.above
 
 
 def _class_held(cls):
@@ -217,7 +242,7 @@ class Proxy(metaclass=Meta):
             return True
         if "__eq__" not in me.info.flags:
             return NotImplemented
-        return me.link.equal(self, other)
+        return me.link.compare(self, "eq", other)
 
     def __ne__(self, other):
         same = self.__eq__(other)
@@ -235,6 +260,8 @@ class Proxy(metaclass=Meta):
             return True
         if not me.link.trusted:
             return me.link.ask("op", "len", self) != 0 if "__len__" in me.info.flags else True
+        if me.swayed:
+            raise me.link.refusal(me, "bool")
         return _exact(bool, me.link.ask("op", "bool", self))
 
     def __reduce_ex__(self, protocol):
@@ -244,6 +271,56 @@ class Proxy(metaclass=Meta):
     def __dict__(self):
         me = _GET(self)
         return Names(self) if me.info.name == "module" else me.link.ask("get", self, "__dict__")
+
+
+class ProxyValue(metaclass=Meta):
+    """What stand-ins of values have beside the built-in type that they are of here, too.
+
+    What they are worth was told when they came, and is compared and computed with here.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name):
+        if name == "_infinity_held":
+            raise AttributeError(name)
+        me = held(self)
+        if name in me.info.methods and name not in me.written:
+            return Method(self, name)
+        return me.link.ask("get", self, name)
+
+    def __setattr__(self, name, value):
+        me = held(self)
+        me.written = {*me.written, name}
+        me.link.ask("set", self, name, value)
+
+    def __delattr__(self, name):
+        held(self).link.ask("del", self, name)
+
+    def __dir__(self):
+        return [name for name in held(self).link.ask("op", "dir", self) if type(name) is str]
+
+    def __repr__(self):
+        return _exact(str, held(self).link.ask("op", "repr", self))
+
+    def __str__(self):
+        return _exact(str, held(self).link.ask("op", "str", self))
+
+    def __format__(self, form):
+        return _exact(str, held(self).link.ask("op", "format", self, form))
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("an object of the code cannot be pickled by the tests while they are in two instances")
+
+    @property
+    def __dict__(self):
+        return held(self).link.ask("get", self, "__dict__")
 
 
 class Names(collections.abc.Mapping):
@@ -310,14 +387,19 @@ class Method:
         self._owner = owner
         self._name = name
 
+    @staticmethod
+    def of(name):
+        """For a class whose built-in base has something of that name, too."""
+        return property(lambda self: Method(self, name))
+
     __name__ = property(lambda self: self._name)
     __self__ = property(lambda self: self._owner)
 
     def __call__(self, /, *args, **named):
-        return _GET(self._owner).link.ask("method", self._owner, self._name, args, named)
+        return held(self._owner).link.ask("method", self._owner, self._name, args, named)
 
     def __getattr__(self, name):
-        real = _GET(self._owner).link.ask("get", self._owner, self._name)
+        real = held(self._owner).link.ask("get", self._owner, self._name)
         return getattr(real, name)
 
     def __eq__(self, other):
@@ -329,7 +411,7 @@ class Method:
         return hash((id(self._owner), self._name))
 
     def __repr__(self):
-        return f"<bound method {_GET(self._owner).info.name}.{self._name}>"
+        return f"<bound method {held(self._owner).info.name}.{self._name}>"
 
 
 def _operations(flags):
@@ -342,30 +424,95 @@ def _operations(flags):
             made[name] = method
 
     for name in _BINARY:
-        add(f"__{name}__", lambda self, other, *rest, name=name: _ask(self, name, self, other, *rest))
-        add(f"__r{name}__", lambda self, other, name=name: _ask(self, name, other, self))
-        add(f"__i{name}__", lambda self, other, name=name: _ask(self, "i" + name, self, other))
+        add(f"__{name}__", lambda self, other, *rest, name=name: held(self).link.operate(self, name, self, other, *rest))
+        add(f"__r{name}__", lambda self, other, name=name: held(self).link.operate(self, name, other, self))
+        add(f"__i{name}__", lambda self, other, name=name: held(self).link.operate(self, "i" + name, self, other))
     for name in _COMPARING:
-        add(f"__{name}__", lambda self, other, name=name: _ask(self, name, self, other))
+        add(f"__{name}__", lambda self, other, name=name: held(self).link.compare(self, name, other))
     for name in _UNARY:
-        add(f"__{name}__", lambda self, name=name: _ask(self, name, self))
-    add("__call__", lambda self, /, *args, **named: _GET(self).link.ask("call", self, args, named))
+        add(f"__{name}__", lambda self, name=name: _number(self, name))
+    add("__call__", lambda self, /, *args, **named: held(self).link.ask("call", self, args, named))
     for name in ("iter", "next", "reversed", "bytes", "fspath", "length_hint"):
         add(f"__{name}__", lambda self, name=name: _ask(self, name, self))
-    for name, kind in (("len", int), ("int", int), ("index", int), ("float", float), ("complex", complex)):
-        add(f"__{name}__", lambda self, name=name, kind=kind: _exact(kind, _ask(self, name, self)))
-    add("__contains__", lambda self, item: _exact(bool, _ask(self, "contains", self, item)))
+    add("__len__", _length)
+    for name, kind in (("int", int), ("index", int), ("float", float), ("complex", complex)):
+        add(f"__{name}__", lambda self, name=name, kind=kind: _exact(kind, _number(self, name)))
+    add("__contains__", lambda self, item: _exact(bool, held(self).link.contains(self, item)))
     add("__getitem__", lambda self, key: _ask(self, "getitem", self, key))
     add("__setitem__", lambda self, key, value: _ask(self, "setitem", self, key, value))
     add("__delitem__", lambda self, key: _ask(self, "delitem", self, key))
-    add("__round__", lambda self, *digits: _ask(self, "round", self, *digits))
-    add("__enter__", lambda self: _GET(self).link.ask("method", self, "__enter__", (), {}))
+    add("__round__", lambda self, *digits: _number(self, "round", *digits))
+    add("__enter__", lambda self: held(self).link.ask("method", self, "__enter__", (), {}))
     add("__exit__", _exit)
     return made
 
 
 def _ask(self, name, *operands):
-    return _GET(self).link.ask("op", name, *operands)
+    return held(self).link.ask("op", name, *operands)
+
+
+def _length(self):
+    me = held(self)
+    length = _exact(int, _ask(self, "len", self))
+    if me.swayed and length == 0:
+        raise me.link.refusal(me, "len")
+    return length
+
+
+def _number(self, name, *rest):
+    """What an object is as a number. One that came of a value of the tests is not asked: it can have been made to fit."""
+    me = held(self)
+    result = me.link.ask("op", name, self, *rest)
+    came = held(result)
+    if me.swayed and came is None:
+        raise me.link.refusal(me, name)
+    if came is not None:
+        came.swayed = came.swayed or me.swayed
+    return result
+
+
+def bare(value, me):
+    """The value of a stand-in, of exactly the built-in type."""
+    return values.value_of(value, me.info.value)
+
+
+def _value_operations(info):
+    """What a class that refines a built-in type does otherwise."""
+    own, base = info.own, info.value
+    asked = OPERATIONS - {f"__{name}__" for name in _COMPARING} - {"__eq__", "__len__", "__iter__", "__contains__", "__bool__", "__hash__", "__str__", "__repr__", "__format__"}
+    made = _operations({name for name in own if name in asked or name in OPERATIONS and not hasattr(base, name)})
+    adapts = any(f"__{name}__" in own or f"__r{name}__" in own for name in _BINARY)
+    for name in ("eq", "ne", *_COMPARING):
+        special = f"__{name}__"
+        if adapts or special in own or name == "ne" and "__eq__" in own:
+            made[special] = lambda self, other, name=name: _compared(self, name, other, base)
+    for name in (*_UNARY, "int", "float", "complex", "index", "round", "bool"):
+        special = f"__{name}__"
+        if adapts and special not in made and hasattr(base, special):
+            made[special] = lambda self, *rest, special=special: _unswayed(self, special, rest, base)
+    for name in own:
+        if not name.startswith("__"):
+            made[name] = Method.of(name) if name in info.methods else property(lambda self, name=name: held(self).link.ask("get", self, name))
+    made["__hash__"] = None if "__nohash__" in info.flags else base.__hash__
+    return made
+
+
+def _compared(self, name, other, base):
+    me, them = held(self), held(other)
+    if them is not None and them.link is me.link:
+        # Both are the code's own, and so is the answer.
+        same = me.link.same(self, other) if name in ("eq", "ne") else _ask(self, name, self, other)
+        return not same if name == "ne" else same
+    if me.swayed and me.link.reduced(other):
+        raise me.link.refusal(me, name, other)
+    return getattr(base, f"__{name}__")(self, other)
+
+
+def _unswayed(self, special, rest, base):
+    me = held(self)
+    if me.swayed:
+        raise me.link.refusal(me, special)
+    return getattr(base, special)(self, *rest)
 
 
 def _exit(self, kind, error, tb):
@@ -386,6 +533,10 @@ def build(link, number, info, bases):
         own = [base for base in bases if issubclass(base, ProxyError)]
         tries = [(*bases, *(() if own else (ProxyError,))), (errors[0], *(() if own else (ProxyError,))), (ProxyError, Exception)]
         tries = [tuple(base for base in one if base is ProxyError) + tuple(base for base in one if base is not ProxyError) for one in tries]
+    elif info.value in values.FIXED:
+        named.update(_value_operations(info))
+        own = tuple(base for base in bases if issubclass(base, ProxyValue))
+        tries = [own, (ProxyValue, info.value)] if own else [(ProxyValue, info.value)]
     else:
         named["__slots__"] = ()
         named["__doc__"] = property(lambda self: _GET(self).link.ask("get", self, "__doc__"))
@@ -401,6 +552,7 @@ def build(link, number, info, bases):
         elif _GENERATORS.get(info.builtin) is not None:
             kind = _GENERATORS[info.builtin]
             named["__class__"] = property(lambda self: kind)
+        bases = [base for base in bases if not issubclass(base, ProxyValue)]
         tries = [tuple(bases) or (Proxy,), (Proxy,)]
     _building.append(1)
     try:
@@ -422,6 +574,29 @@ def make(link, number, cls):
     return made
 
 
+def make_value(link, number, cls, value):
+    """A stand-in for a value, which is one."""
+    info = _class_held(cls).info
+    base = info.value
+    if base is complex:
+        parts = (value.real, value.imag)
+    elif base is values.fractions.Fraction:
+        parts = (value.numerator, value.denominator)
+    elif base in values.FIELDS:
+        names, more = values.FIELDS[base]
+        parts = [getattr(value, name) for name in names.split()]
+        made = base.__new__(cls, *parts, **{name: getattr(value, name) for name in more})
+        parts = None
+    else:
+        parts = (value,)
+    if parts is not None:
+        made = base.__new__(cls, *parts)
+    me = Held(link, number, info)
+    me.value = made
+    object.__setattr__(made, "_infinity_held", me)
+    return made
+
+
 def make_error(link, number, cls, args, said):
     """A stand-in for an exception, which carries its arguments and its text."""
     made = cls.__new__(cls, *args) if not issubclass(cls, BaseExceptionGroup) else None
@@ -432,61 +607,6 @@ def make_error(link, number, cls, args, said):
     made.__dict__.update({})
     BaseException.args.__set__(made, args)
     return made
-
-
-# Objects that claim to equal everything
-
-_chance = random.Random()
-_seeded = False
-
-
-def decoys(value):
-    """Values that nothing equals which equals `value` alone: some of its type and some of others."""
-    global _seeded
-    if not _seeded:
-        # Once: each time takes some kilobytes of what an instance may draw.
-        _chance.seed()
-        _seeded = True
-    found = [object(), _chance.getrandbits(60), "".join(_chance.choices("abcdefghijklmnopqrstuvwxyz", k=12))]
-    for _ in range(8):
-        other = _varied(value)
-        if other is not None and type(other) is type(value):
-            found.append(other)
-    return found
-
-
-def _varied(value):
-    kind = type(value)
-    if kind is bool:
-        return not value
-    if kind is int:
-        return value + _chance.choice((-1, 1)) * _chance.randrange(1, 10 ** _chance.choice((1, 1, 1, 2, 3, 6)))
-    if kind is float:
-        return _chance.uniform(-1e6, 1e6)
-    if kind is complex:
-        return complex(_chance.uniform(-1e6, 1e6), _chance.uniform(-1e6, 1e6))
-    if kind is str:
-        extra = "".join(_chance.choices("abcdefghijklmnopqrstuvwxyz", k=3))
-        return value + extra if _chance.random() < 0.5 or not value else extra + value[1:]
-    if kind is bytes or kind is bytearray:
-        return value + kind(_chance.choices(range(256), k=3))
-    if kind is list or kind is tuple:
-        if value and _chance.random() < 0.7:
-            at = _chance.randrange(len(value))
-            other = _varied(value[at])
-            if other is not None:
-                return kind([*value[:at], other, *value[at + 1 :]])
-        return kind([*value, _chance.getrandbits(50)])
-    if kind is set or kind is frozenset:
-        return kind([*value, _chance.getrandbits(50)])
-    if kind is dict:
-        if value and _chance.random() < 0.7:
-            key = _chance.choice(list(value))
-            other = _varied(value[key])
-            if other is not None:
-                return {**value, key: other}
-        return {**value, _chance.getrandbits(50): 1}
-    return None
 
 
 def remember(made, table, number, forget):

@@ -12,6 +12,7 @@ can name those of its question.
     ["m", n]       the container with number n of the question
     ["o", n]       an object of the receiver
     ["h", n, c]    an object of the sender, of its class c
+    ["w", n, c, v] the same for an object that is a value, too, with the value
     ["c", n]       a class of the sender
 """
 
@@ -24,7 +25,9 @@ import fractions
 import json
 import math
 import operator
+import pathlib
 import re
+import uuid
 
 LIMIT = 16 * 1024 * 1024
 DEPTH = 200
@@ -47,15 +50,82 @@ _NAMED = {
 }
 _NAMED.update({f"operator.{name}": getattr(operator, name) for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "eq", "ne", "lt", "le", "gt", "ge", "and_", "or_", "xor", "concat")})  # fmt: skip
 _NAMED.update({f"math.{name}": getattr(math, name) for name in ("sin", "cos", "tan", "sqrt", "exp", "log", "floor", "ceil", "gcd", "pow", "atan", "fabs")})  # fmt: skip
-_NAMED.update({"none": type(None), "decimal": decimal.Decimal, "fraction": fractions.Fraction})
+_NAMED.update({"none": type(None), "decimal": decimal.Decimal, "fraction": fractions.Fraction, "uuid": uuid.UUID})
+_NAMED.update({f"datetime.{name}": getattr(datetime, name) for name in ("date", "datetime", "time", "timedelta", "timezone")})
+_NAMED.update({f"collections.{name}": getattr(collections, name) for name in ("deque", "OrderedDict", "Counter", "defaultdict")})
+_NAMED.update({f"pathlib.{name}": getattr(pathlib, name) for name in ("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath")})
 _NAMES = {id(value): name for name, value in _NAMED.items()}
 _DATES = {"date": datetime.date, "datetime": datetime.datetime, "time": datetime.time}
 
+_PATHS = {kind.__name__: kind for kind in (pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath)}
+_VIEWS = {"keys": type({}.keys()), "values": type({}.values()), "items": type({}.items())}
+
 MUTABLE = (list, dict, set, bytearray, collections.deque, collections.OrderedDict, collections.Counter, collections.defaultdict)  # fmt: skip
 _MAPPINGS = {dict: "d", collections.OrderedDict: "O", collections.Counter: "C"}
-_BY_VALUE = {*MUTABLE, *_DATES.values(), type(None), bool, int, float, str, tuple, frozenset, bytes, complex, range, slice, type(Ellipsis), decimal.Decimal, fractions.Fraction, datetime.timedelta}  # fmt: skip
+_BY_VALUE = {*MUTABLE, *_DATES.values(), type(None), bool, int, float, str, tuple, frozenset, bytes, complex, range, slice, type(Ellipsis), decimal.Decimal, fractions.Fraction, datetime.timedelta, uuid.UUID, *_PATHS.values(), *_VIEWS.values()}  # fmt: skip
+# Those that an object may be compared with.
+COMPARED = _BY_VALUE - {type(None), type(Ellipsis), slice}
+COMPARED_NAMES = {kind.__name__: kind for kind in COMPARED}
 _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _loads = json.JSONDecoder().decode
+
+
+# What a class can refine and still be a value, with how its value is told without running anything of that class.
+_WHOLE = slice(None)
+FIELDS = {
+    datetime.datetime: ("year month day hour minute second microsecond tzinfo", ["fold"]),
+    datetime.date: ("year month day", []),
+    datetime.time: ("hour minute second microsecond tzinfo", ["fold"]),
+    datetime.timedelta: ("days seconds microseconds", []),
+}
+
+
+def _moment(kind):
+    names, more = FIELDS[kind]
+
+    def told(value):
+        parts = [getattr(kind, name).__get__(value) for name in names.split()]
+        return kind(*parts, **{name: getattr(kind, name).__get__(value) for name in more})
+
+    return told
+
+
+FIXED = {
+    int: int.__pos__,
+    float: float.__pos__,
+    complex: complex.__pos__,
+    str: str.__str__,
+    bytes: lambda value: bytes.__getitem__(value, _WHOLE),
+    tuple: lambda value: tuple.__getitem__(value, _WHOLE),
+    frozenset: lambda value: frozenset(list(frozenset.__iter__(value))),
+    decimal.Decimal: decimal.Decimal,
+    fractions.Fraction: lambda value: fractions.Fraction(*[fractions.Fraction.__dict__[name].__get__(value) for name in ("_numerator", "_denominator")]),
+    **{kind: _moment(kind) for kind in FIELDS},
+}  # fmt: skip
+CHANGING = {
+    list: lambda value: list(list.__iter__(value)),
+    dict: dict.copy,
+    set: lambda value: set(list(set.__iter__(value))),
+    bytearray: lambda value: bytearray.__getitem__(value, _WHOLE),
+    collections.deque: lambda value: collections.deque(list(collections.deque.__iter__(value)), collections.deque.maxlen.__get__(value)),
+    collections.OrderedDict: lambda value: collections.OrderedDict(list(collections.OrderedDict.items(value))),
+    collections.Counter: lambda value: collections.Counter(dict.copy(value)),
+    collections.defaultdict: lambda value: collections.defaultdict(collections.defaultdict.default_factory.__get__(value), dict.copy(value)),
+}  # fmt: skip
+BASES = {kind.__name__: kind for kind in (*FIXED, *CHANGING)}
+
+
+def base_of(kind):
+    """The built-in type that a class refines, or None if its objects are no values."""
+    for base in type.__dict__["__mro__"].__get__(kind):
+        if base in FIXED or base in CHANGING:
+            return None if base is kind else base
+    return None
+
+
+def value_of(thing, base):
+    """What an object of a refined type holds, of exactly the built-in type."""
+    return (FIXED.get(base) or CHANGING[base])(thing)
 
 
 class Malformed(Exception):
@@ -178,6 +248,13 @@ class Encoder:
             zone = getattr(value, "tzinfo", None)
             if zone is None or type(zone) is datetime.timezone and zone.tzname(None) == datetime.timezone(zone.utcoffset(None)).tzname(None):
                 return ["T", kind.__name__, value.isoformat(), getattr(value, "fold", 0)]
+        if kind is uuid.UUID:
+            return ["U", str(value)]
+        if kind in _PATHS.values():
+            return ["P", kind.__name__, str(value)]
+        for name, view in _VIEWS.items():
+            if kind is view:
+                return ["V", name, *[self.put(item, depth + 1) for item in value]]
         name = _NAMES.get(id(value))
         if name is not None:
             return ["y", name]
@@ -353,6 +430,10 @@ class Decoder:
     def foreign(self, data, depth):
         return self.link.foreign(_index(data[1]), _index(data[2]))
 
+    def foreign_value(self, data, depth):
+        _, number, kind, value = data
+        return self.link.foreign_value(_index(number), _index(kind), self.take(value, depth))
+
     def foreign_class(self, data, depth):
         return self.link.foreign_class(_index(data[1]))
 
@@ -362,6 +443,22 @@ class Decoder:
         if type(args) is not tuple or type(said) is not str:
             raise Malformed("an exception has no arguments")
         return self.link.foreign_error(_index(number), _index(kind), args, said)
+
+    def uuid(self, data, depth):
+        return uuid.UUID(_text(data[1]))
+
+    def path(self, data, depth):
+        return _PATHS[data[1]](_text(data[2]))
+
+    def view(self, data, depth):
+        items = self.items(data, depth, 2)
+        if data[1] == "values":
+            return dict(enumerate(items)).values()
+        if data[1] == "items":
+            if any(type(item) is not tuple or len(item) != 2 for item in items):
+                raise Malformed("a pair is none")
+            return dict(items).items()
+        return {"keys": dict.fromkeys}[data[1]](items).keys()
 
     def ellipsis(self, data, depth):
         return Ellipsis
@@ -377,7 +474,7 @@ _TAKE = {
     "R": Decoder.range, "L": Decoder.slice, "D": Decoder.decimal, "q": Decoder.fraction, "T": Decoder.date,
     "r": Decoder.again, "m": Decoder.mine, "y": Decoder.named, "Y": Decoder.error_type, "e": Decoder.error,
     "o": Decoder.own, "g": Decoder.own_method, "h": Decoder.foreign, "c": Decoder.foreign_class,
-    "x": Decoder.foreign_error, "E": Decoder.ellipsis, "N": Decoder.not_implemented,
+    "w": Decoder.foreign_value, "U": Decoder.uuid, "P": Decoder.path, "V": Decoder.view, "x": Decoder.foreign_error, "E": Decoder.ellipsis, "N": Decoder.not_implemented,
 }  # fmt: skip
 
 

@@ -367,6 +367,98 @@ class Crossing(unittest.TestCase):
                 (one,) = self.outcome(f"def test_x():\n    {body}\n")
                 self.assertEqual(one["outcome"], "passed" if body == "assert add" else "failed", one)
 
+    def test_values_are_compared_where_the_code_cannot_see(self):
+        code = """
+            class Learner:
+                seen = None
+                def __init__(self, stands_for=0): self.stands_for = stands_for
+                def __eq__(self, other): return self.stands_for == other
+                def __lt__(self, other): return -9 < other
+                def __gt__(self, other): return 9 > other
+                def __sub__(self, other): Learner.seen = other; return Learner()
+                def __abs__(self): return Learner()
+                def __float__(self): return 0.0
+            class Zero:
+                def __sub__(self, other): return 0.0
+            class Looks:
+                def __eq__(self, other): return str(other) == "5"
+            class Nothing(float):
+                def __sub__(self, other): return 0.0
+                def __eq__(self, other): return True
+                __hash__ = float.__hash__
+            class Items(list):
+                def __eq__(self, other): self[:] = other; return True
+                def __contains__(self, item): return True
+        """
+        refused = {
+            "Learner() == 5": "assert",
+            "Learner() - 5 == 0": "came of a value",
+            "abs(Learner() - 0.25) < 1e-6": "came of a value",
+            "float(Learner() - 5) == 0": "came of a value",
+            "-1 < Learner() < 1": "is now 9, and was -9|is now -9, and was 9",
+            "Zero() - 5 == 0": "could see",
+            "Looks() == 5": "could see",
+            "Nothing(3) == 5": "by its value as `float`",
+            "Nothing(3) - 5 == 0": "could see",
+            "Items() == [1]": "by its value as `list`",
+            "1 in Items()": "by its value as `list`",
+            "unittest.TestCase().assertAlmostEqual(Learner(), 5)": "round|came of",
+            "unittest.TestCase().assertSequenceEqual(Items(), [1])": "differ",
+        }
+        for said, why in refused.items():
+            with self.subTest(said):
+                (one,) = self.outcome(f"import unittest\ndef test_x():\n    assert {said}\n", textwrap.dedent(code))
+                self.assertEqual(one["outcome"], "failed", one)
+                self.assertRegex(one["details"], why)
+
+    def test_values_of_classes(self):
+        code = """
+            import collections, enum, pathlib, typing
+            class Number(int):
+                def double(self): return Number(self * 2)
+                def __add__(self, other): return Number(int(self) + int(other))
+            class Name(str):
+                def __str__(self): return f"<{str.__str__(self)}>"
+            class Level(enum.IntEnum):
+                LOW = 1
+                HIGH = 2
+            class Perm(enum.IntFlag):
+                R = 1
+                W = 2
+            class Vec(typing.NamedTuple):
+                count: int
+                index: int
+                def __mul__(self, k): return Vec(self.count * k, self.index * k)
+            class Shape: pass
+            class Side(Shape, float): pass
+            class Stack(list):
+                def push(self, item): self.append(item); return self
+            def keys(): return {"a": 1}.keys()
+            def path(): return pathlib.Path("a") / "b"
+            def same(x): return x
+            def kind(x): return type(x).__name__
+        """
+        test = """
+            import json, copy, pathlib
+            def test_x():
+                n = Number(5)
+                assert n == 5 and n < 6 and 1 + n == 6 and n + 1 == 6 and isinstance(n + 1, Number) and n.double() == 10 and [0, 1, 2, 3, 4, 5][n] == 5
+                assert isinstance(n, int) and type(n) is Number and {5: 1}[n] == 1 and json.dumps(n) == "5" and copy.deepcopy([n]) == [5] and same(n) is n and kind(n) == "Number"
+                assert Name("a") == "a" and str(Name("a")) == "<a>" and Name("ab").upper() == "AB" and "-".join([Name("a"), "b"]) == "a-b" and Name("a") in {"a"}
+                assert Level.LOW == 1 and Level.HIGH > 1 and Level(2) is Level.HIGH and isinstance(Level.LOW, Level) and Level.LOW.name == "LOW" and max(Level) == 2
+                assert Perm.R | Perm.W == 3 and Perm.R in (Perm.R | Perm.W) and Perm.R | 2 == 3
+                assert Vec(1, 2) == (1, 2) and Vec(1, 2).count == 1 and Vec(1, 2).index == 2 and Vec(1, 2) * 3 == Vec(3, 6) and (Vec(1, 2) * 3)[1] == 6
+                assert isinstance(Side(1.5), Shape) and issubclass(Side, Shape) and Side(1.5) == 1.5 and abs(Side(0.1) - 0.1) < 1e-9
+                s = Stack([1]).push(2)
+                assert s == [1, 2] and 2 in s and s + [3] == [1, 2, 3] and s != [2, 1]
+                s += [4]
+                assert s == [1, 2, 4] and s.push(5) is s and s == [1, 2, 4, 5]
+                assert keys() == {"a"} and path() == pathlib.Path("a/b")
+                for i in range(300): assert Number(i) == i
+        """
+        (one,) = self.outcome(textwrap.dedent(test), textwrap.dedent(code))
+        self.assertEqual(one["outcome"], "passed", one)
+
     def test_import_error(self):
         (one,) = self.outcome("def test_x(): pass", "import nothing_here")
         self.assertEqual((one["outcome"], one["name"]), ("errored", "test_a.py"))
@@ -501,6 +593,12 @@ class Forgeries(unittest.TestCase):
             "asks to import": "{'q': 'import', 'a': ['os', 'os.py']}",
             "asks oddly": "{'q': 5, 'a': []}",
             "asks what is unknown": "{'q': 'exec', 'a': ['1']}",
+            "a value of another type": "{'k': [[60, 'N', 's', [], [], [], 'int', 'int', []]], 'v': ['w', 61, 60, 'x']}",
+            "a value that is nearly a number": "{'k': [[60, 'N', 's', [], [], [], 'int', 'int', []]], 'v': ['w', 61, 60, True]}",
+            "a value of an unknown type": "{'k': [[60, 'N', 's', [], [], [], 'int', 'Skipped', []]], 'v': ['w', 61, 60, 42]}",
+            "a value of a class without values": "{'v': ['w', 61, 3, 42]}",
+            "a value as an object": "{'k': [[60, 'N', 's', [], [], [], 'int', 'int', []]], 'v': ['h', 61, 60]}",
+            "a value with the names of the runner": "{'k': [[60, 'N', 's', [], [], [], 'int', 'int', ['_infinity_held']]], 'v': ['w', 61, 60, 42]}",
             "an exception as an object": "{'k': [[50, 'E', 's', ['Exception'], [], [], '']], 'v': ['h', 51, 50]}",
             "an object as an exception": "{'r': ['x', 51, 3, ['t'], 'x']}",
         }
@@ -513,8 +611,10 @@ class Forgeries(unittest.TestCase):
                     self.assertIn(one["outcome"], ("failed", "errored"), (name, one))
 
     def test_equal_to_all(self):
-        came = self.forge("{'v': ['h', 12, 3]}", "{'v': ['l', *[True] * (len(message['a'][1]) - 1)]} if message['q'] == 'equal' else {'v': 1}")
-        self.assertTrue(all(one["outcome"] != "passed" for one in came["results"]))
+        for said in ("'anything', None", "'value', 41", "'value', ['h', 13, 3]", "'value', ['l']", "'nothing', None", "'unknown', None", "'looks', None", "5, 5", "'value'"):
+            with self.subTest(said):
+                came = self.forge("{'v': ['h', 12, 3]}", f"{{'v': ['t', {said}]}}")
+                self.assertTrue(all(one["outcome"] != "passed" for one in came["results"]), came)
 
     def expect(self, outcome, test, forged, odd="{'v': True}"):
         came = self.forge(forged, odd, test)

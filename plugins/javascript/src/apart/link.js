@@ -11,6 +11,9 @@ const NESTING = 2500;
 // Calls that are open between the two at once.
 const MOST_OPEN = 100;
 
+// What can change the objects of the other side.
+const MOVES = ['call', 'new', 'set', 'del', 'def', 'load', 'pump'];
+
 export class Ended extends Error {}
 
 // Checked before parsing: deep nesting would exhaust the stack.
@@ -37,6 +40,7 @@ export class Link {
     this.remotes = new Remotes();
     this.codec = new Codec(side, this.remotes);
     this.remotes.ask = (request) => this.ask(request);
+    this.remotes.trusted = side === 't';
     this.answer = answer;
     this.ended = false;
     /// What was printed here and not yet told.
@@ -108,6 +112,7 @@ export class Link {
 
   /// Asks the other side and gives back what it answered, or throws what it threw.
   ask({ q, h, k, self, a, until }) {
+    if (MOVES.includes(q)) this.remotes.moves++;
     const encoder = this.codec.encoder();
     const message = { q };
     if (h !== undefined) message.h = h;

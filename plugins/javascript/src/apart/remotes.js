@@ -1,5 +1,5 @@
 // What stands for the objects of the other instance: a local Proxy that asks there.
-import { NativeMap, NativeProxy, NativeWeakMap, isArray, mapGet, mapSet, ownData, weakGet, weakSet, ObjectPrototype } from '../primordials.js';
+import { NativeMap, NativeProxy, NativeWeakMap, is, isArray, mapGet, mapHas, mapSet, ownData, weakGet, weakSet, ObjectPrototype } from '../primordials.js';
 import { inspectCustom } from '../inspect.js';
 import { isErrorPrototype } from './intrinsics.js';
 import { Malformed } from './codec.js';
@@ -15,6 +15,12 @@ export class Remotes {
     this.parents = new NativeMap();
     /// Asks the other instance; set by the link.
     this.ask = null;
+    /// Whether this is the tests' side.
+    this.trusted = false;
+    /// How often something was done with the code that can change it.
+    this.moves = 0;
+    // What objects were when they were last needed as primitives.
+    this.said = new NativeMap();
   }
 
   idOf(value) {
@@ -55,6 +61,25 @@ export class Remotes {
     return this.idOf(constructor) !== undefined && this.ask({ q: 'get', h: this.idOf(constructor), k: 'prototype' }) === mapGet(this.byId, id);
   }
 
+  // What an object of the code is as a primitive. It stays that until something is done with the code: the tests
+  // may compare it with one value after another.
+  primitive(id, hint) {
+    let said = mapGet(this.said, id);
+    if (said === undefined || said.moves !== this.moves) {
+      said = { moves: this.moves, byHint: new NativeMap(), number: undefined };
+      mapSet(this.said, id, said);
+    }
+    if (mapHas(said.byHint, hint)) return mapGet(said.byHint, hint);
+    const value = this.ask({ q: 'prim', h: id, a: [hint] });
+    if (value !== null && (typeof value === 'object' || typeof value === 'function')) throw new TypeError('Cannot convert object to primitive value');
+    if (typeof value === 'number') {
+      if (said.number !== undefined && !is(said.number, value)) throw new TypeError(`an object of the code is ${value} in one place and ${said.number} in another`);
+      said.number = value;
+    }
+    mapSet(said.byHint, hint, value);
+    return value;
+  }
+
   handler(id, callable) {
     const ask = (q, fields) => this.ask({ q, h: id, ...fields });
     return {
@@ -63,6 +88,7 @@ export class Remotes {
         if (key === inspectCustom) return () => ask('show', {});
         // Without it, `instanceof` follows the prototypes, which the code cannot forge.
         if (key === Symbol.hasInstance) return undefined;
+        if (key === Symbol.toPrimitive && this.trusted) return (hint) => this.primitive(id, hint);
         return ask('get', { k: key });
       },
       set: (target, key, value) => {
@@ -75,9 +101,13 @@ export class Remotes {
         const keys = ask('keys', {});
         if (!isArray(keys)) throw new Malformed('the other instance sent no keys');
         const out = [];
+        const known = new NativeMap();
         for (let i = 0; i < keys.length; i++) {
           const key = ownData(keys, i);
-          if (typeof key === 'string' || typeof key === 'symbol') out.push(key);
+          // One that is there twice would make up for one that is missing.
+          if ((typeof key !== 'string' && typeof key !== 'symbol') || mapHas(known, key)) continue;
+          mapSet(known, key, true);
+          out.push(key);
         }
         return out;
       },

@@ -29,6 +29,20 @@ function asError(error) {
   return error instanceof ending.Exit ? new Error(`process.exit(${error.code}) was called`) : error;
 }
 
+// As the language does it.
+function primitive(object, hint) {
+  const exotic = object[Symbol.toPrimitive];
+  if (exotic !== undefined && exotic !== null) return apply(exotic, object, [hint]);
+  const names = hint === 'string' ? ['toString', 'valueOf'] : ['valueOf', 'toString'];
+  for (let i = 0; i < names.length; i++) {
+    const method = object[names[i]];
+    if (typeof method !== 'function') continue;
+    const value = apply(method, object, []);
+    if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return value;
+  }
+  throw new TypeError('Cannot convert object to primitive value');
+}
+
 function doAsTold({ q, h, k, self, a, until }, link, modules) {
   const own = () => link.codec.own(h);
   try {
@@ -66,6 +80,8 @@ function doAsTold({ q, h, k, self, a, until }, link, modules) {
         return defineProperty(own(), k, { value: a[0], enumerable: a[1], writable: true, configurable: true });
       case 'proto':
         return getPrototypeOf(own());
+      case 'prim':
+        return primitive(own(), a[0]);
       case 'show':
         return inspect(own());
       default:

@@ -65,11 +65,28 @@ function same(a, b, strict, seen) {
   return result;
 }
 
+const sizeOf = { Set: Object.getOwnPropertyDescriptor(Set.prototype, 'size').get, Map: Object.getOwnPropertyDescriptor(Map.prototype, 'size').get };
+
+/// A set or map that really is one: an object that only looks like one is read to its end and asked nothing else.
+export function whole(value) {
+  const kind = value instanceof Set ? 'Set' : 'Map';
+  try {
+    sizeOf[kind].call(value);
+    return value;
+  } catch {
+    return kind === 'Set' ? new Set([...value]) : new Map([...value]);
+  }
+}
+
 function sameContents(a, b, strict, seen) {
   if (a instanceof Set) {
-    if (!(b instanceof Set) || a.size !== b.size || !sameSets(a, b, strict, seen)) return false;
+    if (!(b instanceof Set)) return false;
+    const [left, right] = [whole(a), whole(b)];
+    if (left.size !== right.size || !sameSets(left, right, strict, seen)) return false;
   } else if (a instanceof Map) {
-    if (!(b instanceof Map) || a.size !== b.size || !sameMaps(a, b, strict, seen)) return false;
+    if (!(b instanceof Map)) return false;
+    const [left, right] = [whole(a), whole(b)];
+    if (left.size !== right.size || !sameMaps(left, right, strict, seen)) return false;
   }
   const skip = a instanceof view;
   const keysA = skip ? [] : Object.keys(a);

@@ -1,6 +1,6 @@
 // `expect` in the manner of jest.
 import { inspect } from '../inspect.js';
-import { isDeepEqual } from '../node/equal.js';
+import { isDeepEqual, whole } from '../node/equal.js';
 import { AssertionError, difference } from '../node/assert.js';
 import { Promise } from '../promise.js';
 import { made } from './made.js';
@@ -26,15 +26,21 @@ function equals(a, b, strict = false, seen = []) {
   if (tagA !== Object.prototype.toString.call(b) || Array.isArray(a) !== Array.isArray(b)) return false;
   if (a instanceof Error && b instanceof Error) return a.message === b.message && (!strict || a.name === b.name);
   if (a instanceof Map && b instanceof Map) {
+    [a, b] = [whole(a), whole(b)];
     return a.size === b.size && [...a].every(([key, value]) => (b.has(key) ? equals(value, b.get(key), strict, open) : [...b].some(([other, item]) => equals(key, other, strict, open) && equals(value, item, strict, open))));
   }
-  if (a instanceof Set && b instanceof Set) return a.size === b.size && [...a].every((value) => b.has(value) || [...b].some((other) => equals(value, other, strict, open)));
+  if (a instanceof Set && b instanceof Set) {
+    [a, b] = [whole(a), whole(b)];
+    return a.size === b.size && [...a].every((value) => b.has(value) || [...b].some((other) => equals(value, other, strict, open)));
+  }
   if (!Array.isArray(a) && !['[object Object]', '[object Arguments]'].includes(tagA)) return isDeepEqual(a, b, false);
   if (Array.isArray(a) && a.length !== b.length) return false;
   const keysOf = (value) => Object.keys(value).filter((key) => strict || Array.isArray(value) || value[key] !== undefined);
   const keys = keysOf(a);
   const others = keysOf(b);
   if (!Array.isArray(a) || strict) if (keys.length !== others.length) return false;
+  // Before any is read: reading tells which are expected.
+  if (!Array.isArray(a) && !others.every((key) => keys.includes(key))) return false;
   return [...new Set([...keys, ...others])].every((key) => (!strict || Object.hasOwn(a, key) === Object.hasOwn(b, key)) && equals(a[key], b[key], strict, open));
 }
 
@@ -69,6 +75,12 @@ function path(object, keys) {
 
 const calls = (mock) => mock.mock.calls.map((call) => call.arguments ?? call);
 
+// What only a number can be asked, and no object that can be made one.
+function numeric(value) {
+  if (typeof value !== 'number' && typeof value !== 'bigint') throw new AssertionError({ message: `received value must be a number or bigint\nReceived: ${inspect(value)}`, actual: value, operator: 'expect' });
+  return value;
+}
+
 // Each gives whether it holds and what was expected.
 const matchers = {
   toBe: (a, b) => [Object.is(a, b), 'toBe', b],
@@ -80,11 +92,11 @@ const matchers = {
   toBeNaN: (a) => [Number.isNaN(a), 'toBeNaN'],
   toBeTruthy: (a) => [Boolean(a), 'toBeTruthy'],
   toBeFalsy: (a) => [!a, 'toBeFalsy'],
-  toBeGreaterThan: (a, b) => [a > b, 'toBeGreaterThan', b],
-  toBeGreaterThanOrEqual: (a, b) => [a >= b, 'toBeGreaterThanOrEqual', b],
-  toBeLessThan: (a, b) => [a < b, 'toBeLessThan', b],
-  toBeLessThanOrEqual: (a, b) => [a <= b, 'toBeLessThanOrEqual', b],
-  toBeCloseTo: (a, b, digits = 2) => [a === b || Math.abs(a - b) < 10 ** -digits / 2, 'toBeCloseTo', b],
+  toBeGreaterThan: (a, b) => [numeric(a) > b, 'toBeGreaterThan', b],
+  toBeGreaterThanOrEqual: (a, b) => [numeric(a) >= b, 'toBeGreaterThanOrEqual', b],
+  toBeLessThan: (a, b) => [numeric(a) < b, 'toBeLessThan', b],
+  toBeLessThanOrEqual: (a, b) => [numeric(a) <= b, 'toBeLessThanOrEqual', b],
+  toBeCloseTo: (a, b, digits = 2) => [numeric(a) === b || Math.abs(a - b) < 10 ** -digits / 2, 'toBeCloseTo', b],
   toBeInstanceOf: (a, b) => [a instanceof b, 'toBeInstanceOf', b],
   toBeTypeOf: (a, b) => [typeof a === b, 'toBeTypeOf', b],
   toContain: (a, b) => [typeof a === 'string' ? a.includes(b) : [...a].includes(b), 'toContain', b],
@@ -190,7 +202,7 @@ Object.assign(expect, {
   arrayContaining: (items) => new Matcher('ArrayContaining', (value) => Array.isArray(value) && items.every((item) => value.some((other) => equals(other, item)))),
   stringContaining: (part) => new Matcher(`StringContaining ${part}`, (value) => typeof value === 'string' && value.includes(part)),
   stringMatching: (pattern) => new Matcher(`StringMatching ${pattern}`, (value) => typeof value === 'string' && new RegExp(pattern).test(value)),
-  closeTo: (number, digits = 2) => new Matcher(`CloseTo ${number}`, (value) => Math.abs(value - number) < 10 ** -digits / 2),
+  closeTo: (number, digits = 2) => new Matcher(`CloseTo ${number}`, (value) => typeof value === 'number' && Math.abs(value - number) < 10 ** -digits / 2),
   extend(more) {
     for (const [name, matcher] of Object.entries(more)) {
       custom[name] = (actual, ...args) => {
