@@ -454,16 +454,17 @@ impl Checks {
         }
     }
 
-    /// Runs a call of an interpreter in an instance of its own.
+    /// Runs a call of an interpreter in an instance of its own; `beside` counts for the one at the other end.
     async fn run(
         &self,
         component: &Arc<Loaded>,
         job: Job,
         call: impl FnOnce(Heard) -> CodeCall,
         watch: Option<mpsc::UnboundedSender<Test>>,
+        beside: Option<Arc<Meter>>,
     ) -> Ran {
         let meter = Arc::clone(&job.meter);
-        let heard = Heard::new(&meter, watch);
+        let heard = Heard::new(&meter, watch).beside(beside);
         let call = Call::Code(Box::new(call(heard.clone())));
         let end = self.sandbox.call(component, call, job).await;
         let (tests, open) = heard.take_tests();

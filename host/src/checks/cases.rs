@@ -6,7 +6,9 @@ use super::{
 };
 use crate::sandbox::Loaded;
 use crate::sandbox::call::Answer;
-use crate::sandbox::code::{CodeAnswer, CodeCall, CodeFile, CodeTask, Test, TestOutcome};
+use crate::sandbox::code::{
+    CodeAnswer, CodeCall, CodeFile, CodeTask, Test, TestOutcome, denied_since,
+};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -123,10 +125,12 @@ impl Checks {
                     peer: None,
                 },
                 None,
+                None,
             )
             .await;
         step.add(&ran.end, &ran.meter);
         let mut test = Test {
+            denials: denied_since(&[], ran.meter.denials()),
             name: case.name.clone(),
             outcome: TestOutcome::Failed,
             message: None,

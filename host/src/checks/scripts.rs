@@ -109,6 +109,7 @@ impl Checks {
                     peer: None,
                 },
                 None,
+                None,
             )
             .await;
         step.add(&ran.end, &ran.meter);

@@ -7,7 +7,9 @@ use super::{
 use crate::model::{Finding, Level, Location, StatusState};
 use crate::sandbox::Loaded;
 use crate::sandbox::call::{Answer, Call, Violation};
-use crate::sandbox::code::{CodeCall, CodeFile, CodeTask, Peer, Test, TestOutcome, peers};
+use crate::sandbox::code::{
+    CodeCall, CodeFile, CodeTask, Peer, TEST_DENIALS_MAX, Test, TestOutcome, peers,
+};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -375,22 +377,23 @@ impl Checks {
             Isolation::Shared => {
                 let job = self.job(submission, seed);
                 let call = call(files, CodeTask::Tests(tests), None);
-                (self.run(component, job, call, watch).await, None)
+                (self.run(component, job, call, watch, None).await, None)
             }
             Isolation::Apart => {
                 let (here, there) = peers();
                 let job = self.job(submission, seed);
                 let served = self.job(submission, seed);
                 let over = served.cancel.clone();
+                let beside = Some(Arc::clone(&served.meter));
                 let tests = call(Arc::clone(&files), CodeTask::TestsApart(tests), Some(here));
                 let code = call(files, CodeTask::Serve, Some(there));
                 let tests = async {
-                    let ran = self.run(component, job, tests, watch).await;
+                    let ran = self.run(component, job, tests, watch, beside).await;
                     // The code has nobody to answer any more.
                     over.cancel();
                     ran
                 };
-                let code = self.run(component, served, code, None);
+                let code = self.run(component, served, code, None, None);
                 let (ran, code) = tokio::join!(tests, code);
                 (ran, Some(code))
             }
@@ -433,7 +436,9 @@ impl Checks {
                     None => format!("the tests were stopped: {why}"),
                 };
                 if let Some(name) = &ran.open {
+                    let denials = step.denials.iter().take(TEST_DENIALS_MAX);
                     step.tests.push(Test {
+                        denials: denials.cloned().collect(),
                         name: name.clone(),
                         outcome: TestOutcome::Failed,
                         message: Some(why),

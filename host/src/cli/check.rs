@@ -474,6 +474,12 @@ fn show_test(test: &Test, output: &Output) {
     if let Some(message) = &test.message {
         output.line(&format!("      {place}{message}"));
     }
+    for denial in &test.denials {
+        output.line(&format!(
+            "      denied {}: {}",
+            denial.capability, denial.attempt
+        ));
+    }
     for text in [test.details.as_deref(), Some(test.output.as_str())]
         .into_iter()
         .flatten()

@@ -10,6 +10,7 @@ use super::contract::code::infinity::agent::{code_types, peer, testing};
 use super::meter::Meter;
 use super::outcome::WrongWorld;
 use super::state::RunState;
+use crate::model::Denial;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,9 @@ use wasmtime::Store;
 
 /// Tests of one call; who defines more is stopped.
 pub const TESTS_MAX: usize = 10_000;
+
+/// Different denials of one test that are listed; its step lists more.
+pub const TEST_DENIALS_MAX: usize = 20;
 
 /// The longest message between two instances, in bytes: what one call may hand over at once.
 pub(super) const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -101,6 +105,9 @@ pub struct Test {
     pub cpu_us: u64,
     /// The most memory that the instance had by then, in bytes.
     pub memory_peak_bytes: u64,
+    /// What the sandbox refused in between, at most [`TEST_DENIALS_MAX`] different ones.
+    #[serde(default)]
+    pub denials: Vec<Denial>,
 }
 
 /// What came of a task.
@@ -122,6 +129,8 @@ pub struct Heard {
     pub(super) stdout: Captured,
     pub(super) stderr: Captured,
     tests: Arc<Mutex<Tests>>,
+    /// Of the instance, and of the one at the other end.
+    meters: Vec<Arc<Meter>>,
     watch: Option<mpsc::UnboundedSender<Test>>,
 }
 
@@ -136,6 +145,23 @@ struct Open {
     name: String,
     since: Instant,
     cpu: Duration,
+    denied: Vec<Denial>,
+}
+
+/// What was denied since an earlier look.
+#[must_use]
+pub fn denied_since(before: &[Denial], now: Vec<Denial>) -> Vec<Denial> {
+    let same = |one: &Denial, other: &Denial| {
+        one.capability == other.capability && one.attempt == other.attempt
+    };
+    now.into_iter()
+        .filter_map(|mut denial| {
+            let earlier = before.iter().find(|one| same(one, &denial));
+            denial.count -= earlier.map_or(0, |one| one.count).min(denial.count);
+            (denial.count > 0).then_some(denial)
+        })
+        .take(TEST_DENIALS_MAX)
+        .collect()
 }
 
 impl Heard {
@@ -146,8 +172,23 @@ impl Heard {
             stdout: Captured::new(Arc::clone(meter)),
             stderr: Captured::new(Arc::clone(meter)),
             tests: Arc::default(),
+            meters: vec![Arc::clone(meter)],
             watch,
         }
+    }
+
+    /// Also what the instance of this meter is denied is denied in a test.
+    #[must_use]
+    pub fn beside(mut self, meter: Option<Arc<Meter>>) -> Self {
+        self.meters.extend(meter);
+        self
+    }
+
+    fn denials(&self) -> Vec<Denial> {
+        self.meters
+            .iter()
+            .flat_map(|meter| meter.denials())
+            .collect()
     }
 
     /// Standard output so far, and nothing is left.
@@ -346,10 +387,12 @@ impl testing::Host for RunState {
         let Some(link) = self.code.as_ref().filter(|link| link.tests) else {
             return Ok(());
         };
+        let denied = link.heard.denials();
         link.heard.tests().open = Some(Open {
             name,
             since: Instant::now(),
             cpu,
+            denied,
         });
         Ok(())
     }
@@ -377,6 +420,7 @@ impl testing::Host for RunState {
                 ),
             ));
         }
+        let denied = link.heard.denials();
         let mut tests = link.heard.tests();
         if tests.over.len() >= TESTS_MAX {
             return Err(self.meter.stop(
@@ -404,6 +448,7 @@ impl testing::Host for RunState {
                 .as_ref()
                 .map_or(0, |open| micros(cpu.saturating_sub(open.cpu))),
             memory_peak_bytes: memory,
+            denials: denied_since(open.as_ref().map_or(&[][..], |open| &open.denied), denied),
         };
         if let Some(watch) = &link.heard.watch {
             let _ = watch.send(over.clone());
