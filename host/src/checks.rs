@@ -19,6 +19,7 @@ use crate::registry::Registry;
 use crate::sandbox::call::{Answer, Call, Decision};
 use crate::sandbox::clock::Fixed;
 use crate::sandbox::code::{CodeCall, Heard, Test};
+use crate::sandbox::engine::POOL_INTERPRETERS;
 use crate::sandbox::meter::Meter;
 use crate::sandbox::state::Capabilities;
 use crate::sandbox::{CallEnd, Job, Loaded, Sandbox, Stop};
@@ -39,6 +40,9 @@ use uuid::Uuid;
 
 /// Checks in progress at once, for each thread that runs guests: one computes while another one's step begins.
 const PER_THREAD: usize = 2;
+
+/// Checks in progress at once on any machine: two instances each, which have to fit into the pool.
+const PLACES_MAX: usize = POOL_INTERPRETERS as usize / 2;
 
 /// Checks that wait; a batch of the largest size and as many again.
 const WAITING_MAX: usize = 2_000;
@@ -335,7 +339,7 @@ impl Checks {
             rules,
             repositories,
             loaded: Mutex::default(),
-            places: tokio::sync::Semaphore::new(threads * PER_THREAD),
+            places: tokio::sync::Semaphore::new((threads * PER_THREAD).min(PLACES_MAX)),
             store,
             holds,
             waiting: Arc::new(tokio::sync::Semaphore::new(WAITING_MAX)),
@@ -465,6 +469,8 @@ impl Checks {
     ) -> Ran {
         let meter = Arc::clone(&job.meter);
         let heard = Heard::new(&meter, watch).beside(beside);
+        // Whoever stops waiting for the call ends it.
+        let _given_up = job.cancel.clone().drop_guard();
         let call = Call::Code(Box::new(call(heard.clone())));
         let end = self.sandbox.call(component, call, job).await;
         let (tests, open) = heard.take_tests();

@@ -164,6 +164,9 @@ pub enum DecideError {
     /// The repository has its own checks.
     #[error("the repository is not on this machine; report the check where it is")]
     NotLocal,
+    /// An agent says something under this name.
+    #[error("an agent has a status of this name on the commit; report under another one")]
+    NameTaken,
     /// It is about a commit that is not the latest one.
     #[error("the commit is not the latest of the pull request, which is `{0}`")]
     Outdated(String),
@@ -905,7 +908,7 @@ impl Effects {
     /// Keeps what a tool found in the latest commit of an open pull request of a local repository, and announces it.
     ///
     /// # Errors
-    /// [`DecideError::NotOpen`], [`DecideError::NotLocal`], [`DecideError::Outdated`], and when the store or the repository fails.
+    /// [`DecideError::NotOpen`], [`DecideError::NotLocal`], [`DecideError::Outdated`], [`DecideError::NameTaken`], and when the store or the repository fails.
     pub async fn report_check(
         &self,
         thread: &Thread,
@@ -924,6 +927,14 @@ impl Effects {
         let head = head.ok_or(DecideError::NotOpen)?;
         if commit.is_some_and(|commit| commit != head) {
             return Err(DecideError::Outdated(head));
+        }
+        // Nobody speaks for an agent.
+        let said = self.store.statuses(&thread.repository, &head).await?;
+        if said
+            .iter()
+            .any(|other| other.name == status.name && other.reported_by.is_none())
+        {
+            return Err(DecideError::NameTaken);
         }
         let event = Event::new(
             format!("/repositories/{}", thread.repository),

@@ -50,7 +50,8 @@ fn missing(language: &str, packages: &[&str]) {
 fn python(root: &Path, dist: &Path) -> anyhow::Result<()> {
     let made = dist.join("python.wasm");
     let source = root.join("plugins/python");
-    if is_newer(&made, &[source.clone(), root.join("wit"), tool(root)]) {
+    let pass = root.join("xtask/src/immortal.rs");
+    if is_newer(&made, &[source.clone(), root.join("wit"), tool(root), pass]) {
         return Ok(());
     }
     let environment = python_environment(root, &[])?;

@@ -31,6 +31,9 @@ const BATCH_MAX: usize = 1_000;
 /// Code of one request, what its patches bring in included, in bytes.
 const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Submissions of one request that change repositories.
+const BATCH_PATCHES_MAX: usize = 100;
+
 /// Mistakes of one request that are told: as many as anybody reads.
 const BATCH_MISTAKES_MAX: usize = 100;
 
@@ -321,6 +324,11 @@ pub(super) async fn create_checks(
     };
     if body.as_object().is_some_and(|body| body.len() > 1) {
         return wrong("there is no other key beside this one");
+    }
+    // Each of them reads a repository.
+    let patches = list.iter().filter(|value| value.get("patch").is_some());
+    if patches.count() > BATCH_PATCHES_MAX {
+        return wrong("at most 100 of them have a `patch`");
     }
     let (mut mistakes, mut bytes) = (Vec::new(), 0);
     let mut submissions = Vec::with_capacity(list.len());

@@ -50,6 +50,7 @@ impl From<DecideError> for ApiError {
             DecideError::Own => Self::new(StatusCode::FORBIDDEN, "own_proposal", error.to_string()),
             DecideError::NotOpen => conflict("pull_request_not_open", &error),
             DecideError::NotLocal => conflict("not_local", &error),
+            DecideError::NameTaken => conflict("name_taken", &error),
             DecideError::Outdated(_) => conflict("commit_outdated", &error),
             DecideError::NotRevertible(_) => conflict("not_revertible", &error),
             DecideError::Store(error) => error.into(),

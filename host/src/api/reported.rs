@@ -67,11 +67,21 @@ fn one_line(pointer: &str, text: &str, most: usize) -> Result<(), ApiError> {
 
 /// Why an annotation cannot be shown.
 fn wrong(finding: &Finding) -> Option<&'static str> {
+    if finding
+        .help
+        .as_ref()
+        .is_some_and(|help| help.chars().any(char::is_control))
+    {
+        return Some("has a help that is not one line");
+    }
     let is_line = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
     if !is_line(&finding.rule) || !is_line(&finding.message) {
         return Some("has no rule or no message, or one that is not one line");
     }
     let location = finding.location.as_ref()?;
+    if location.repository.is_some() {
+        return Some("names a repository, which is that of the pull request");
+    }
     check_path(&location.path)
         .is_err()
         .then_some("has a path that is not one of a repository")
@@ -87,7 +97,7 @@ fn wrong(finding: &Finding) -> Option<&'static str> {
     request_body = ReportedCheck,
     responses(
         (status = 201, description = "It is kept", body = CommitStatus),
-        (status = 409, description = "`pull_request_not_open`, `commit_outdated`, or `not_local` for a repository on GitHub", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`pull_request_not_open`, `commit_outdated`, `name_taken` by an agent's status, or `not_local` for a repository on GitHub", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_check`", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
@@ -124,6 +134,7 @@ pub(super) async fn report_check(
         state: report.state,
         summary: report.summary,
         annotations: report.annotations,
+        reported_by: Some(caller.principal.clone()),
         created_at: now(),
     };
     let commit = report.commit.as_deref();

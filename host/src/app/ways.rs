@@ -638,10 +638,16 @@ impl Repositories for Sources {
     }
 
     async fn statuses(&self, repository: &str, commit: &str) -> Result<Vec<CommitStatus>, String> {
-        self.effects
+        let mut statuses = self
+            .effects
             .statuses(repository, commit)
             .await
-            .map_err(|error| format!("what tools reported cannot be looked up: {error}"))
+            .map_err(|error| format!("what tools reported cannot be looked up: {error}"))?;
+        // Of a repository here it is known what an agent proposed, which is no tool's report.
+        if let Ok(Repository::Local(_)) = self.forges.open(repository) {
+            statuses.retain(|status| status.reported_by.is_some());
+        }
+        Ok(statuses)
     }
 }
 

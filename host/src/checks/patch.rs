@@ -11,7 +11,7 @@ use crate::forge::{self, EntryKind, Forge as _, ForgeError, Forges};
 use crate::sandbox::checks::MayRead;
 use crate::sandbox::code::CodeFile;
 use crate::sandbox::digest;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// The largest file that is no code and is handed in, in bytes.
@@ -103,6 +103,9 @@ impl Checks {
             }
             Some(patch) => {
                 let changed = self.repositories.changed(&patch).await?;
+                asked.push_str(&json!([&changed.change.base, &changed.change.head]).to_string());
+                // What policy sees may be in files that are not handed in.
+                asked.push_str(&json!(changed.change.files).to_string());
                 for file in changed.files.iter().chain(&changed.tests) {
                     asked.push_str(&file.path);
                     asked.push('\0');

@@ -227,6 +227,7 @@ impl Checks {
             .map(str::to_owned)
             .collect();
         let call = Call::Analyse { files, local };
+        let _given_up = job.cancel.clone().drop_guard();
         let end = self.sandbox.call(&component, call, job).await;
         let mut step = CheckStep::new(StepKind::Analysis, StepOutcome::Passed, "");
         step.add(&end, &meter);

@@ -210,6 +210,35 @@ pub enum CaseTask {
     },
 }
 
+impl CaseTask {
+    /// The bytes of its input and of what must come of it.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Program {
+                arguments,
+                stdin,
+                stdout,
+                ..
+            } => {
+                let arguments: usize = arguments.iter().map(String::len).sum();
+                arguments + stdin.len() + stdout.as_ref().map_or(0, String::len)
+            }
+            Self::Function {
+                arguments,
+                named,
+                expected,
+                ..
+            } => {
+                let expected = match expected {
+                    Expected::Returns(value, _) => value.to_string().len(),
+                    Expected::Raises(name) => name.len(),
+                };
+                arguments.to_string().len() + named.to_string().len() + expected
+            }
+        }
+    }
+}
+
 /// What must come of a function.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expected {
@@ -266,14 +295,21 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// The bytes of its texts, and of the lines of its change.
+    /// The bytes of its texts, its cases, and of what is known of its change: what it takes in memory, about.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
         let files = self.files.iter().chain(&self.tests);
-        let lines = self.change.iter().flat_map(|change| &change.files);
-        let lines = lines.flat_map(|file| &file.added);
-        files.map(|file| file.text.len()).sum::<usize>()
-            + lines.map(|line| line.text.len()).sum::<usize>()
+        let texts: usize = files.map(|file| file.text.len()).sum();
+        let cases: usize = self.cases.iter().map(|case| case.task.bytes()).sum();
+        let Some(change) = &self.change else {
+            return texts + cases;
+        };
+        let changed = change.files.iter().map(|file| {
+            let lines = file.added.iter().map(|line| line.text.len());
+            file.path.len() + lines.sum::<usize>()
+        });
+        let others: usize = change.others.iter().map(String::len).sum();
+        texts + cases + others + changed.sum::<usize>()
     }
 }
 

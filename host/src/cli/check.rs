@@ -172,6 +172,11 @@ async fn once(options: &CheckOptions, client: &Client, output: &Output) -> Done 
 
 /// The submission that the options describe.
 fn submission(options: &CheckOptions) -> Result<Value, CliError> {
+    if is_stdin(options) && !options.tests.is_empty() {
+        return Err(CliError::input(
+            "`--test` goes with a file or a folder; what comes by standard input has its own tests",
+        ));
+    }
     if options.repository.is_some() && options.head.is_none() && !is_stdin(options) {
         return Err(CliError::input(
             "`--repository` goes with a diff on standard input, or with `--head`",
@@ -247,7 +252,9 @@ fn changing(
     value: &str,
 ) -> Result<Map<String, Value>, CliError> {
     if value.trim().is_empty() {
-        return Err(CliError::input("standard input is empty").with_hint(EXAMPLE));
+        return Err(
+            CliError::input("there is nothing to judge: what changes is empty").with_hint(EXAMPLE),
+        );
     }
     let repository = options.repository.as_ref().ok_or_else(|| {
         CliError::input("standard input is no submission in JSON, so it has to be a diff; say which repository it changes")

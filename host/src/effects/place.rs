@@ -321,6 +321,7 @@ impl Effects {
                     state: action.state,
                     summary: action.summary.clone(),
                     annotations,
+                    reported_by: None,
                     created_at: now(),
                 },
             })

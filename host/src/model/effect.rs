@@ -616,6 +616,9 @@ pub struct CommitStatus {
     /// What is wrong at which lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub annotations: Vec<Finding>,
+    /// Whose tool reported it; none of what an agent proposed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_by: Option<Principal>,
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

@@ -148,15 +148,16 @@ struct Open {
     denied: Vec<Denial>,
 }
 
+fn is_same(one: &Denial, other: &Denial) -> bool {
+    one.capability == other.capability && one.attempt == other.attempt
+}
+
 /// What was denied since an earlier look.
 #[must_use]
 pub fn denied_since(before: &[Denial], now: Vec<Denial>) -> Vec<Denial> {
-    let same = |one: &Denial, other: &Denial| {
-        one.capability == other.capability && one.attempt == other.attempt
-    };
     now.into_iter()
         .filter_map(|mut denial| {
-            let earlier = before.iter().find(|one| same(one, &denial));
+            let earlier = before.iter().find(|one| is_same(one, &denial));
             denial.count -= earlier.map_or(0, |one| one.count).min(denial.count);
             (denial.count > 0).then_some(denial)
         })
@@ -185,10 +186,14 @@ impl Heard {
     }
 
     fn denials(&self) -> Vec<Denial> {
-        self.meters
-            .iter()
-            .flat_map(|meter| meter.denials())
-            .collect()
+        let mut all: Vec<Denial> = Vec::new();
+        for denial in self.meters.iter().flat_map(|meter| meter.denials()) {
+            match all.iter_mut().find(|one| is_same(one, &denial)) {
+                Some(same) => same.count += denial.count,
+                None => all.push(denial),
+            }
+        }
+        all
     }
 
     /// Standard output so far, and nothing is left.

@@ -32,7 +32,7 @@ const HOST_STACK_BYTES: usize = 1024 * 1024;
 const POOL_RUNS: u32 = 512;
 
 /// Instances of interpreters at once: each check in progress has two at most, and there are two checks for each thread.
-const POOL_INTERPRETERS: u32 = 256;
+pub const POOL_INTERPRETERS: u32 = 256;
 
 /// Core instances of one pooled component; the guests of Rust have about four, componentize-py's about forty. They are counted, not kept.
 const POOL_PARTS: u32 = 64;

@@ -293,6 +293,24 @@ impl Operation for PutStatus {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        if let ForgeRecord::Status {
+            repository,
+            commit,
+            status,
+        } = &self.record
+        {
+            // A tool's later word replaces its earlier one.
+            sqlx::query(
+                "DELETE FROM commit_statuses WHERE repository = ? AND commit_id = ? \
+                 AND json_extract(status, '$.name') = ? \
+                 AND json_extract(status, '$.reported_by') IS NOT NULL",
+            )
+            .bind(repository)
+            .bind(commit)
+            .bind(&status.name)
+            .execute(&mut *connection)
+            .await?;
+        }
         write_record(connection, &self.record).await?;
         for event in &self.events {
             insert_event(connection, event).await?;
@@ -579,14 +597,16 @@ pub(super) async fn comments(
         .collect()
 }
 
-/// What was said of a commit, the latest first.
+/// What was said of a commit last under each name, the latest first.
 pub(super) async fn statuses(
     pool: &SqlitePool,
     repository: &str,
     commit: &str,
 ) -> Result<Vec<CommitStatus>, sqlx::Error> {
     let found = sqlx::query(
-        "SELECT status FROM commit_statuses WHERE repository = ? AND commit_id = ? ORDER BY seq DESC LIMIT +?",
+        "SELECT status FROM commit_statuses WHERE repository = ?1 AND commit_id = ?2 AND seq IN \
+         (SELECT MAX(seq) FROM commit_statuses WHERE repository = ?1 AND commit_id = ?2 \
+         GROUP BY json_extract(status, '$.name')) ORDER BY seq DESC LIMIT +?3",
     )
     .bind(repository)
     .bind(commit)

@@ -7,6 +7,8 @@ use infinity_sdk::forge::{Thread, ThreadKind};
 use infinity_sdk::prelude::*;
 use infinity_sdk::types::{Action, StatusAction, StatusState};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 infinity_sdk::agent!(run, manifest = "../manifest.json");
 
@@ -20,14 +22,65 @@ const LANGUAGES: [(&str, &[&str]); 3] = [
     ("javascript", &["js", "mjs", "cjs", "jsx"]),
 ];
 
-/// Commits of a pull request that are looked through for where it begins.
-const COMMITS_MAX: u32 = 1_000;
+/// Findings of one run: who has more mends these first, and a report may not be refused for its size.
+const FINDINGS_MAX: usize = 500;
+
+/// Characters of a finding's message.
+const MESSAGE_MAX: usize = 1_000;
+
+/// Where is kept what is known of open pull requests.
+const MEMORY: &str = "pull-requests";
 
 /// A pull request whose latest commit has no verdict.
 struct Waiting {
     thread: Thread,
     head: String,
     base: String,
+}
+
+/// What is known of the open pull requests, by number: `judged` and `said` are fingerprints, `looked` is a moment.
+struct Memory(Map<String, Value>);
+
+impl Memory {
+    /// What is kept of pull requests that are still open.
+    fn load(threads: &[Thread]) -> Result<Self, Failure> {
+        let kept: Map<String, Value> = kv::get(MEMORY)?
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let is_open = |number: &String| {
+            threads
+                .iter()
+                .any(|thread| thread.number.to_string() == *number)
+        };
+        let open = kept.into_iter().filter(|(number, _)| is_open(number));
+        Ok(Self(open.collect()))
+    }
+
+    fn get(&self, number: u64, what: &str) -> &str {
+        self.0
+            .get(&number.to_string())
+            .and_then(|known| known[what].as_str())
+            .unwrap_or_default()
+    }
+
+    fn set(&mut self, number: u64, what: &str, value: String) {
+        let known = self
+            .0
+            .entry(number.to_string())
+            .or_insert_with(|| json!({}));
+        known[what] = Value::String(value);
+    }
+
+    fn keep(&self) -> Result<(), Failure> {
+        kv::set(MEMORY, Value::Object(self.0.clone()).to_string().as_bytes())
+    }
+}
+
+/// A short word that stands for a text.
+fn fingerprint(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// Runs the agent once.
@@ -41,19 +94,17 @@ pub fn run(invocation: Invocation) -> Result<Report, Failure> {
     let extra: Map<String, Value> = settings::optional("check")?.unwrap_or_default();
     // Whoever changes what is asked asks again.
     let asked = json!([name, paths, extra]).to_string();
-    let (waiting, more) = next(&repository, &asked)?;
+    let threads = forge::threads(&repository, ThreadKind::PullRequest).map_err(unreadable)?;
+    let mut memory = Memory::load(&threads)?;
+    let (waiting, more) = next(&repository, threads, &memory, &asked);
     let Some(Waiting { thread, head, base }) = waiting else {
         return Ok(Report::passed("every pull request has a verdict"));
     };
     // Whatever comes of it, the others are next.
-    kv::set(
-        &key("looked", thread.number),
-        invocation.scheduled_at.as_bytes(),
-    )?;
-    let touched = touched(&repository, &base, &head)?;
-    let touched: Vec<&str> = touched.iter().map(String::as_str).collect();
+    memory.set(thread.number, "looked", invocation.scheduled_at);
+    memory.keep()?;
     let mut judged = Judged::default();
-    for (language, reads_only) in languages(&touched) {
+    for language in languages(&repository, &base, &head)? {
         let mut submission = extra.clone();
         let mut patch = json!({ "repository": repository, "base": base, "head": head });
         if let Some(paths) = &paths {
@@ -61,9 +112,6 @@ pub fn run(invocation: Invocation) -> Result<Report, Failure> {
         }
         submission.insert("patch".into(), patch);
         submission.insert("language".into(), json!(language));
-        if reads_only && !submission.contains_key("steps") {
-            submission.insert("steps".into(), json!(["policy", "analysis", "reported"]));
-        }
         match checks::check(&Value::Object(submission)) {
             Ok(check) => judged.add(&repository, &check),
             Err(checks::Error::Unavailable(message)) => return Err(Failure::Unavailable(message)),
@@ -71,21 +119,25 @@ pub fn run(invocation: Invocation) -> Result<Report, Failure> {
         }
     }
     let state = judged.state();
-    if matches!(state, StatusState::Success | StatusState::Failure) {
-        let seen = format!("{head} {asked}");
-        kv::set(&key("judged", thread.number), seen.as_bytes())?;
-    }
     let summary = judged.summary();
+    // What tools report may change without another commit.
+    if matches!(state, StatusState::Success | StatusState::Failure) && !judged.tools_speak_against {
+        memory.set(
+            thread.number,
+            "judged",
+            fingerprint(&format!("{head} {asked}")),
+        );
+    }
     // The run has done its work whatever it thinks of the code.
     let mut report = Report::passed(format!("pull request {}: {summary}", thread.number));
     if more > 0 {
         report.summary.push_str(&format!("; {more} more wait"));
     }
     report.findings = judged.findings;
-    let said = format!("{head} {name} {state:?} {summary}");
-    let said_key = key("said", thread.number);
-    if kv::get(&said_key)?.as_deref() != Some(said.as_bytes()) {
-        kv::set(&said_key, said.as_bytes())?;
+    report.findings.truncate(FINDINGS_MAX);
+    let said = fingerprint(&format!("{head} {name} {state:?} {summary}"));
+    if memory.get(thread.number, "said") != said {
+        memory.set(thread.number, "said", said);
         let action = Action::Status(StatusAction {
             repository,
             commit: head.clone(),
@@ -99,17 +151,13 @@ pub fn run(invocation: Invocation) -> Result<Report, Failure> {
             action,
         ));
     }
+    memory.keep()?;
     report.with_output(&json!({
         "pull_request": thread.number,
         "title": thread.title,
         "commit": head,
         "checks": judged.checks,
     }))
-}
-
-/// The name of what is kept of a pull request between runs.
-fn key(what: &str, number: u64) -> String {
-    format!("{what}/{number}")
 }
 
 fn unreadable(error: forge::Error) -> Failure {
@@ -119,24 +167,13 @@ fn unreadable(error: forge::Error) -> Failure {
     }
 }
 
-/// The files that a pull request adds or changes, since the commit that it began at: the branch that it is for may have moved on.
-fn touched(repository: &str, base: &str, head: &str) -> Result<Vec<String>, Failure> {
-    let commits = forge::log(repository, head, Some(base), COMMITS_MAX).map_err(unreadable)?;
-    let Some(first) = commits.last() else {
-        return Ok(Vec::new());
-    };
-    let began = first.parents.first().map_or(base, String::as_str);
-    let changed = forge::changes(repository, began, head).map_err(unreadable)?;
-    Ok(changed
-        .into_iter()
-        .filter(|file| file.after.is_some())
-        .map(|file| file.path)
-        .collect())
-}
-
-/// The pull request that waits and was looked at longest ago, the oldest first, and how many more wait.
-fn next(repository: &str, asked: &str) -> Result<(Option<Waiting>, usize), Failure> {
-    let threads = forge::threads(repository, ThreadKind::PullRequest).map_err(unreadable)?;
+/// The pull request that waits and was looked at longest ago, the oldest first, and how many more wait. One from another repository has no branch here, and is nobody's to judge.
+fn next(
+    repository: &str,
+    threads: Vec<Thread>,
+    memory: &Memory,
+    asked: &str,
+) -> (Option<Waiting>, usize) {
     let mut waiting = Vec::new();
     for thread in threads.into_iter().rev() {
         let (Some(from), Some(to)) = (&thread.head, &thread.base) else {
@@ -153,38 +190,47 @@ fn next(repository: &str, asked: &str) -> Result<(Option<Waiting>, usize), Failu
             );
             continue;
         };
-        let seen = format!("{head} {asked}");
-        if kv::get(&key("judged", thread.number))?.as_deref() != Some(seen.as_bytes()) {
-            let looked = kv::get(&key("looked", thread.number))?;
-            waiting.push((looked, Waiting { thread, head, base }));
+        if memory.get(thread.number, "judged") != fingerprint(&format!("{head} {asked}")) {
+            waiting.push(Waiting { thread, head, base });
         }
     }
     let more = waiting.len().saturating_sub(1);
     // Moments as text are in their order, and one that never was comes first.
-    let next = waiting.into_iter().min_by(|one, other| one.0.cmp(&other.0));
-    Ok((next.map(|(_, waiting)| waiting), more))
+    let looked = |one: &Waiting| memory.get(one.thread.number, "looked").to_owned();
+    let next = waiting.into_iter().min_by_key(looked);
+    (next, more)
 }
 
-/// The languages that are to be judged; what has no code is only read.
-fn languages(touched: &[&str]) -> Vec<(&'static str, bool)> {
-    let has = |endings: &[&str]| {
-        touched.iter().any(|path| {
-            path.rsplit_once('.')
-                .is_some_and(|(_, ending)| endings.contains(&ending))
-        })
-    };
+/// The languages whose tests the change is judged by: those of the files that differ, or else, as tests may read anything, those of the repository.
+fn languages(repository: &str, base: &str, head: &str) -> Result<Vec<&'static str>, Failure> {
+    let changed = forge::changes(repository, base, head).map_err(unreadable)?;
+    let found = languages_of(changed.iter().map(|file| file.path.as_str()));
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let tree = forge::tree(repository, head, "").map_err(unreadable)?;
+    let found = languages_of(tree.iter().map(|entry| entry.path.as_str()));
+    // Without any code the rules judge it, and analysis does.
+    Ok(if found.is_empty() {
+        vec!["python"]
+    } else {
+        found
+    })
+}
+
+fn languages_of<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<&'static str> {
+    let endings: BTreeSet<&str> = paths
+        .filter_map(|path| Some(path.rsplit_once('.')?.1))
+        .collect();
     let mut found: Vec<&str> = LANGUAGES
         .iter()
-        .filter(|(_, endings)| has(endings))
+        .filter(|(_, known)| known.iter().any(|ending| endings.contains(ending)))
         .map(|(name, _)| *name)
         .collect();
     if found.contains(&"typescript") {
         found.retain(|name| *name != "javascript");
     }
-    if found.is_empty() {
-        return vec![("python", true)];
-    }
-    found.into_iter().map(|name| (name, false)).collect()
+    found
 }
 
 /// What came of the checks of one pull request.
@@ -194,6 +240,8 @@ struct Judged {
     summaries: Vec<String>,
     findings: Vec<Finding>,
     checks: Vec<Value>,
+    /// Whether a tool outside reported that it failed.
+    tools_speak_against: bool,
 }
 
 impl Judged {
@@ -205,6 +253,9 @@ impl Judged {
             .iter()
             .filter(|step| step["outcome"] == "error" || step["outcome"] == "failed")
             .all(|step| step["step"] == "reported");
+        self.tools_speak_against |= steps
+            .iter()
+            .any(|step| step["step"] == "reported" && step["outcome"] == "failed");
         let state = match check["verdict"].as_str() {
             Some("passed") => StatusState::Success,
             Some("failed" | "flaky") => StatusState::Failure,
@@ -274,6 +325,11 @@ impl Judged {
     }
 }
 
+/// The beginning of a message.
+fn brief(message: &str) -> String {
+    message.chars().take(MESSAGE_MAX).collect()
+}
+
 /// The findings of a step, and its tests that failed.
 fn found(repository: &str, step: &Value) -> Vec<Finding> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -287,7 +343,8 @@ fn found(repository: &str, step: &Value) -> Vec<Finding> {
             _ => Level::Error,
         };
         let rule = text(&one["rule"]).unwrap_or_default();
-        let mut finding = Finding::new(rule, level, text(&one["message"]).unwrap_or_default());
+        let message = text(&one["message"]).unwrap_or_default();
+        let mut finding = Finding::new(rule, level, brief(&message));
         let location = &one["location"];
         if let Some(path) = text(&location["path"]) {
             finding = finding
@@ -305,7 +362,11 @@ fn found(repository: &str, step: &Value) -> Vec<Finding> {
         }
         let name = text(&test["name"]).unwrap_or_default();
         let why = text(&test["message"]).unwrap_or_else(|| "it failed".into());
-        let mut finding = Finding::new("code-check/test", Level::Error, format!("{name}: {why}"));
+        let mut finding = Finding::new(
+            "code-check/test",
+            Level::Error,
+            brief(&format!("{name}: {why}")),
+        );
         if let Some(path) = text(&test["path"]) {
             finding = finding
                 .at(path, number(&test["line"]), None)

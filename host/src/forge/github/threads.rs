@@ -77,7 +77,9 @@ fn thread(repository: &str, kind: ThreadKind, found: &Value, reviews: Vec<Approv
         labels: names(&found["labels"], "name"),
         reviewers: names(&found["requested_reviewers"], "login"),
         approvals_needed: 0,
-        head: pull.then(|| text(&found["head"]["ref"])),
+        // A branch of another repository is none here, whatever its name.
+        head: (pull && found["head"]["repo"]["full_name"] == found["base"]["repo"]["full_name"])
+            .then(|| text(&found["head"]["ref"])),
         base: pull.then(|| text(&found["base"]["ref"])),
         merge_commit: (state == ThreadState::Merged)
             .then(|| text(&found["merge_commit_sha"]))
@@ -282,6 +284,7 @@ impl GithubForge {
                 state,
                 summary: text(summary),
                 annotations: Vec::new(),
+                reported_by: None,
                 created_at: moment(at).unwrap_or(Timestamp::UNIX_EPOCH),
             })
             .collect())

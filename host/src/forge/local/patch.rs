@@ -8,8 +8,10 @@ use tempfile::TempDir;
 /// Complaints that are passed on; who sees so many looks at the whole patch again.
 const COMPLAINTS_MAX: usize = 20;
 
-/// The line by which git begins the content of a binary file.
-const BINARY: &str = "GIT binary patch";
+/// Whether a line stands for the content of a binary file, in a form of git's own or by its id.
+fn is_binary(line: &str) -> bool {
+    line == "GIT binary patch" || (line.starts_with("Binary files ") && line.ends_with(" differ"))
+}
 
 /// A tree that may not be in the repository, and what it differs from.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl LocalForge {
     /// [`WriteError::Refused`] for what does not apply, with the places, and for paths that lead out of the repository.
     pub async fn patched(&self, base: &str, patch: &str) -> Result<Patched, WriteError> {
         // A few kilobytes of it may stand for gigabytes.
-        if patch.lines().any(|line| line == BINARY) {
+        if patch.lines().any(is_binary) {
             return Err(WriteError::Refused(
                 "it has a binary file, which is taken from a branch only".into(),
             ));
@@ -70,6 +72,13 @@ impl LocalForge {
         call.environment.push(self.without_attributes().await?);
         let answer = self.run(call).await?;
         if answer.code != Some(0) {
+            // What names a folder of the host is not the patch's fault.
+            let own = aside.path().to_string_lossy();
+            if answer.code != Some(1) && answer.code != Some(128)
+                || answer.complaint.contains(&*own)
+            {
+                return Err(self.failure("apply", &answer).into());
+            }
             return Err(WriteError::Refused(why(&answer.complaint)));
         }
         let tree = self
