@@ -114,6 +114,7 @@ fn a_verdict_says_what_was_done_and_what_it_took() -> anyhow::Result<()> {
             ("scripts", "passed"),
             ("tests", "failed"),
             ("cases", "passed"),
+            ("reported", "skipped"),
         ],
         "{verdict:#}"
     );
