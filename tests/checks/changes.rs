@@ -554,6 +554,11 @@ fn a_patch_that_makes_no_sense_gets_a_clear_problem() -> anyhow::Result<()> {
             "diff --git a/x.py b/x.py\n--- a/x.py\n+++ b/x.py\n@@ -1,2 +1,9 @@\n x\n",
             "corrupt",
         ),
+        // By its id it could be any object that the repository ever had.
+        (
+            "diff --git a/x b/x\nnew file mode 100644\nindex 0000000000000000000000000000000000000000..e69de29bb2d1d6434b8b29ae775ad8c2e48c5391\nBinary files /dev/null and b/x differ\n",
+            "it has a binary file",
+        ),
     ] {
         refused(&desk, &of_diff(diff), "/patch/diff", text)?;
     }

@@ -486,10 +486,14 @@ impl Suite {
         for run in runs {
             self.one_record(case, run, &events);
         }
+        let journal = self.host.json("/v1/audit/verification");
+        let journal = journal.unwrap_or_else(|error| panic!("{case}: the journal: {error:#}"));
+        assert!(journal["broken"].is_null(), "{case}: {journal}");
         let _ = write!(
             said,
-            " {} terminal records, one each, with digest, limits and usage; audit chain: not built yet, not looked at",
-            runs.len()
+            " {} terminal records, one each, with digest, limits and usage; the journal's {} records are whole",
+            runs.len(),
+            journal["records"]
         );
         say(&said);
     }
