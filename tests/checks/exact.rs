@@ -6,6 +6,7 @@ use infinity_tests::host::root;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Programs that differ, by the beginning of their names, with the reason as `docs/checks.md` has it.
@@ -220,12 +221,8 @@ fn programs_print_what_python_prints() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[test]
-fn programs_print_what_node_prints() -> anyhow::Result<()> {
-    if !languages()?.contains(&"javascript") {
-        return Ok(());
-    }
-    let host = host()?;
+/// The programs in JavaScript.
+fn programs() -> anyhow::Result<Vec<PathBuf>> {
     let folder = root().join("tests/checks/javascript");
     let mut files: Vec<_> = fs::read_dir(&folder)?
         .flatten()
@@ -237,6 +234,16 @@ fn programs_print_what_node_prints() -> anyhow::Result<()> {
         .collect();
     files.sort();
     ensure!(files.len() >= 150, "{} programs", files.len());
+    Ok(files)
+}
+
+#[test]
+fn programs_print_what_node_prints() -> anyhow::Result<()> {
+    if !languages()?.contains(&"javascript") {
+        return Ok(());
+    }
+    let host = host()?;
+    let files = programs()?;
     let mut submissions = Vec::new();
     for file in &files {
         let name = file
@@ -273,6 +280,147 @@ fn programs_print_what_node_prints() -> anyhow::Result<()> {
                 verdict["steps"][0]["tests"][0]["output"]
                     .as_str()
                     .unwrap_or_default()
+            )?;
+        }
+    }
+    ensure!(wrong.is_empty(), "{wrong}");
+    Ok(())
+}
+
+/// What is written instead of what, for programs that are nearly right.
+const MUTATIONS: [(&str, &str); 20] = [
+    (" + ", " - "),
+    (" - ", " + "),
+    (" * ", " + "),
+    (" / ", " * "),
+    (" % ", " / "),
+    (" === ", " !== "),
+    (" !== ", " === "),
+    (" < ", " <= "),
+    (" > ", " >= "),
+    (" <= ", " < "),
+    (" && ", " || "),
+    (" || ", " && "),
+    ("true", "false"),
+    ("push(", "unshift("),
+    ("0)", "1)"),
+    ("1)", "2)"),
+    ("[0]", "[1]"),
+    ("++", "--"),
+    (" += ", " = "),
+    (".length", ".length - 1"),
+];
+
+/// Wrong programs of each right one, where it has so many places.
+const MUTANTS: usize = 5;
+
+/// Programs with one thing changed, spread over the text.
+fn mutants(text: &str) -> Vec<String> {
+    let mut places: Vec<(usize, &str, &str)> = MUTATIONS
+        .iter()
+        .flat_map(|(from, to)| {
+            text.match_indices(from)
+                .map(move |(at, _)| (at, *from, *to))
+        })
+        .collect();
+    places.sort_unstable();
+    let count = places.len().min(MUTANTS);
+    (0..count)
+        .map(|index| places[index * places.len() / count])
+        .map(|(at, from, to)| format!("{}{to}{}", &text[..at], &text[at + from.len()..]))
+        .collect()
+}
+
+/// What `node` prints for a program, the first megabyte, and how it ends; none when it does not end.
+fn by_node(file: &Path, stdin: &[u8]) -> anyhow::Result<Option<(Vec<u8>, i32)>> {
+    let script = "timeout 3 node \"$1\" 2>/dev/null | head -c 1000000";
+    let mut node = Command::new("bash");
+    node.args(["-o", "pipefail", "-c", script, "node"])
+        .arg(file)
+        .env("TZ", "UTC");
+    let said = infinity_tests::host::fed(node, stdin)?;
+    Ok(match said.status.code() {
+        None | Some(124) => None,
+        Some(code) => Some((said.stdout, code)),
+    })
+}
+
+/// A wrong program's name, whether `node` sees nothing wrong, and its submission.
+type Judged = (String, bool, Value);
+
+/// The wrong programs of some right ones.
+fn by_mutants(files: &[PathBuf]) -> anyhow::Result<Vec<Judged>> {
+    let place = tempfile::tempdir()?;
+    // Node looks further up for how to take a file.
+    fs::write(place.path().join("package.json"), "{}")?;
+    let mut judged = Vec::new();
+    for file in files {
+        let name = file
+            .file_name()
+            .context("no name")?
+            .to_string_lossy()
+            .into_owned();
+        if differs(&name, &JAVASCRIPT_DIFFERS) {
+            continue;
+        }
+        let stdin = fs::read(file.with_extension("stdin")).unwrap_or_default();
+        let right = by_node(file, &stdin)?.context("a right program does not end")?;
+        let expected = String::from_utf8(right.0.clone())?;
+        for (index, text) in mutants(&fs::read_to_string(file)?).into_iter().enumerate() {
+            let path = place.path().join(&name);
+            fs::write(&path, &text)?;
+            let passes = by_node(&path, &stdin)?.is_some_and(|said| said == right);
+            let submission = json!({
+                "language": "javascript",
+                "files": { name.as_str(): text },
+                "steps": ["cases"],
+                "limits": { "time_ms": 4000 },
+                "cases": [{
+                    "stdin": String::from_utf8(stdin.clone())?,
+                    "stdout": expected,
+                    "exact": true,
+                    "exit_code": right.1,
+                }],
+            });
+            judged.push((format!("{name} mutant {index}"), passes, submission));
+        }
+    }
+    Ok(judged)
+}
+
+#[test]
+fn wrong_programs_fail_where_node_sees_it() -> anyhow::Result<()> {
+    if !languages()?.contains(&"javascript") {
+        return Ok(());
+    }
+    let host = host()?;
+    let files = programs()?;
+    // Each start of node takes a tenth of a second.
+    let halves: Vec<anyhow::Result<Vec<Judged>>> = std::thread::scope(|scope| {
+        let halves: Vec<_> = files
+            .chunks(files.len().div_ceil(2))
+            .map(|half| scope.spawn(move || by_mutants(half)))
+            .collect();
+        halves
+            .into_iter()
+            .filter_map(|half| half.join().ok())
+            .collect()
+    });
+    let mut judged = Vec::new();
+    for half in halves {
+        judged.extend(half?);
+    }
+    ensure!(judged.len() >= 550, "only {} mutants", judged.len());
+    let caught = judged.iter().filter(|(_, passes, _)| !passes).count();
+    ensure!(caught * 2 > judged.len(), "only {caught} mutants are wrong");
+    let submissions: Vec<Value> = judged.iter().map(|(.., one)| one.clone()).collect();
+    let mut wrong = String::new();
+    for ((name, passes, _), verdict) in judged.iter().zip(check_all(&host, &submissions)?) {
+        if (verdict["verdict"] == "passed") != *passes {
+            writeln!(
+                wrong,
+                "{name}: node says {passes}, and here: {}",
+                verdict["summary"]
             )?;
         }
     }
