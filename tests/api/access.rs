@@ -11,15 +11,7 @@ use std::fs;
 
 /// Makes a key on the host's own machine, where nobody is asked for one.
 pub(crate) fn key(folder: &Folder, arguments: &[&str]) -> anyhow::Result<String> {
-    let made = folder.infinity(&[&["--json", "key", "create"], arguments].concat())?;
-    let text = String::from_utf8_lossy(&made.stdout);
-    ensure!(
-        made.status.success(),
-        "{text}{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    let made: Value = serde_json::from_str(&text)?;
-    Ok(made["secret"].as_str().context("a secret")?.to_owned())
+    folder.key(arguments)
 }
 
 /// Asks with a key, or without one.

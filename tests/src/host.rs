@@ -141,6 +141,19 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// Makes a key on the host's own machine, where nobody is asked for one.
+    pub fn key(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let made = self.infinity(&[&["--json", "key", "create"], arguments].concat())?;
+        let text = String::from_utf8_lossy(&made.stdout);
+        ensure!(
+            made.status.success(),
+            "{text}{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let made: Value = serde_json::from_str(&text)?;
+        Ok(made["secret"].as_str().context("a secret")?.to_owned())
+    }
+
     /// An empty folder with a `dist` folder for components.
     ///
     /// # Errors

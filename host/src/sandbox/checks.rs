@@ -1,7 +1,6 @@
 //! The contract's `checks` interface: code that an agent has judged.
 
 use super::contract::agent::infinity::agent::checks as wit;
-use super::meter::escape;
 use super::state::RunState;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -68,15 +67,7 @@ impl wit::Host for RunState {
                 Ok(record)
             }
             Err(JudgeError::Unreadable(name)) => {
-                let shown: String = escape(&name.chars().take(100).collect::<String>());
-                let reason = format!("reading the repository `{shown}` is not granted");
-                self.meter.deny(
-                    "forge",
-                    format!("read `{shown}`"),
-                    reason.clone(),
-                    format!("repos = [{{ name = \"{shown}\", read = true }}]"),
-                );
-                Err(wit::Error::Denied(reason))
+                Err(wit::Error::Denied(self.deny_repository(&name)))
             }
             Err(JudgeError::Invalid(message)) => Err(wit::Error::Invalid(message)),
             Err(JudgeError::Unavailable(message)) => Err(wit::Error::Unavailable(message)),

@@ -62,6 +62,11 @@ impl RunState {
             self.meter.reach("repository", name);
             return Ok(Arc::clone(repository));
         }
+        Err(wit::Error::Denied(self.deny_repository(name)))
+    }
+
+    /// Notes that a repository may not be read, and answers why.
+    pub(super) fn deny_repository(&self, name: &str) -> String {
         let shown: String = escape(&name.chars().take(100).collect::<String>());
         let reason = format!("reading the repository `{shown}` is not granted");
         self.meter.deny(
@@ -70,7 +75,7 @@ impl RunState {
             reason.clone(),
             format!("repos = [{{ name = \"{shown}\", read = true }}]"),
         );
-        Err(wit::Error::Denied(reason))
+        reason
     }
 }
 
