@@ -91,7 +91,7 @@ impl fmt::Display for Role {
 }
 
 /// What requests are about.
-pub const RESOURCES: [&str; 19] = [
+pub const RESOURCES: [&str; 20] = [
     "agents",
     "audit",
     "badges",
@@ -99,6 +99,7 @@ pub const RESOURCES: [&str; 19] = [
     "billing",
     "checks",
     "commands",
+    "config",
     "effects",
     "events",
     "host",
@@ -119,7 +120,11 @@ pub const VERBS: [&str; 7] = [
 ];
 
 /// What no role has by itself, and editors and admins can be given by name.
-pub const APPROVALS: [(&str, &str); 2] = [("billing", "approve"), ("effects", "approve")];
+pub const APPROVALS: [(&str, &str); 3] = [
+    ("billing", "approve"),
+    ("config", "approve"),
+    ("effects", "approve"),
+];
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod billing;
 mod checks;
 mod commands;
 mod compatibility;
+mod config;
 mod dead_letters;
 mod docs;
 mod effects;
@@ -50,6 +51,7 @@ mod workflows;
 pub use audit::{AuditList, Erasure, SealKey};
 pub use bans::{BanList, LockoutList};
 pub use checks::{CheckLimits, CheckList, NewCase, NewCheck, NewChecks, NewPatch};
+pub use config::{ConfigError, ConfigStatus, NewConfig};
 pub use error::{ApiError, InputError, Problem};
 pub use factors::{FactorList, FactorShown};
 pub use keys::{KeyList, SessionView};
@@ -75,6 +77,7 @@ use crate::model::{
     BillingAction, CommitStatus, Effect, Event, Execution, LogLine, Principal, Run, Thread,
     Trigger, Verdict,
 };
+use crate::reload::ConfigVersion;
 use crate::runtime::ServeError;
 use crate::sandbox::checks::MayRead;
 use crate::sandbox::serve::ServedBody;
@@ -241,6 +244,27 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// The agents in force, by name.
     fn agents(&self) -> Vec<AgentView>;
+
+    /// What the host runs by.
+    fn config_status(&self) -> ConfigStatus;
+
+    /// Takes a text in the place of `plugins.toml`.
+    async fn apply_config(&self, new: NewConfig) -> Result<ConfigVersion, ConfigError>;
+
+    /// Goes back to a version.
+    async fn roll_back_config(
+        &self,
+        number: u64,
+        principal: Principal,
+    ) -> Result<ConfigVersion, ConfigError>;
+
+    /// Approves a change of an agent that waits.
+    async fn approve_config(
+        &self,
+        agent: &str,
+        digest: Option<&str>,
+        principal: Principal,
+    ) -> Result<ConfigVersion, ConfigError>;
 
     /// Records a run and wakes the schedule.
     async fn start_run(&self, request: StartRun) -> Result<Run, StartError>;
@@ -468,6 +492,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
         (name = "events", description = "What happened"),
         (name = "badges", description = "States as images"),
         (name = "audit", description = "What was done, and whether the journal of it is whole"),
+        (name = "config", description = "What the host runs by: other versions of it, and the way back"),
         (name = "access", description = "Who may call, and who is kept out"),
         (name = "host", description = "The host itself"),
     )
@@ -528,6 +553,11 @@ fn routes() -> (
             killswitch::engage_killswitch
         ))
         .routes(routes!(killswitch::recover_killswitch))
+        .routes(routes!(config::get_config, config::apply_config))
+        .routes(routes!(config::list_versions))
+        .routes(routes!(config::get_version))
+        .routes(routes!(config::roll_back))
+        .routes(routes!(config::approve))
         .routes(routes!(schedule::get_status))
         .routes(routes!(schedule::list_occurrences))
         .routes(routes!(runs::list_runs))

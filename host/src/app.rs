@@ -4,9 +4,11 @@
 mod control;
 mod github;
 mod kill;
+mod reload;
 mod spend;
 mod ways;
 
+use self::reload::Versions;
 use self::ways::{
     Boards, Judges, Keys, Panels, Policies, Posted, Scheduled, Sources, Steering, Steps, Telling,
 };
@@ -23,7 +25,7 @@ use crate::audit::calls::Calls;
 use crate::audit::checkpoints::{self, Checkpoints};
 use crate::audit::views::Views;
 use crate::checks::Checks;
-use crate::config::{Config, Place, Secret};
+use crate::config::{Config, Overrides, Place, Secret};
 use crate::delivery;
 use crate::effects::Effects;
 use crate::forge::github::Standing;
@@ -36,7 +38,7 @@ use crate::model::{AgentState, BadgeStyle, Event, Principal, now};
 use crate::notify::Channels;
 use crate::observers;
 use crate::pipelines::{self, Pipelines, SchedulerLog};
-use crate::registry::{self, Registry, Surroundings};
+use crate::registry::{Registry, Surroundings};
 use crate::runtime::{Capacity, Runtime};
 use crate::sandbox::checks::Judge;
 use crate::sandbox::http::{EgressGate, GateSettings};
@@ -144,6 +146,8 @@ const KEEP_COUNTS_EVERY: Duration = Duration::from_secs(5);
 pub struct Options {
     /// The program that is called as `PROGRAM compile-worker JOB`; this one unless set.
     pub worker: Option<PathBuf>,
+    /// What flags say.
+    pub overrides: Overrides,
 }
 
 /// The host, joined.
@@ -177,6 +181,11 @@ pub struct App {
     /// Bytes of the store at the last look: counting them reads the folder of files.
     store_bytes: AtomicU64,
     badges: Mutex<HashMap<(String, AgentState, BadgeStyle, String), Badge>>,
+    /// What flags said when the host started: they go over whatever the file says later.
+    overrides: Overrides,
+    /// Held while another version is made ready and put in force: one at a time.
+    reloading: tokio::sync::Mutex<()>,
+    versions: Mutex<Versions>,
     stopping: CancellationToken,
     /// When all else has ended, and the journal's tasks may.
     ended: CancellationToken,
@@ -318,7 +327,6 @@ impl App {
             Arc::new(Channels::new(Arc::clone(&config)).context("the channels cannot be used")?);
         let stopping = CancellationToken::new();
         let effects = Arc::new(Effects::new(
-            Arc::clone(&config),
             forges.clone(),
             Arc::clone(&registry),
             Arc::clone(&dynamic),
@@ -386,6 +394,9 @@ impl App {
             },
             store_bytes: AtomicU64::new(0),
             badges: Mutex::default(),
+            overrides: options.overrides,
+            reloading: tokio::sync::Mutex::default(),
+            versions: Mutex::default(),
             stopping,
             ended: CancellationToken::new(),
             recorded: CancellationToken::new(),
@@ -422,6 +433,9 @@ impl App {
     /// When the store cannot be read or written.
     pub async fn begin(self: &Arc<Self>, serves: bool) -> anyhow::Result<()> {
         self.holds.recover().await?;
+        if serves {
+            self.first_version().await?;
+        }
         self.runtime.recover(serves).await?;
         if serves {
             self.pipelines.recover().await?;
@@ -575,7 +589,9 @@ impl App {
             Arc::clone(&app.effects).run(&proposed).await;
         }));
         let app = Arc::clone(self);
-        until_stopped(Box::pin(async move { app.watch_plugins().await }));
+        until_stopped(Box::pin(async move { app.watch_files().await }));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.watch_crashes().await }));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.follow_github().await }));
         let app = Arc::clone(self);
@@ -600,13 +616,9 @@ impl App {
             Arc::clone(&self.metrics),
             self.news.subscribe(),
         )));
-        for name in self.config.channels.keys() {
-            until_stopped(Box::pin(Arc::clone(&self.channels).follow(
-                name.clone(),
-                store(),
-                self.news.subscribe(),
-            )));
-        }
+        until_stopped(Box::pin(
+            Arc::clone(&self.channels).follow_all(store(), self.news.clone()),
+        ));
         until_stopped(Box::pin(observers::count(store())));
         until_stopped(Box::pin(observers::stream(store(), self.news.subscribe())));
     }
@@ -681,84 +693,6 @@ impl App {
         Ok(())
     }
 
-    /// Takes up components that are put into the folder of plugins, replaced or removed. Runs in progress end as they began; the next one takes what is there then.
-    async fn watch_plugins(&self) {
-        let folder = self.config.host.plugins.clone();
-        let look = || {
-            let folder = folder.clone();
-            tokio::task::spawn_blocking(move || registry::fingerprint(&folder))
-        };
-        let mut known = look().await.unwrap_or_default();
-        let mut before = known.clone();
-        loop {
-            tokio::time::sleep(WATCH_EVERY).await;
-            // A component is run while it is looked at.
-            if self.holds.kill.is_engaged() {
-                continue;
-            }
-            let now = look().await.unwrap_or_default();
-            // Once it looks the same twice nobody is in the middle of writing.
-            let settled = now == before;
-            before.clone_from(&now);
-            if now == known || !settled {
-                continue;
-            }
-            known = now;
-            let previous = self.registry.load_full();
-            let surroundings = Surroundings {
-                sandbox: self.sandbox.as_ref(),
-                key_value: Arc::new(Keys(Arc::clone(&self.store) as Arc<dyn Store>)),
-                threads: Arc::new(Boards {
-                    forges: self.forges.clone(),
-                    store: Arc::clone(&self.store) as Arc<dyn Store>,
-                }),
-                views: Arc::new(Panels(self.config.host.state.clone())),
-                judge: Arc::new(Judges::of(&self.checks)),
-                forges: &self.forges,
-                previous: Some(Arc::clone(&previous)),
-                progress: &|_| {},
-            };
-            let registry = Registry::build(Arc::clone(&self.config), &surroundings).await;
-            let changed = changes(&previous, &registry);
-            self.registry.store(Arc::new(registry));
-            self.wake.notify_one();
-            for (plugin, word) in changed {
-                let reloaded: Vec<String> = self
-                    .registry
-                    .load()
-                    .agents
-                    .values()
-                    .filter(|agent| word == "replaced" && agent.config.plugin == plugin)
-                    .map(|agent| agent.config.name.as_str().to_owned())
-                    .collect();
-                for agent in reloaded {
-                    let event = Event::new(
-                        format!("/agents/{agent}"),
-                        "agent.reloaded",
-                        agent.clone(),
-                        json!({ "agent": agent, "plugin": plugin }),
-                    );
-                    if let Err(error) = self.publish(event).await {
-                        tracing::warn!(
-                            "that `{agent}` was reloaded could not be announced: {error}"
-                        );
-                    }
-                }
-                tracing::info!(plugin.name = %plugin, "the plugin `{plugin}` was {word}");
-                let event = Event::new(
-                    "/host".into(),
-                    format!("system.plugin-{word}"),
-                    plugin.clone(),
-                    json!({ "plugin": plugin }),
-                );
-                if let Err(error) = self.publish(event).await {
-                    tracing::warn!("that `{plugin}` was {word} could not be announced: {error}");
-                }
-            }
-            self.runtime.prepare_snapshots().await;
-        }
-    }
-
     async fn keep_house(&self) {
         loop {
             match self.store.prune(retention(Timestamp::now())).await {
@@ -776,7 +710,7 @@ impl App {
 
     /// Keeps the state folder within its budget: compiled components go first, then files and records of the oldest runs.
     async fn keep_budget(&self) -> anyhow::Result<()> {
-        let budget = self.config.host.state_budget;
+        let budget = self.registry.load().config.host.state_budget;
         let used = self.store.used().await?;
         self.store_bytes.store(used, Ordering::Relaxed);
         let sandbox = Arc::clone(&self.sandbox);
@@ -840,7 +774,8 @@ impl App {
     }
 
     async fn look_at_repositories(&self) {
-        for name in self.config.repositories.keys() {
+        let config = Arc::clone(&self.registry.load().config);
+        for name in config.repositories.keys() {
             let mut standing = None;
             let look = async {
                 let repository = self.forges.open(name)?;

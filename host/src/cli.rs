@@ -178,7 +178,7 @@ pub enum Command {
         /// The level from now on
         level: Option<LogLevel>,
     },
-    /// Check the configuration, or print its schema
+    /// Check the configuration; see what is in force, change it, go back
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Test policies, or ask them something
@@ -436,7 +436,7 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             output.raw(&text);
             Ok(0)
         }
-        Command::Config(command) => config::execute(command, global, output),
+        Command::Config(command) => config::execute(command, global, launcher, output).await,
         Command::Policy(command) => policy::execute(command, global, launcher, output).await,
         Command::Plugin(command) => plugin::execute(command, global, launcher, output).await,
         Command::Run(options) => {

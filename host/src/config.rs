@@ -43,7 +43,7 @@ use crate::sandbox::budget::RunBudget;
 pub use self::agent::{AgentConfig, AgentName, AgentNameError, Autonomy, Priority, WebhookConfig};
 pub use self::channels::{ChannelConfig, DEFAULT_ON, DISCORD_CHANNEL, Service};
 pub(crate) use self::error::is_unprintable;
-pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS};
+pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS, masked};
 pub use self::github::{GithubAccess, GithubConfig, KeySource};
 pub use self::grants::{
     CredentialConfig, DirectoryGrant, EffectKind, EffectScope, Grants, HttpGrantConfig,
@@ -100,6 +100,13 @@ impl Config {
         let name = AgentName::new(plugin).ok()?;
         let taken = self.agents.contains_key(&name) || self.entries.contains(plugin);
         (!taken).then(|| AgentConfig::implicit(name, &self.host))
+    }
+
+    /// An agent of this name that reaches nothing, if one can be called so.
+    #[must_use]
+    pub(crate) fn named(&self, name: &str) -> Option<AgentConfig> {
+        let name = AgentName::new(name).ok()?;
+        Some(AgentConfig::implicit(name, &self.host))
     }
 }
 
@@ -276,7 +283,11 @@ pub fn parse_tolerant(
     Ok(config)
 }
 
-fn read(path: &Path) -> Result<String, ConfigErrors> {
+/// The text of a file.
+///
+/// # Errors
+/// The one reason why it cannot be read.
+pub fn read(path: &Path) -> Result<String, ConfigErrors> {
     let shown = literal(&path.display().to_string());
     let refused = |message: String, help: &str| ConfigErrors::of_file(path, message, help);
     let unreadable = |error: std::io::Error| {

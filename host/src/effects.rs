@@ -18,7 +18,7 @@ use self::judge::When;
 pub(crate) use self::place::ANNOTATIONS_MAX;
 use crate::audit::chain::{Checkpoint, End, Unproven};
 use crate::boundary;
-use crate::config::{AgentConfig, Autonomy, Config};
+use crate::config::{AgentConfig, Autonomy};
 use crate::forge::signing::SigningKey;
 use crate::forge::{FileDiff, Forge as _, ForgeError, Forges, Repository, shown};
 use crate::metrics::Metrics;
@@ -206,7 +206,6 @@ pub struct Comparison {
 
 /// The stage.
 pub struct Effects {
-    config: Arc<Config>,
     forges: Forges,
     registry: Arc<ArcSwap<Registry>>,
     store: Arc<dyn Store>,
@@ -309,7 +308,6 @@ impl Effects {
         reason = "each is a part of the host that is handed in once, by the file that joins them"
     )]
     pub fn new(
-        config: Arc<Config>,
         forges: Forges,
         registry: Arc<ArcSwap<Registry>>,
         store: Arc<dyn Store>,
@@ -321,7 +319,6 @@ impl Effects {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            config,
             forges,
             registry,
             store,

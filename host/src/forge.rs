@@ -17,6 +17,7 @@ use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -359,6 +360,12 @@ impl Repository {
 /// The repositories of `plugins.toml`.
 #[derive(Clone, Debug)]
 pub struct Forges {
+    /// Replaced whole when the configuration is; what was opened before goes on as it was.
+    known: Arc<ArcSwap<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
     config: Arc<Config>,
     github: Option<Arc<Github>>,
 }
@@ -370,7 +377,33 @@ impl Forges {
     /// When the proxy or `ca_file` by which GitHub is reached cannot be used.
     pub fn new(config: Arc<Config>) -> anyhow::Result<Self> {
         let github = Github::new(&config, None)?.map(Arc::new);
-        Ok(Self { config, github })
+        Ok(Self {
+            known: Arc::new(ArcSwap::from_pointee(Known { config, github })),
+        })
+    }
+
+    /// Those of another configuration, beside these. Where it says the same of GitHub, what is known of it is kept: its tokens, and how much may still be asked.
+    ///
+    /// # Errors
+    /// As [`Forges::new`].
+    pub fn with(&self, config: Arc<Config>) -> anyhow::Result<Self> {
+        let known = self.known.load();
+        let same = known.config.github == config.github
+            && known.config.host.proxy == config.host.proxy
+            && known.config.host.ca_file == config.host.ca_file;
+        let github = if same {
+            known.github.clone()
+        } else {
+            Github::new(&config, None)?.map(Arc::new)
+        };
+        Ok(Self {
+            known: Arc::new(ArcSwap::from_pointee(Known { config, github })),
+        })
+    }
+
+    /// Takes over what another knows: everybody who has these opens those of the other from now on.
+    pub fn adopt(&self, other: &Self) {
+        self.known.store(other.known.load_full());
     }
 
     /// The repository of this name.
@@ -378,15 +411,16 @@ impl Forges {
     /// # Errors
     /// [`ForgeError::NotFound`] when there is none, [`ForgeError::Other`] when the state folder cannot be used.
     pub fn open(&self, name: &str) -> Result<Repository, ForgeError> {
-        let configured = self.config.repositories.get(name).ok_or_else(|| {
+        let known = self.known.load();
+        let configured = known.config.repositories.get(name).ok_or_else(|| {
             ForgeError::NotFound(format!(
                 "there is no repository {}; `[repositories]` in `plugins.toml` names them",
                 shown(name)
             ))
         })?;
-        match (&configured.place, &self.github) {
+        match (&configured.place, &known.github) {
             (Place::Local { path, .. }, _) => {
-                LocalForge::open(name, path, &self.config.host.state).map(Repository::Local)
+                LocalForge::open(name, path, &known.config.host.state).map(Repository::Local)
             }
             (Place::Github { owner, name: there }, Some(github)) => Ok(Repository::Github(
                 GithubForge::open(name, owner, there, github),
@@ -400,8 +434,8 @@ impl Forges {
 
     /// GitHub, where the host is somebody there.
     #[must_use]
-    pub fn github(&self) -> Option<&Arc<Github>> {
-        self.github.as_ref()
+    pub fn github(&self) -> Option<Arc<Github>> {
+        self.known.load().github.clone()
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::config::Maintenance;
 use crate::kill::KillSwitch;
 use crate::store::{Store, StoreError};
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ pub struct Holds {
     file: PathBuf,
     agents: RwLock<BTreeSet<String>>,
     quarantined: RwLock<BTreeSet<String>>,
-    maintenance: Vec<Maintenance>,
+    maintenance: ArcSwap<Vec<Maintenance>>,
 }
 
 impl Holds {
@@ -85,8 +86,13 @@ impl Holds {
             file: state.join(PAUSE_FILE),
             agents: RwLock::default(),
             quarantined: RwLock::default(),
-            maintenance,
+            maintenance: ArcSwap::from_pointee(maintenance),
         }
+    }
+
+    /// Takes over the windows of another configuration.
+    pub fn set_maintenance(&self, windows: Vec<Maintenance>) {
+        self.maintenance.store(Arc::new(windows));
     }
 
     /// Reads which agents are paused, and whether the kill switch is thrown.
@@ -154,7 +160,10 @@ impl Holds {
     /// Whether a maintenance window is on.
     #[must_use]
     pub fn maintenance(&self, now: Timestamp) -> bool {
-        self.maintenance.iter().any(|window| window.holds(now))
+        self.maintenance
+            .load()
+            .iter()
+            .any(|window| window.holds(now))
     }
 
     /// Pauses or resumes everything. Gives whether that changed anything.

@@ -201,7 +201,11 @@ impl Launcher for Program {
         };
         let config = load(global, &overrides)?;
         logging::start(LogLevel::Info, diagnostics::color());
-        let app = App::open(config, Options::default(), &|what| {
+        let options = Options {
+            overrides,
+            ..Options::default()
+        };
+        let app = App::open(config, options, &|what| {
             tracing::info!("{what}");
         })
         .await

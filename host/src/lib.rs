@@ -26,6 +26,7 @@ pub mod notify;
 pub mod observers;
 pub mod pipelines;
 pub mod registry;
+pub mod reload;
 pub mod retry;
 pub mod runtime;
 pub mod sandbox;

@@ -16,10 +16,14 @@ use crate::model::{Event, Level, now};
 use crate::observers::{self, News};
 use crate::store::{Store, StoreError};
 use crate::topics;
+use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::sync::broadcast::Sender;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long one message may take: services answer within a second or two.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -79,9 +83,12 @@ pub struct ChannelState {
 
 /// The channels.
 pub struct Channels {
-    config: Arc<Config>,
+    /// Replaced whole when the configuration is.
+    config: ArcSwap<Config>,
     http: reqwest::Client,
     states: Mutex<BTreeMap<String, ChannelState>>,
+    /// Told when there is another configuration.
+    changed: Notify,
 }
 
 impl Channels {
@@ -105,19 +112,53 @@ impl Channels {
         }
         Ok(Self {
             http: http.build()?,
-            config,
+            config: ArcSwap::new(config),
             states: Mutex::default(),
+            changed: Notify::new(),
         })
     }
 
     /// How each channel is, by name.
-    pub fn states(&self) -> Vec<(&ChannelConfig, ChannelState)> {
+    pub fn states(&self) -> Vec<(ChannelConfig, ChannelState)> {
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |name: &String| states.get(name).cloned().unwrap_or_default();
-        let channels = self.config.channels.iter();
+        let config = self.config.load();
+        let channels = config.channels.iter();
         channels
-            .map(|(name, channel)| (channel, of(name)))
+            .map(|(name, channel)| (channel.clone(), of(name)))
             .collect()
+    }
+
+    /// Takes over the channels of another configuration. What is being told to one is told to the end.
+    pub fn adopt(&self, config: Arc<Config>) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.retain(|name, _| config.channels.contains_key(name));
+        drop(states);
+        self.config.store(config);
+        self.changed.notify_one();
+    }
+
+    /// Tells all channels of the events that they ask for, those of later configurations among them. Ends never.
+    pub async fn follow_all(self: Arc<Self>, store: Arc<dyn Store>, news: Sender<()>) {
+        let mut followed: BTreeMap<String, (ChannelConfig, AbortOnDropHandle<()>)> =
+            BTreeMap::new();
+        loop {
+            let config = self.config.load_full();
+            // One that is different is followed anew: its place in the feed is in the store.
+            followed.retain(|name, (channel, _)| config.channels.get(name) == Some(channel));
+            for (name, channel) in &config.channels {
+                if !followed.contains_key(name) {
+                    let follow = Arc::clone(&self).follow(
+                        channel.clone(),
+                        Arc::clone(&store),
+                        news.subscribe(),
+                    );
+                    let task = AbortOnDropHandle::new(tokio::spawn(follow));
+                    followed.insert(name.clone(), (channel.clone(), task));
+                }
+            }
+            self.changed.notified().await;
+        }
     }
 
     /// Sends a message, and waits until it is known what became of it.
@@ -125,8 +166,8 @@ impl Channels {
     /// # Errors
     /// When it did not arrive, or that is not known.
     pub async fn tell(&self, channel: &str, message: &Message) -> Result<(), TellError> {
-        let config = self
-            .config
+        let whole = self.config.load_full();
+        let config = whole
             .channels
             .get(channel)
             .ok_or_else(|| TellError::Unknown(channel.to_owned()))?;
@@ -138,7 +179,7 @@ impl Channels {
             }
             Service::Pagerduty { key, url } => post::pagerduty(&self.http, url, key, message).await,
             Service::Smtp { url, from, to } => {
-                let ca_file = self.config.host.ca_file.as_deref();
+                let ca_file = whole.host.ca_file.as_deref();
                 mail::send(url, from, to, ca_file, message).await
             }
         };
@@ -152,10 +193,13 @@ impl Channels {
     }
 
     /// Tells a channel of the events that it asks for. Ends never.
-    pub async fn follow(self: Arc<Self>, name: String, store: Arc<dyn Store>, mut news: News) {
-        let Some(channel) = self.config.channels.get(&name).cloned() else {
-            return;
-        };
+    async fn follow(
+        self: Arc<Self>,
+        channel: ChannelConfig,
+        store: Arc<dyn Store>,
+        mut news: News,
+    ) {
+        let name = &channel.name;
         let mut memory = Memory::default();
         let mut pause = PAUSE;
         loop {

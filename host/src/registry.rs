@@ -3,7 +3,7 @@
 //! A registry is immutable; a new one replaces it whole. A plugin or agent that cannot run is in it with the reason, so that one bad entry disables itself alone. The
 //! registry knows no runs and no time.
 
-use crate::config::{AgentConfig, Config};
+use crate::config::{AgentConfig, Config, DisabledAgent};
 use crate::forge::{Forge, Forges, Threads};
 use crate::sandbox::checks::Judge;
 use crate::sandbox::files::Directory;
@@ -47,6 +47,32 @@ pub struct Plugin {
     /// What it is, or why it is refused.
     pub inspection: Result<Inspection, Refusal>,
     bytes: Bytes,
+    /// What the file looked like before it was read.
+    stamp: Option<Stamp>,
+}
+
+/// What a file looks like from outside: one that looks the same holds the same. The time of its last change cannot be set back by whoever writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    inode: u64,
+}
+
+impl Stamp {
+    /// Of a file, if it can be looked at.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self {
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        })
+    }
 }
 
 impl Plugin {
@@ -63,6 +89,12 @@ impl Plugin {
             init: None,
             snapshot: false,
         })
+    }
+
+    /// The component itself.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Whether it serves checks alone: nobody runs it by its name, and it is compiled when it is first needed.
@@ -128,9 +160,25 @@ pub struct Agent {
     pub checkouts: Vec<Checkout>,
     /// What its input must be like.
     pub input: Option<jsonschema::Validator>,
+    /// `sha256:<hex>` of what its component's `init` gets: settings and policies; empty where that cannot be read.
+    pub init: String,
 }
 
 impl Agent {
+    /// The same, that does not run, and why.
+    #[must_use]
+    pub fn held(&self, why: Refusal) -> Self {
+        Self {
+            config: self.config.clone(),
+            plugin: self.plugin.clone(),
+            loaded: Err(why),
+            capabilities: Arc::clone(&self.capabilities),
+            checkouts: self.checkouts.clone(),
+            input: None,
+            init: self.init.clone(),
+        }
+    }
+
     /// The JSON Schema of its input.
     #[must_use]
     pub fn input_schema(&self) -> Option<Value> {
@@ -141,6 +189,7 @@ impl Agent {
 }
 
 /// The plugins and agents in force.
+#[derive(Clone)]
 pub struct Registry {
     /// Where it came from.
     pub config: Arc<Config>,
@@ -174,7 +223,8 @@ impl Registry {
     /// Finds, inspects, compiles and links everything that the configuration names.
     pub async fn build(config: Arc<Config>, surroundings: &Surroundings<'_>) -> Self {
         let folder = config.host.plugins.clone();
-        let plugins = tokio::task::spawn_blocking(move || find(&folder))
+        let known = surroundings.previous.clone();
+        let plugins = tokio::task::spawn_blocking(move || find(&folder, known.as_deref()))
             .await
             .unwrap_or_default();
         let mut agents = BTreeMap::new();
@@ -196,6 +246,11 @@ impl Registry {
                 tracing::warn!(agent.name = %name, "the agent cannot run: {}", refusal.message);
             }
             agents.insert(name.to_owned(), built);
+        }
+        for mistaken in &config.disabled {
+            if let Some(agent) = disabled(&config, mistaken) {
+                agents.insert(mistaken.name.clone(), Arc::new(agent));
+            }
         }
         Self {
             config,
@@ -238,32 +293,61 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// What the folder of plugins looks like: names, sizes and times. Two equal ones hold the same components, as far as can be said without reading them.
+/// What the folder of plugins looks like. Two equal ones hold the same components, as far as can be said without reading them.
 #[must_use]
-pub fn fingerprint(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+pub fn fingerprint(folder: &Path) -> Vec<(PathBuf, Option<Stamp>)> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };
     let mut files: Vec<_> = entries
         .flatten()
-        .filter(|entry| {
-            entry
-                .path()
-                .extension()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.extension()
                 .is_some_and(|extension| extension == "wasm")
         })
-        .filter_map(|entry| {
-            let metadata = entry.metadata().ok()?;
-            Some((entry.path(), metadata.len(), metadata.modified().ok()))
-        })
         .take(PLUGINS_MAX)
+        .map(|path| {
+            let stamp = Stamp::of(&path);
+            (path, stamp)
+        })
         .collect();
     files.sort();
     files
 }
 
+/// What a folder of policies looks like.
+#[must_use]
+pub fn policy_fingerprint(folder: &Path) -> Vec<(PathBuf, Option<Stamp>)> {
+    let mut files = Vec::new();
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((current, depth)) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&current) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            let path = entry.path();
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && depth < INIT_MAX_DEPTH => {
+                    folders.push((path, depth + 1));
+                }
+                Ok(kind) if kind.is_file() && files.len() < INIT_MAX_FILES => {
+                    let stamp = Stamp::of(&path);
+                    files.push((path, stamp));
+                }
+                _ => {}
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
 /// The components in the folder, by name. A file that cannot be read is listed with the reason.
-fn find(folder: &Path) -> BTreeMap<String, Arc<Plugin>> {
+fn find(folder: &Path, known: Option<&Registry>) -> BTreeMap<String, Arc<Plugin>> {
     let mut plugins = BTreeMap::new();
     let Ok(entries) = std::fs::read_dir(folder) else {
         return plugins;
@@ -281,13 +365,20 @@ fn find(folder: &Path) -> BTreeMap<String, Arc<Plugin>> {
         let Some(name) = file.file_stem().and_then(|stem| stem.to_str()) else {
             continue;
         };
-        let plugin = read_plugin(name, &file);
-        plugins.insert(name.to_owned(), Arc::new(plugin));
+        let stamp = Stamp::of(&file);
+        let known = known
+            .and_then(|known| known.plugins.get(name))
+            .filter(|known| stamp.is_some() && known.stamp == stamp);
+        let plugin = match known {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(read_plugin(name, &file, stamp)),
+        };
+        plugins.insert(name.to_owned(), plugin);
     }
     plugins
 }
 
-fn read_plugin(name: &str, file: &Path) -> Plugin {
+fn read_plugin(name: &str, file: &Path, stamp: Option<Stamp>) -> Plugin {
     let shown = file
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -298,6 +389,7 @@ fn read_plugin(name: &str, file: &Path) -> Plugin {
         size: 0,
         inspection: Err(Refusal::new("invalid_component", "the file is empty")),
         bytes: Bytes::new(),
+        stamp,
     };
     let read = || -> std::io::Result<Result<Vec<u8>, u64>> {
         let metadata = std::fs::metadata(file)?;
@@ -334,7 +426,27 @@ fn read_plugin(name: &str, file: &Path) -> Plugin {
     plugin
 }
 
-/// The agent in force, if neither it nor its plugin nor the file changed.
+/// The entry of an agent with mistakes: it is there, does not run, and says why.
+fn disabled(config: &Config, mistaken: &DisabledAgent) -> Option<Agent> {
+    let mut agent = config.named(&mistaken.name)?;
+    agent.line = mistaken.line;
+    let errors: Vec<String> = mistaken
+        .errors
+        .iter()
+        .map(|error| error.brief(&config.path))
+        .collect();
+    Some(Agent {
+        config: agent,
+        plugin: None,
+        loaded: Err(Refusal::new("config", errors.join("; "))),
+        capabilities: Arc::default(),
+        checkouts: Vec::new(),
+        input: None,
+        init: String::new(),
+    })
+}
+
+/// The agent in force, if nothing of what it is made of changed.
 fn unchanged(
     config: &Config,
     agent: &AgentConfig,
@@ -344,9 +456,16 @@ fn unchanged(
     let previous = surroundings.previous.as_ref()?;
     let built = previous.agents.get(agent.name.as_str())?;
     let digest = |plugin: &Arc<Plugin>| plugin.digest.clone();
-    let same = previous.config.digest == config.digest
-        && built.config == *agent
+    let repositories = agent.grants.repositories.iter().all(|grant| {
+        previous.config.repositories.get(&grant.name) == config.repositories.get(&grant.name)
+    });
+    let same = built.config.says_the_same_as(agent)
+        && repositories
+        && previous.config.github == config.github
+        && previous.config.host.state == config.host.state
         && built.loaded.is_ok()
+        && (agent.policies.is_none()
+            || init_input(agent).is_ok_and(|init| built.init == init_digest(&init)))
         && built.plugin.as_ref().map(digest) == plugins.get(&agent.plugin).map(digest);
     same.then(|| Arc::clone(built))
 }
@@ -358,6 +477,7 @@ async fn build_agent(
     surroundings: &Surroundings<'_>,
 ) -> Agent {
     let plugin = plugins.get(&agent.plugin).cloned();
+    let init = init_input(agent);
     let mut checkouts = Vec::new();
     let capabilities = capabilities(agent, surroundings, &mut checkouts).await;
     let (capabilities, refused) = match capabilities {
@@ -370,6 +490,7 @@ async fn build_agent(
         .and_then(|inspection| inspection.manifest.as_ref())
         .and_then(|manifest| manifest.input_schema.as_ref())
         .and_then(|schema| jsonschema::validator_for(schema).ok());
+    let digest = init.as_ref().map(init_digest).unwrap_or_default();
     let loaded = match (&plugin, refused) {
         (_, Some(refusal)) => Err(refusal),
         (None, None) => Err(Refusal::new(
@@ -386,7 +507,7 @@ async fn build_agent(
             ),
         )),
         (Some(_), None) if !agent.enabled => Err(Refusal::new("disabled", "the agent is disabled")),
-        (Some(plugin), None) => load(agent, plugin, surroundings).await,
+        (Some(plugin), None) => load(agent, plugin, init, surroundings).await,
     };
     Agent {
         config: agent.clone(),
@@ -395,12 +516,26 @@ async fn build_agent(
         capabilities: Arc::new(capabilities),
         checkouts,
         input,
+        init: digest,
     }
+}
+
+/// `sha256:<hex>` of what `init` gets.
+fn init_digest(init: &InitInput) -> String {
+    let mut text = init.settings.clone();
+    for file in &init.files {
+        for part in [&file.path, &file.content] {
+            text.push('\0');
+            text.push_str(part);
+        }
+    }
+    digest(text.as_bytes())
 }
 
 async fn load(
     agent: &AgentConfig,
     plugin: &Plugin,
+    init: Result<InitInput, Refusal>,
     surroundings: &Surroundings<'_>,
 ) -> Result<Arc<Loaded>, Refusal> {
     let inspection = plugin.inspection.as_ref().map_err(Clone::clone)?;
@@ -420,7 +555,7 @@ async fn load(
             ),
         ));
     }
-    let init = init_input(agent)?;
+    let init = init?;
     (surroundings.progress)(&format!("loading {}", plugin.name));
     surroundings
         .sandbox

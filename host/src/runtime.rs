@@ -37,7 +37,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -133,6 +133,12 @@ struct Left {
     reached: Vec<Reached>,
 }
 
+/// Ended runs that wait for who watches them: those of a busy second.
+const OUTCOMES: usize = 1_024;
+
+/// Why a run ends whose agent went while it waited.
+const REMOVED: &str = "the agent was removed or disabled in `plugins.toml` while the run waited";
+
 /// A run that is queued or in the sandbox.
 struct Live {
     agent: String,
@@ -142,6 +148,10 @@ struct Live {
     /// Cancelled once there is a row.
     recorded: CancellationToken,
     ended: watch::Sender<Option<Run>>,
+    /// What it began on.
+    bound: OnceLock<Arc<Agent>>,
+    /// Why it was cancelled, if a change of the configuration did it.
+    revoked: OnceLock<&'static str>,
 }
 
 /// Runs that are queued or in the sandbox.
@@ -200,10 +210,12 @@ pub struct Runtime {
     store: Arc<dyn Store>,
     sandbox: Arc<dyn Sandbox>,
     live: Mutex<LiveRuns>,
-    agent_places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// Of each agent as many as its `concurrency`, which stands beside them.
+    agent_places: Mutex<HashMap<String, (u32, Arc<Semaphore>)>>,
     ended: Arc<Notify>,
     announced: Arc<Notify>,
     proposed: Arc<Notify>,
+    outcomes: broadcast::Sender<Arc<Run>>,
     holds: Arc<Holds>,
     pasts: Mutex<BTreeMap<String, Past>>,
     metrics: Arc<Metrics>,
@@ -237,6 +249,7 @@ impl Runtime {
             ended: Arc::default(),
             announced: Arc::default(),
             proposed: Arc::default(),
+            outcomes: broadcast::Sender::new(OUTCOMES),
             holds,
             pasts: Mutex::default(),
             metrics,
@@ -573,6 +586,8 @@ impl Runtime {
             cancel: CancellationToken::new(),
             recorded: CancellationToken::new(),
             ended: watch::Sender::new(None),
+            bound: OnceLock::new(),
+            revoked: OnceLock::new(),
         });
         self.live_runs().insert(run.id, Arc::clone(&live));
         live
@@ -602,7 +617,10 @@ impl Runtime {
             let id = run.id;
             let meter = Arc::new(Meter::before_row(agent.config.limits.clone()));
             live.recorded.cancel();
-            let ended = match runtime.carry_out(run, &agent, &live, &meter).await {
+            let ended = match runtime
+                .carry_out(run, Arc::clone(&agent), &live, &meter)
+                .await
+            {
                 Some(end) => {
                     let retry = end.retry.clone();
                     let run = end.run.clone();
@@ -633,7 +651,7 @@ impl Runtime {
         told: oneshot::Sender<Result<Run, StoreError>>,
     ) -> Option<Run> {
         let meter = Arc::new(Meter::before_row(agent.config.limits.clone()));
-        let mut work = pin!(self.carry_out(run.clone(), &agent, live, &meter));
+        let mut work = pin!(self.carry_out(run.clone(), agent, live, &meter));
         let begun = AtomicBool::new(false);
         let hurry = CancellationToken::new();
         let row = async {
@@ -705,10 +723,11 @@ impl Runtime {
     async fn carry_out(
         &self,
         mut run: Run,
-        agent: &Agent,
+        mut agent: Arc<Agent>,
         live: &Live,
         meter: &Arc<Meter>,
     ) -> Option<RunEnd> {
+        let mut meter = Arc::clone(meter);
         let queued = Instant::now();
         let turn = async {
             // A further attempt waits before it takes a place.
@@ -726,7 +745,7 @@ impl Runtime {
                 {
                     tokio::time::sleep(HELD_LOOK).await;
                 }
-                let place = self.place(agent).await;
+                let place = self.place(&agent).await;
                 // It may have been thrown while the run waited for its place.
                 if kill.lets(&run.idempotency_key) {
                     return place;
@@ -743,13 +762,19 @@ impl Runtime {
         if self.stopping.load(Ordering::Acquire) && !live.cancel.is_cancelled() {
             return None;
         }
+        if place.is_some()
+            && let Some(current) = self.current(&mut run, &agent, live)
+        {
+            meter = Arc::new(meter.with_budget(current.config.limits.clone()));
+            agent = current;
+        }
         let started_at = now();
-        let mut end = if place.is_some() {
+        let mut end = if place.is_some() && !live.cancel.is_cancelled() {
             let _ = live.started_at.set(started_at);
-            let _ = live.meter.set(Arc::clone(meter));
+            let _ = live.meter.set(Arc::clone(&meter));
             run.started_at = Some(started_at);
-            let work = self.inside(&run, agent, meter, &live.cancel);
-            let told = self.tell_running(run.id, started_at, live, meter);
+            let work = self.inside(&run, &agent, &meter, &live.cancel);
+            let told = self.tell_running(run.id, started_at, live, &meter);
             let killed = self.killed(&run, live);
             tokio::select! {
                 biased;
@@ -773,10 +798,15 @@ impl Runtime {
                     .iter()
                     .any(|export| export.starts_with("infinity:agent/policy@"))
             });
-        let (report, artifacts) = settle(&mut run, end, meter);
+        let (report, artifacts) = settle(&mut run, end, &meter);
         if run.outcome == Some(Outcome::Cancelled) && !self.holds.kill.lets(&run.idempotency_key) {
             run.reason = Some("kill_switch".into());
             run.message = Some("the kill switch was thrown".into());
+        } else if run.outcome == Some(Outcome::Cancelled)
+            && let Some(why) = live.revoked.get()
+        {
+            run.reason = Some("revoked".into());
+            run.message = Some((*why).to_owned());
         }
         let left = Left {
             log: meter.take_log(),
@@ -784,7 +814,59 @@ impl Runtime {
             events: meter.take_events(),
             reached: meter.reached(),
         };
-        Some(self.end(run, report, left, agent, judges))
+        Some(self.end(run, report, left, &agent, judges))
+    }
+
+    /// What a run that waited begins on: the agent in force, if that is another one than when the run was accepted. One that is there no more ends the run.
+    fn current(&self, run: &mut Run, accepted: &Arc<Agent>, live: &Live) -> Option<Arc<Agent>> {
+        let mut bound = None;
+        // Bound under the lock: whoever revokes sees the run either with what it began on, or before it looks for the agent.
+        let _live = self.live_runs();
+        let registry = self.registry.load_full();
+        match registry.agents.get(&run.agent) {
+            Some(agent) if Arc::ptr_eq(agent, accepted) => {}
+            Some(agent) if agent.config.enabled => {
+                run.plugin.clone_from(&agent.config.plugin);
+                run.plugin_digest = agent
+                    .plugin
+                    .as_ref()
+                    .map_or_else(String::new, |plugin| plugin.digest.clone());
+                run.config_digest.clone_from(&registry.config.digest);
+                bound = Some(Arc::clone(agent));
+            }
+            _ => {
+                let _ = live.revoked.set(REMOVED);
+                live.cancel.cancel();
+            }
+        }
+        let _ = live
+            .bound
+            .set(Arc::clone(bound.as_ref().unwrap_or(accepted)));
+        bound
+    }
+
+    /// Looks at all runs in progress and ends those that run on what may no longer be so. `verdict` says why, given what a run began on.
+    pub fn revoke(&self, verdict: impl Fn(&Arc<Agent>) -> Option<&'static str>) {
+        for live in self.live_runs().by_id.values() {
+            if let Some(why) = live.bound.get().and_then(&verdict) {
+                let _ = live.revoked.set(why);
+                live.cancel.cancel();
+            }
+        }
+    }
+
+    /// Runs in progress on something else than what is in force.
+    #[must_use]
+    pub fn draining(&self) -> usize {
+        let registry = self.registry.load();
+        let live = self.live_runs();
+        let bound = live.by_id.values().filter_map(|live| live.bound.get());
+        bound
+            .filter(|agent| {
+                let current = registry.agents.get(agent.config.name.as_str());
+                !current.is_some_and(|current| Arc::ptr_eq(current, agent))
+            })
+            .count()
     }
 
     /// Cancels a run when the kill switch is thrown. It ends as cancelled runs end, so this never does.
@@ -806,10 +888,14 @@ impl Runtime {
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             let name = agent.config.name.as_str();
-            let places = places
-                .entry(name.to_owned())
-                .or_insert_with(|| Arc::new(Semaphore::new(agent.config.concurrency as usize)));
-            Arc::clone(places)
+            let concurrency = agent.config.concurrency;
+            let made = || (concurrency, Arc::new(Semaphore::new(concurrency as usize)));
+            let places = places.entry(name.to_owned()).or_insert_with(made);
+            // What was let in by another configuration goes on beside what this one lets in.
+            if places.0 != concurrency {
+                *places = made();
+            }
+            Arc::clone(&places.1)
         };
         let own = own.acquire_owned().await.ok()?;
         let shared = self.places.acquire(agent.config.priority).await;
@@ -988,7 +1074,10 @@ impl Runtime {
         let mut pasts = self.pasts();
         let past = pasts.entry(ended.agent.clone()).or_default();
         past.recent.add(ended.outcome);
-        past.last_run = Some(Arc::new(ended.clone()));
+        let ended = Arc::new(ended.clone());
+        past.last_run = Some(Arc::clone(&ended));
+        // Nobody has to listen.
+        let _ = self.outcomes.send(ended);
     }
 
     /// Forgets what is in memory of an agent's past.
@@ -1046,6 +1135,12 @@ impl Runtime {
     #[must_use]
     pub fn past(&self, name: &str) -> Past {
         self.pasts().get(name).cloned().unwrap_or_default()
+    }
+
+    /// Runs as they end, beginning now. Who reads too slowly misses the oldest.
+    #[must_use]
+    pub fn outcomes(&self) -> broadcast::Receiver<Arc<Run>> {
+        self.outcomes.subscribe()
     }
 
     /// Whether a run of the agent waits or is in progress.

@@ -24,6 +24,7 @@ mod rows;
 mod runs;
 mod search;
 pub mod sqlite;
+mod versions;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ use crate::model::{
     ForgeRecord, Level, LogLine, Occurrence, OccurrenceResult, Outcome, Report, Run, RunEnd,
     RunState, Thread, ThreadKind, ThreadState, Trigger,
 };
+use crate::reload::ConfigVersion;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -889,6 +891,39 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// As every writing method.
     async fn put_checks(&self, checks: Vec<Check>, events: Vec<Event>) -> Result<(), StoreError>;
+
+    /// Records a version of the configuration with its text and what is announced of it, and answers its number. The hundred newest are kept.
+    ///
+    /// # Errors
+    /// As those of any write.
+    async fn put_version(
+        &self,
+        version: ConfigVersion,
+        text: String,
+        events: Vec<Event>,
+    ) -> Result<u64, StoreError>;
+
+    /// Writes what became of a version since it was recorded.
+    ///
+    /// # Errors
+    /// As those of any write.
+    async fn update_version(
+        &self,
+        version: ConfigVersion,
+        events: Vec<Event>,
+    ) -> Result<(), StoreError>;
+
+    /// A version of the configuration and its text; `None` when there is none of this number any more.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn version(&self, number: u64) -> Result<Option<(ConfigVersion, String)>, StoreError>;
+
+    /// Versions of the configuration, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] for a cursor that came from elsewhere, and when the store cannot be read.
+    async fn versions(&self, page: PageRequest) -> Result<Page<ConfigVersion>, StoreError>;
 
     /// A check.
     ///

@@ -27,6 +27,7 @@ pub const TOPICS: &[Topic] = &[
             "run.lost",
             "agent.quarantined",
             "system.degraded",
+            "config.rolled_back",
             "killswitch.engaged",
             "killswitch.awaiting_recovery",
             "security.ban",
@@ -67,7 +68,7 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
 }
 
 /// What types of the host's own events begin with: nobody else says that a run ended.
-pub const OWN_TYPES: [&str; 13] = [
+pub const OWN_TYPES: [&str; 14] = [
     "run.",
     "agent.",
     "policy.",
@@ -76,6 +77,7 @@ pub const OWN_TYPES: [&str; 13] = [
     "pipeline.",
     "check.",
     "command.",
+    "config.",
     "key.",
     "killswitch.",
     "session.",

@@ -142,6 +142,24 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
     ("POST", "/v1/factors/totp", Anyone),
     ("POST", "/v1/factors/totp/{id}/confirmation", Anyone),
     ("DELETE", "/v1/factors/{id}", Anyone),
+    ("GET", "/v1/config", admin("config", "read")),
+    ("PUT", "/v1/config", admin("config", "change")),
+    (
+        "POST",
+        "/v1/config/approvals",
+        may("config", "approve", Role::Editor),
+    ),
+    ("GET", "/v1/config/versions", admin("config", "read")),
+    (
+        "GET",
+        "/v1/config/versions/{number}",
+        admin("config", "read"),
+    ),
+    (
+        "POST",
+        "/v1/config/versions/{number}/rollback",
+        admin("config", "change"),
+    ),
     ("GET", "/v1/findings", read("runs")),
     ("GET", "/v1/integrations", read("integrations")),
     ("GET", "/v1/integrations/{name}", read("integrations")),
@@ -895,7 +913,8 @@ mod tests {
             // Whoever reads changes nothing.
             assert_eq!(
                 permission.least == Role::Viewer,
-                *method == "GET" && !["keys", "bans", "audit"].contains(&permission.resource),
+                *method == "GET"
+                    && !["keys", "bans", "audit", "config"].contains(&permission.resource),
                 "{method} {path}"
             );
         }

@@ -318,6 +318,27 @@ impl Store for Fake {
         page(Vec::new(), &request)
     }
 
+    async fn put_version(
+        &self,
+        _: ConfigVersion,
+        _: String,
+        _: Vec<Event>,
+    ) -> Result<u64, StoreError> {
+        Ok(1)
+    }
+
+    async fn update_version(&self, _: ConfigVersion, _: Vec<Event>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn version(&self, _: u64) -> Result<Option<(ConfigVersion, String)>, StoreError> {
+        Ok(None)
+    }
+
+    async fn versions(&self, request: PageRequest) -> Result<Page<ConfigVersion>, StoreError> {
+        page(Vec::new(), &request)
+    }
+
     async fn open_checks(&self) -> Result<Vec<Check>, StoreError> {
         Ok(Vec::new())
     }
@@ -536,6 +557,36 @@ impl Store for Fake {
 
 #[async_trait]
 impl ControlPlane for Fake {
+    fn config_status(&self) -> ConfigStatus {
+        ConfigStatus {
+            version: 1,
+            path: "plugins.toml".into(),
+            digest: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+            problems: Vec::new(),
+            held: Vec::new(),
+            restart: Vec::new(),
+            draining: 0,
+        }
+    }
+
+    async fn apply_config(&self, _: NewConfig) -> Result<ConfigVersion, ConfigError> {
+        Err(ConfigError::NotFound)
+    }
+
+    async fn roll_back_config(&self, _: u64, _: Principal) -> Result<ConfigVersion, ConfigError> {
+        Err(ConfigError::NotFound)
+    }
+
+    async fn approve_config(
+        &self,
+        _: &str,
+        _: Option<&str>,
+        _: Principal,
+    ) -> Result<ConfigVersion, ConfigError> {
+        Err(ConfigError::NotFound)
+    }
+
     fn killswitch(&self) -> KillView {
         KillView {
             state: KillState::Off,

@@ -4,9 +4,10 @@ use super::ways::exporting;
 use super::{App, BADGES_MAX, SILENCE_MAX};
 use crate::access::Access;
 use crate::api::{
-    self, AgentHealth, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ControlPlane,
-    HealthCheck, IntegrationView, LiveRun, PluginStatus, PluginView, RecoverError, RunSummary,
-    StartRun, Status, Webhook, WorkflowError, WorkflowStep, WorkflowView,
+    self, AgentHealth, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ConfigError,
+    ConfigStatus, ControlPlane, HealthCheck, IntegrationView, LiveRun, NewConfig, PluginStatus,
+    PluginView, RecoverError, RunSummary, StartRun, Status, Webhook, WorkflowError, WorkflowStep,
+    WorkflowView,
 };
 use crate::audit::chain::{Checkpoint, End, Unproven};
 use crate::checks::{Check, CheckError, CheckNews, Refused, Submission};
@@ -23,6 +24,7 @@ use crate::model::{
 };
 use crate::pipelines::BeginError;
 use crate::registry::Agent;
+use crate::reload::ConfigVersion;
 use crate::runtime::{self, ServeError, Start};
 use crate::sandbox::call::{Answer, BadgeRequest, Call};
 use crate::sandbox::checks::MayRead;
@@ -206,6 +208,31 @@ impl ControlPlane for App {
             .collect()
     }
 
+    fn config_status(&self) -> ConfigStatus {
+        self.status_of_config()
+    }
+
+    async fn apply_config(&self, new: NewConfig) -> Result<ConfigVersion, ConfigError> {
+        self.apply_text(new).await
+    }
+
+    async fn roll_back_config(
+        &self,
+        number: u64,
+        principal: Principal,
+    ) -> Result<ConfigVersion, ConfigError> {
+        self.go_back(number, principal).await
+    }
+
+    async fn approve_config(
+        &self,
+        agent: &str,
+        digest: Option<&str>,
+        principal: Principal,
+    ) -> Result<ConfigVersion, ConfigError> {
+        self.approve_change(agent, digest, principal).await
+    }
+
     fn agents(&self) -> Vec<AgentView> {
         let registry = self.registry.load();
         registry
@@ -322,11 +349,13 @@ impl ControlPlane for App {
     }
 
     fn github_secrets(&self) -> Vec<Secret> {
-        self.config.github.webhook_secrets.clone()
+        self.registry.load().config.github.webhook_secrets.clone()
     }
 
     fn workflows(&self) -> Vec<WorkflowView> {
-        self.config
+        let registry = self.registry.load();
+        registry
+            .config
             .pipelines
             .values()
             .map(|pipeline| WorkflowView {
@@ -363,13 +392,14 @@ impl ControlPlane for App {
             return Err(WorkflowError::Killed);
         }
         // Whoever asks has looked it up.
-        let Some(pipeline) = self.config.pipelines.get(name) else {
+        let registry = self.registry.load_full();
+        let Some(pipeline) = registry.config.pipelines.get(name) else {
             return Err(WorkflowError::Stopping);
         };
         self.pipelines
             .begin(
                 pipeline,
-                &self.config.digest,
+                &registry.config.digest,
                 principal,
                 Trigger::Manual,
                 None,
@@ -404,7 +434,7 @@ impl ControlPlane for App {
     }
 
     fn templates(&self) -> Vec<Template> {
-        commands::templates(&self.config.host.command_templates)
+        commands::templates(&self.registry.load().config.host.command_templates)
     }
 
     fn agent_health(&self, name: &str) -> Option<AgentHealth> {
@@ -704,7 +734,8 @@ impl ControlPlane for App {
             .repositories
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let forges = self.config.repositories.iter().map(|(name, repository)| {
+        let config = Arc::clone(&self.registry.load().config);
+        let forges = config.repositories.iter().map(|(name, repository)| {
             let seen = looked.get(name).cloned().unwrap_or_default();
             let standing = seen.standing;
             let (kind, identity) = match &repository.place {
@@ -772,6 +803,22 @@ impl ControlPlane for App {
                 } else {
                     format!("cannot run: {}", broken.join(", "))
                 },
+            },
+            {
+                let config = self.status_of_config();
+                HealthCheck {
+                    component: "config".into(),
+                    ok: config.problems.is_empty(),
+                    detail: if config.problems.is_empty() {
+                        format!("version {}", config.version)
+                    } else {
+                        format!(
+                            "version {} stays in force: {}",
+                            config.version,
+                            config.problems.join("; ")
+                        )
+                    },
+                }
             },
             HealthCheck {
                 component: "runtime".into(),

@@ -63,7 +63,7 @@ impl App {
 
     /// Looks at pull requests again of which GitHub said that they changed, and at deliveries that did not arrive. Ends never.
     pub(super) async fn follow_github(&self) {
-        let Some(github) = self.forges.github().cloned() else {
+        let Some(github) = self.forges.github() else {
             return std::future::pending().await;
         };
         let mut changed = self.changed.heard.lock().await;
@@ -85,7 +85,8 @@ impl App {
     }
 
     async fn look_again(&self, full_name: &str, number: u64) {
-        for name in self.config.repositories.keys() {
+        let config = Arc::clone(&self.registry.load().config);
+        for name in config.repositories.keys() {
             match self.forges.open(name) {
                 Ok(Repository::Github(github))
                     if github.full_name().eq_ignore_ascii_case(full_name) => {}

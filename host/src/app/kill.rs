@@ -59,7 +59,7 @@ impl App {
 
     /// Asks nothing more of GitHub, and gives the tokens back.
     fn suspend_github(&self) {
-        let Some(github) = self.forges.github().cloned() else {
+        let Some(github) = self.forges.github() else {
             return;
         };
         github.suspend(true);
@@ -221,7 +221,7 @@ impl App {
         }
         bad.push_back(event.time);
         bad.retain(|at| event.time.duration_since(*at) < HOUR);
-        let most = self.config.host.kill_after_pull_requests as usize;
+        let most = self.registry.load().config.host.kill_after_pull_requests as usize;
         (bad.len() > most).then(|| {
             let count = bad.len();
             // The next one begins to count again.

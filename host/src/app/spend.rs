@@ -71,7 +71,7 @@ fn day(at: Timestamp) -> String {
 impl App {
     /// Adds up what is spent, if there is a budget. Ends never.
     pub(super) async fn watch_spend(self: &Arc<Self>, mut news: News) {
-        let Some(budget) = self.config.host.daily_budget_usd else {
+        let Some(budget) = self.registry.load().config.host.daily_budget_usd else {
             return std::future::pending().await;
         };
         let budget = f64::from(budget);

@@ -96,7 +96,8 @@ impl Starter for Scheduled<'_> {
                     schedule: agent.config.schedule.clone()?,
                 })
             });
-        let pipelines = self.0.config.pipelines.values().filter_map(|pipeline| {
+        let config = Arc::clone(&self.0.registry.load().config);
+        let pipelines = config.pipelines.values().filter_map(|pipeline| {
             Some(Entry {
                 agent: pipelines::entry_name(&pipeline.name),
                 schedule: pipeline.schedule.clone()?,
@@ -178,7 +179,8 @@ impl Starter for Scheduled<'_> {
 
 impl Scheduled<'_> {
     async fn begin(&self, name: &str, trigger: Trigger, moment: Occurrence) -> Started {
-        let Some(pipeline) = self.0.config.pipelines.get(name) else {
+        let config = Arc::clone(&self.0.registry.load().config);
+        let Some(pipeline) = config.pipelines.get(name) else {
             return Started::Not("disabled");
         };
         let due_at = moment.due_at;
@@ -187,7 +189,7 @@ impl Scheduled<'_> {
             .pipelines
             .begin(
                 pipeline,
-                &self.0.config.digest,
+                &config.digest,
                 Principal::schedule(),
                 trigger,
                 Some(moment),

@@ -94,7 +94,7 @@ pub enum Autonomy {
 
 impl Autonomy {
     /// From the least to the most, in the order of [`keys::AUTONOMY`].
-    const ALL: [Self; 5] = [
+    pub const ALL: [Self; 5] = [
         Self::Observe,
         Self::Alert,
         Self::Approve,
@@ -202,6 +202,16 @@ pub struct AgentConfig {
 }
 
 impl AgentConfig {
+    /// Whether another entry says the same, wherever it stands in its file.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        let moved = Self {
+            line: self.line,
+            ..other.clone()
+        };
+        *self == moved
+    }
+
     /// The agent that a plugin is without an entry in the file: runs when somebody asks, reaches nothing.
     pub(super) fn implicit(name: AgentName, host: &HostConfig) -> Self {
         Self {

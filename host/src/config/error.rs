@@ -43,6 +43,25 @@ impl ConfigError {
         }
     }
 
+    /// The mistake on one line, with its place and what to do.
+    #[must_use]
+    pub fn brief(&self, path: &Path) -> String {
+        let mut text = match self.line {
+            0 => format!("{}: {}", path.display(), self.message),
+            line => format!(
+                "{}:{line}:{}: {}",
+                path.display(),
+                self.column,
+                self.message
+            ),
+        };
+        if let Some(help) = &self.help {
+            text.push_str("; ");
+            text.push_str(help);
+        }
+        text
+    }
+
     pub(super) fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = Some(label.into());
         self
@@ -68,6 +87,12 @@ pub struct ConfigErrors {
 }
 
 impl ConfigErrors {
+    /// The file cannot be read.
+    #[must_use]
+    pub fn unreadable(path: &Path, why: &str) -> Self {
+        Self::of_file(path, why, "try again")
+    }
+
     /// A single mistake about the file as a whole.
     pub(super) fn of_file(path: &Path, message: impl Into<String>, help: &str) -> Self {
         let mut errors = Errors::default();
@@ -235,7 +260,8 @@ pub(crate) fn is_unprintable(character: char) -> bool {
 
 /// The text with what may be a credential replaced by as many `*` as it has bytes: what stands in quotes behind `value =` without naming a variable, and what stands
 /// between `://` and `@`. It works on the text and not on the tree, because excerpts are printed for files that do not parse, too.
-fn masked(text: &str) -> String {
+#[must_use]
+pub fn masked(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for (start, word) in text.match_indices("value") {
         let named_otherwise = text[..start]

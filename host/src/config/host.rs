@@ -59,6 +59,8 @@ pub struct HostConfig {
     pub maintenance: Vec<Maintenance>,
     /// Pull requests that are refused or reverted within an hour before the kill switch is thrown: 1 to 100,000, default [`DEFAULT_KILL_AFTER_PULL_REQUESTS`]. Source: `kill_after_pull_requests`.
     pub kill_after_pull_requests: u32,
+    /// Crashes in a row of an agent's new version before the one before takes its place: 1 to 100, default [`DEFAULT_ROLLBACK_AFTER`]. Source: `rollback_after`.
+    pub rollback_after: u32,
     /// US dollars that models may cost on one day in UTC: 1 to 1,000,000; at twice that the kill switch is thrown. Source: `daily_budget_usd`.
     pub daily_budget_usd: Option<u32>,
     /// Who may call.
@@ -98,6 +100,8 @@ pub const DEFAULT_STATE_BUDGET: u64 = 10 << 30;
 pub const DEFAULT_COMMAND_TEMPLATES: &str = "commands";
 /// Default of [`HostConfig::kill_after_pull_requests`]: far more than people refuse on a busy day.
 pub const DEFAULT_KILL_AFTER_PULL_REQUESTS: u32 = 100;
+/// Default of [`HostConfig::rollback_after`]: before five crashes bring the agent into quarantine.
+pub const DEFAULT_ROLLBACK_AFTER: u32 = 3;
 /// Default of [`HostConfig::queue`].
 pub const DEFAULT_QUEUE: u32 = 10_000;
 /// Default of [`HostConfig::compile_cpu_ms`]: twice what a Python component takes.
@@ -109,6 +113,36 @@ pub const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 << 30;
 const MAX_CA_FILE: u64 = 4 << 20;
 
 impl HostConfig {
+    /// Keeps what a host settles when it starts, and names the keys of `[host]` that are different there.
+    pub(crate) fn keep_settled(&mut self, settled: &Self) -> Vec<String> {
+        let mut different = Vec::new();
+        macro_rules! keep {
+            ($($field:ident => $key:literal),* $(,)?) => {$(
+                if self.$field != settled.$field {
+                    different.push(concat!("host.", $key).to_owned());
+                    self.$field.clone_from(&settled.$field);
+                }
+            )*};
+        }
+        keep!(
+            listen => "listen",
+            state => "state",
+            proxy => "proxy",
+            ca_file => "ca_file",
+            concurrency => "concurrency",
+            concurrency_max => "concurrency_max",
+            queue => "queue",
+            compile_cpu_ms => "compile_cpu",
+            compile_memory_bytes => "compile_memory",
+            badge_port => "badge_port",
+            autodeploy_port => "autodeploy_port",
+            gateway_port => "gateway_port",
+            access => "access",
+            variables => "variables",
+        );
+        different
+    }
+
     fn new(root: &Path) -> Self {
         Self {
             listen: DEFAULT_LISTEN,
@@ -130,6 +164,7 @@ impl HostConfig {
             gateway_port: None,
             maintenance: Vec::new(),
             kill_after_pull_requests: DEFAULT_KILL_AFTER_PULL_REQUESTS,
+            rollback_after: DEFAULT_ROLLBACK_AFTER,
             daily_budget_usd: None,
             access: AccessConfig::default(),
             variables: Variables::default(),
@@ -221,6 +256,7 @@ fn from_file(
             "kill_after_pull_requests",
             &mut host.kill_after_pull_requests,
         ),
+        ("rollback_after", &mut host.rollback_after),
     ];
     for (name, field) in numbers {
         // The range of the key ends below what the field holds; so for the ports.

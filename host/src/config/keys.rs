@@ -284,6 +284,12 @@ pub(super) static HOST: Table = Table {
             "Pull requests of agents that may be refused or reverted within an hour; one more throws the kill switch.",
         ),
         key(
+            "rollback_after",
+            Kind::Integer { min: 1, max: 100 },
+            "3",
+            "Crashes in a row of an agent's new version before the one before takes its place again.",
+        ),
+        key(
             "daily_budget_usd",
             Kind::Integer {
                 min: 1,

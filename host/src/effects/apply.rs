@@ -149,6 +149,8 @@ impl Effects {
         again: bool,
     ) -> Result<Done, Stop> {
         let twice = self
+            .registry
+            .load()
             .config
             .channels
             .get(&action.channel)

@@ -30,7 +30,7 @@ impl Effects {
             run: Uuid::nil(),
             agent: BILLING.into(),
             plugin_digest: String::new(),
-            config_digest: self.config.digest.clone(),
+            config_digest: self.registry.load().config.digest.clone(),
             name: BILLING.into(),
             depends_on: Vec::new(),
             reason,

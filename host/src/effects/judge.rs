@@ -10,6 +10,7 @@ use crate::store::StoreError;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Bytes of all files of an effect: a site, or a large change, in memory at once.
 pub(super) const EFFECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -210,10 +211,11 @@ impl Effects {
             "agent": { "name": effect.agent, "plugin": agent.plugin, "plugin_digest": effect.plugin_digest, "autonomy": agent.autonomy.as_str() },
         });
         if let Some(name) = effect.action.repository() {
-            let configured =
-                self.config.repositories.get(name).ok_or_else(|| {
-                    Refusal::new(format!("there is no repository {}", shown(name)))
-                })?;
+            let config = Arc::clone(&self.registry.load().config);
+            let configured = config
+                .repositories
+                .get(name)
+                .ok_or_else(|| Refusal::new(format!("there is no repository {}", shown(name))))?;
             input["repository"] =
                 json!({ "name": name, "environment": configured.environment.as_str() });
             if configured.environment.is_guarded() {
@@ -284,7 +286,13 @@ impl Effects {
                 input["target"] = json!({ "agent": action.agent, "control": action.control });
             }
             Action::Notification(action) => {
-                if !self.config.channels.contains_key(&action.channel) {
+                if !self
+                    .registry
+                    .load()
+                    .config
+                    .channels
+                    .contains_key(&action.channel)
+                {
                     return Err(Refusal::with_hint(
                         format!("there is no channel {}", shown(&action.channel)),
                         format!("`[channels.{}]` in `plugins.toml` makes it", action.channel),

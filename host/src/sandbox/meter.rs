@@ -5,8 +5,8 @@ use super::budget::RunBudget;
 use super::events::Emitted;
 use crate::model::{Denial, Limit, LogLine, Reached};
 use jiff::Timestamp;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +62,7 @@ pub struct Meter {
     cpu_ns: AtomicU64,
     poll_began_ns: AtomicU64,
     polling: AtomicBool,
-    row: Option<Row>,
+    row: Option<Arc<Row>>,
 }
 
 /// Whether the record says that the run is in progress.
@@ -152,7 +152,16 @@ impl Meter {
     #[must_use]
     pub fn before_row(budget: RunBudget) -> Self {
         Self {
-            row: Some(Row::default()),
+            row: Some(Arc::default()),
+            ..Self::new(budget)
+        }
+    }
+
+    /// A meter at zero for the same run with another budget: what it runs on changed while it waited.
+    #[must_use]
+    pub fn with_budget(&self, budget: RunBudget) -> Self {
+        Self {
+            row: self.row.clone(),
             ..Self::new(budget)
         }
     }

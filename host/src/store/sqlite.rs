@@ -38,6 +38,7 @@ use super::retention::{self, Compress, Count, Evict, Forget, Part, PruneCounts, 
 use super::rows;
 use super::runs::{self, AppendLog, Bury, CreateRun, EndRun, MarkRunning, PruneRuns, RecordRun};
 use super::search;
+use super::versions::{self, PutVersion, UpdateVersion};
 use super::writer::{Failure, Operation, Writer};
 use super::{
     AgentRecord, EffectChange, EffectFilter, EventCount, ExecutionTotals, FoundFinding, FoundLine,
@@ -52,6 +53,7 @@ use crate::model::{
     Approval, Artifact, Comment, CommitStatus, Effect, Event, Execution, Finding, ForgeRecord,
     Level, LogLine, Occurrence, Report, Run, RunEnd, Thread,
 };
+use crate::reload::ConfigVersion;
 
 /// The schema, step by step. A step that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -109,6 +111,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         11,
         "checks",
         include_str!("../../migrations/sqlite/0011_checks.sql"),
+    ),
+    (
+        15,
+        "config_versions",
+        include_str!("../../migrations/sqlite/0015_config_versions.sql"),
     ),
 ];
 
@@ -946,6 +953,59 @@ impl Store for SqliteStore {
         let limit = page_limit(page.limit)?;
         let position = self.position(&query, page.cursor)?;
         let found = checks::page(&self.readers, verdict, position, i64::from(limit) + 1)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(self.page_of(&query, found, limit))
+    }
+
+    async fn put_version(
+        &self,
+        version: ConfigVersion,
+        text: String,
+        events: Vec<Event>,
+    ) -> Result<u64, StoreError> {
+        let record = rows::to_json(&version).map_err(|error| self.fail(error))?;
+        let operation = PutVersion {
+            at: version.at.as_microsecond(),
+            text,
+            record,
+            events: events
+                .into_iter()
+                .map(EventRow::new)
+                .collect::<Result<_, _>>()
+                .map_err(|error| self.fail(error))?,
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn update_version(
+        &self,
+        version: ConfigVersion,
+        events: Vec<Event>,
+    ) -> Result<(), StoreError> {
+        let operation = UpdateVersion {
+            number: i64::try_from(version.number).unwrap_or(i64::MAX),
+            record: rows::to_json(&version).map_err(|error| self.fail(error))?,
+            events: events
+                .into_iter()
+                .map(EventRow::new)
+                .collect::<Result<_, _>>()
+                .map_err(|error| self.fail(error))?,
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn version(&self, number: u64) -> Result<Option<(ConfigVersion, String)>, StoreError> {
+        versions::one(&self.readers, number)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
+    async fn versions(&self, page: PageRequest) -> Result<Page<ConfigVersion>, StoreError> {
+        let query = "versions".to_owned();
+        let limit = page_limit(page.limit)?;
+        let position = self.position(&query, page.cursor)?;
+        let found = versions::page(&self.readers, position, i64::from(limit) + 1)
             .await
             .map_err(|error| self.fail(error))?;
         Ok(self.page_of(&query, found, limit))
