@@ -1,13 +1,15 @@
 /* Makes the disk and the clock of one program fail, as a test says. Built by the test, preloaded into the program, and steered by files that the test writes.
 
-   FAULTS names a file of 16 bytes that is shared: the first eight are seconds added to the wall clock, the ninth says whether a sync of the database fails with EIO.
+   FAULTS names a file of 16 bytes that is shared: the first eight are seconds added to the wall clock, the ninth says whether a sync of the database fails with EIO, the tenth after
+   how many seconds a look-up of a name fails; 0 lets it be.
    FAULTS_UNDO names a file into which the bytes go that a write to the database overwrites, until that file is synced: what a power cut may take back.
 
-   Nothing but the files `infinity.db` and `infinity.db-wal` is touched. */
+   No file but `infinity.db` and `infinity.db-wal` is touched. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -37,6 +39,7 @@ static time_t (*real_time)(time_t *);
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_ftruncate)(int, off_t);
+static int (*real_getaddrinfo)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
 
@@ -49,6 +52,7 @@ __attribute__((constructor)) static void begin(void) {
     real_ftruncate = dlsym(RTLD_NEXT, "ftruncate64");
     real_fsync = dlsym(RTLD_NEXT, "fsync");
     real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
+    real_getaddrinfo = dlsym(RTLD_NEXT, "getaddrinfo");
     const char *name = getenv("FAULTS");
     if (name) {
         int file = open(name, O_RDWR | O_CLOEXEC);
@@ -81,6 +85,16 @@ time_t time(time_t *where) {
     time_t now = real_time(NULL) + ahead();
     if (where) *where = now;
     return now;
+}
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+    unsigned char wait = control ? ((volatile unsigned char *)control)[9] : 0;
+    if (wait) {
+        sleep(wait);
+        return EAI_AGAIN;
+    }
+    if (!real_getaddrinfo) real_getaddrinfo = dlsym(RTLD_NEXT, "getaddrinfo");
+    return real_getaddrinfo(name, service, hints, found);
 }
 
 /* 0 the database, 1 its log, -1 anything else. */

@@ -1,4 +1,4 @@
-//! The library that is loaded into the program before its own, so that its clock and its disk fail as a test says: `shim.c`.
+//! The library that is loaded into the program before its own, so that its clock, its disk and its names fail as a test says: `shim.c`.
 
 use anyhow::ensure;
 use std::fs::{File, OpenOptions};
@@ -93,6 +93,11 @@ impl Shim {
     /// Whether syncs of the database fail with `EIO`.
     pub(crate) fn syncs_fail(&self, fail: bool) -> anyhow::Result<()> {
         Ok(self.control.write_all_at(&[u8::from(fail)], 8)?)
+    }
+
+    /// After how many seconds each look-up of a name fails.
+    pub(crate) fn names_fail_after(&self, seconds: u8) -> anyhow::Result<()> {
+        Ok(self.control.write_all_at(&[seconds], 9)?)
     }
 }
 

@@ -34,6 +34,8 @@ pub use self::gate::{
     DEFAULT_CONNECTIONS, EgressGate, GateError, GateSettings, Resolver, SystemResolver,
 };
 pub use self::grant::{Credential, DenialReason, GrantError, HttpDenial, HttpGrant};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::grant::{Asked, granted};
 pub use self::meter::{HttpEvents, HttpLimits, HttpUsage};
 
 use self::egress::Timeouts;
