@@ -16,8 +16,12 @@ fn is_degraded(host: &Host) -> Option<bool> {
 
 /// Waits until health names the configuration, or does not.
 fn expect(host: &Host, degraded: bool, what: &str) -> anyhow::Result<()> {
-    poll(PATIENCE, || (is_degraded(host)? == degraded).then_some(()))
-        .with_context(|| format!("{what}: degraded {degraded} is not so: {:?}", host.json("/health?verbose=true")))
+    poll(PATIENCE, || (is_degraded(host)? == degraded).then_some(())).with_context(|| {
+        format!(
+            "{what}: degraded {degraded} is not so: {:?}",
+            host.json("/health?verbose=true")
+        )
+    })
 }
 
 #[test]
@@ -32,7 +36,10 @@ fn f20_a_configuration_that_breaks_while_the_host_runs_changes_nothing() -> anyh
         Ok(fs::rename(beside, &path)?)
     };
     let syntax = format!("{good}\n[agents.other\n");
-    let unknown = good.replace("plugin = \"guests\"", "plugin = \"guests\"\nshedule = \"15m\"");
+    let unknown = good.replace(
+        "plugin = \"guests\"",
+        "plugin = \"guests\"\nshedule = \"15m\"",
+    );
     let faults: [(&str, &dyn Fn() -> anyhow::Result<()>); 5] = [
         ("a syntax error", &|| replace(&syntax)),
         ("an unknown key in `[host]`", &|| {
@@ -62,7 +69,9 @@ fn f20_a_configuration_that_breaks_while_the_host_runs_changes_nothing() -> anyh
         health["checks"].as_array().is_some_and(|checks| {
             checks.iter().any(|check| {
                 check["component"] == "config"
-                    && check["detail"].as_str().is_some_and(|text| text.contains(&format!("plugins.toml:{line}:")))
+                    && check["detail"]
+                        .as_str()
+                        .is_some_and(|text| text.contains(&format!("plugins.toml:{line}:")))
             })
         }),
         "{health}"

@@ -83,18 +83,27 @@ fn f34_thousands_of_clients_that_never_finish_keep_nobody_waiting() -> anyhow::R
         last = began.elapsed();
     }
     ensure!(last < Duration::from_secs(30), "the last after {last:?}");
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     Ok(())
 }
 
 #[test]
 fn f35_a_body_without_end_is_cut_off_and_takes_no_memory() -> anyhow::Result<()> {
     let host = folder("", "")?.serve()?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     let before = resident(host.pid())?;
     let head = "POST /v1/agents/guests/runs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
     let kinds = [
-        ("ten gigabytes by length", "content-length: 10737418240\r\n\r\n"),
+        (
+            "ten gigabytes by length",
+            "content-length: 10737418240\r\n\r\n",
+        ),
         ("chunks without end", "transfer-encoding: chunked\r\n\r\n"),
     ];
     let most = Mutex::new(before);
@@ -108,7 +117,12 @@ fn f35_a_body_without_end_is_cut_off_and_takes_no_memory() -> anyhow::Result<()>
                         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
                         stream.set_write_timeout(Some(Duration::from_secs(30)))?;
                         let _ = stream.write_all(format!("{head}{rest}").as_bytes());
-                        let chunk = [b"10000\r\n".to_vec(), vec![b' '; 0x1_0000], b"\r\n".to_vec()].concat();
+                        let chunk = [
+                            b"10000\r\n".to_vec(),
+                            vec![b' '; 0x1_0000],
+                            b"\r\n".to_vec(),
+                        ]
+                        .concat();
                         // 10 GiB, if it were let.
                         let mut sent = 0_u64;
                         while sent < 10 << 30 && stream.write_all(&chunk).is_ok() {
@@ -124,23 +138,38 @@ fn f35_a_body_without_end_is_cut_off_and_takes_no_memory() -> anyhow::Result<()>
                 })
                 .collect();
             for client in clients {
-                let (sent, answer) = client.join().map_err(|_| anyhow::anyhow!("a client failed"))??;
+                let (sent, answer) = client
+                    .join()
+                    .map_err(|_| anyhow::anyhow!("a client failed"))??;
                 // What the kernel holds for it, and what is read for a second to be able to answer.
                 ensure!(sent < 1 << 30, "{what}: {sent} bytes are taken");
                 // A reset may take the answer with it.
-                ensure!(answer.is_empty() || answer.contains(" 413 "), "{what}: {answer}");
+                ensure!(
+                    answer.is_empty() || answer.contains(" 413 "),
+                    "{what}: {answer}"
+                );
             }
             anyhow::Ok(())
         })?;
     }
-    let most = *most.lock().map_err(|_| anyhow::anyhow!("a client failed"))?;
+    let most = *most
+        .lock()
+        .map_err(|_| anyhow::anyhow!("a client failed"))?;
     ensure!(most < before + 64 * 1024, "{before} KiB became {most}");
 
     // A thousand bytes for one, as a compressed body promises: nothing is decompressed.
-    let packed = [0x1f_u8, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 0x4c, 0x4c, 0x4c];
+    let packed = [
+        0x1f_u8, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 0x4c, 0x4c, 0x4c,
+    ];
     let url = host.url("/v1/agents/guests/runs");
-    let request = host.client().post(url).header("content-type", "application/json");
-    let answer = request.header("content-encoding", "gzip").body(packed.to_vec()).send()?;
+    let request = host
+        .client()
+        .post(url)
+        .header("content-type", "application/json");
+    let answer = request
+        .header("content-encoding", "gzip")
+        .body(packed.to_vec())
+        .send()?;
     let status = answer.status().as_u16();
     ensure!((400..500).contains(&status), "{status}");
     let runs = host.json("/v1/runs")?;
@@ -154,7 +183,11 @@ const SECRET: &str = "a secret that nobody guesses";
 fn deliver(host: &Host, id: Uuid) -> anyhow::Result<(u16, Value)> {
     let body = br#"{"case":"ok"}"#;
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), body);
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = tag
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let request = host.client().post(host.url("/v1/agents/hook/webhook"));
     let answer = request
         .header("content-type", "application/json")
@@ -167,7 +200,8 @@ fn deliver(host: &Host, id: Uuid) -> anyhow::Result<(u16, Value)> {
 
 #[test]
 fn f37_a_thousand_deliveries_of_one_thing_are_one_run() -> anyhow::Result<()> {
-    let table = format!("[agents.hook]\nplugin = \"noop\"\nwebhook = {{ secret = \"{SECRET}\" }}\n");
+    let table =
+        format!("[agents.hook]\nplugin = \"noop\"\nwebhook = {{ secret = \"{SECRET}\" }}\n");
     let host = folder("", &table)?.serve()?;
     // Twenty deliveries, each fifty times: all at once, in an order of its own for each sender.
     let ids: Vec<Uuid> = (0..20).map(|_| Uuid::now_v7()).collect();
@@ -180,31 +214,49 @@ fn f37_a_thousand_deliveries_of_one_thing_are_one_run() -> anyhow::Result<()> {
                     for number in 0..ids.len() {
                         let id = ids[(number * 7 + sender) % ids.len()];
                         let answer = deliver(host, id)?;
-                        answers.lock().map_err(|_| anyhow::anyhow!("a sender failed"))?.push((id, answer));
+                        answers
+                            .lock()
+                            .map_err(|_| anyhow::anyhow!("a sender failed"))?
+                            .push((id, answer));
                     }
                     anyhow::Ok(())
                 })
             })
             .collect();
         for sender in senders {
-            sender.join().map_err(|_| anyhow::anyhow!("a sender failed"))??;
+            sender
+                .join()
+                .map_err(|_| anyhow::anyhow!("a sender failed"))??;
         }
         anyhow::Ok(())
     })?;
-    let answers = answers.into_inner().map_err(|_| anyhow::anyhow!("a sender failed"))?;
+    let answers = answers
+        .into_inner()
+        .map_err(|_| anyhow::anyhow!("a sender failed"))?;
     ensure!(answers.len() == 1_000, "{} answers", answers.len());
     for id in &ids {
-        let of: Vec<_> = answers.iter().filter(|(known, _)| known == id).map(|(_, answer)| answer).collect();
+        let of: Vec<_> = answers
+            .iter()
+            .filter(|(known, _)| known == id)
+            .map(|(_, answer)| answer)
+            .collect();
         let taken = of.iter().filter(|(status, _)| *status == 202).count();
-        let known = of.iter().filter(|(status, body)| *status == 200 && body["duplicate"] == true).count();
-        ensure!((taken, known) == (1, 49), "{taken} taken, {known} known: {of:?}");
+        let known = of
+            .iter()
+            .filter(|(status, body)| *status == 200 && body["duplicate"] == true)
+            .count();
+        ensure!(
+            (taken, known) == (1, 49),
+            "{taken} taken, {known} known: {of:?}"
+        );
         let runs: BTreeSet<String> = of.iter().map(|(_, body)| body["run"].to_string()).collect();
         ensure!(runs.len() == 1, "{runs:?}");
     }
     poll(PATIENCE, || {
         let runs = host.json("/v1/runs?agent=hook&limit=500").ok()?;
         let runs = runs["items"].as_array()?;
-        (runs.len() == ids.len() && runs.iter().all(|run| run["outcome"] == "succeeded")).then_some(())
+        (runs.len() == ids.len() && runs.iter().all(|run| run["outcome"] == "succeeded"))
+            .then_some(())
     })
     .context("a delivery has no run, or two")?;
     chain_is_whole(&host)
@@ -214,7 +266,10 @@ fn f37_a_thousand_deliveries_of_one_thing_are_one_run() -> anyhow::Result<()> {
 fn emfile_a_host_without_files_left_goes_on_once_it_has_some() -> anyhow::Result<()> {
     many_files()?;
     let host = folder("", "")?.serve()?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     let pid = Pid::from_raw(host.pid().cast_signed()).context("a process")?;
     let open = || anyhow::Ok(fs::read_dir(format!("/proc/{}/fd", host.pid()))?.count());
     // Room for a few more, which the first clients take.
@@ -235,7 +290,12 @@ fn emfile_a_host_without_files_left_goes_on_once_it_has_some() -> anyhow::Result
     ensure!(log.is_some(), "it has files left: {}", host.log());
     // Who is connected already may still ask, and gets an answer, be it a refusal.
     let url = host.url("/v1/agents/guests/runs");
-    let during = host.client().post(url).json(&ok()).timeout(Duration::from_secs(5)).send();
+    let during = host
+        .client()
+        .post(url)
+        .json(&ok())
+        .timeout(Duration::from_secs(5))
+        .send();
     drop(during);
     prlimit(Some(pid), Resource::Nofile, before)?;
     drop(clients);
@@ -252,11 +312,14 @@ fn f41_names_that_cannot_be_looked_up_cost_those_runs_alone_that_ask() -> anyhow
     let Some(shim) = Shim::new()? else {
         return Ok(());
     };
-    let tables = "[agents.reaching]\nplugin = \"guests\"\nlimits = { time = \"6s\" }\nconcurrency = 8\ngrants = { http = [\"https://somewhere.example/*\"] }\n\
+    let tables = "[agents.reaching]\nplugin = \"guests\"\nlimits = { time = \"6s\" }\nconcurrency = 8\ngrants = { http = [{ url = \"https://somewhere.example/*\" }] }\n\
         [agents.other]\nplugin = \"noop\"\n";
     let environment = shim.environment()?;
     let host = folder("concurrency = 16", tables)?.serve_with(&pairs(&environment))?;
-    ensure!(host.run("other", &Value::Null)?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("other", &Value::Null)?["outcome"] == "succeeded",
+        "a run"
+    );
     // Slower than a run may take, and then fails quickly.
     for (seconds, outcome) in [(20, "limited"), (1, "succeeded")] {
         shim.names_fail_after(seconds)?;
@@ -267,8 +330,15 @@ fn f41_names_that_cannot_be_looked_up_cost_those_runs_alone_that_ask() -> anyhow
         }
         for _ in 0..50 {
             let began = Instant::now();
-            ensure!(host.run("other", &Value::Null)?["outcome"] == "succeeded", "a run");
-            ensure!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+            ensure!(
+                host.run("other", &Value::Null)?["outcome"] == "succeeded",
+                "a run"
+            );
+            ensure!(
+                began.elapsed() < Duration::from_secs(2),
+                "{:?}",
+                began.elapsed()
+            );
         }
         for run in &reaching {
             let run = ended(&host, run)?;

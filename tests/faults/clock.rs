@@ -1,11 +1,12 @@
 //! A wall clock that is set while the host runs. Its other clock, which measures time, goes on: nobody can set that.
 
 use crate::shim::{Shim, pairs};
-use crate::{chain_is_whole, ended, folder, number, ok, running, start};
+use crate::{chain_is_whole, ended, folder, number, ok, rows, running, start};
 use anyhow::{Context as _, ensure};
 use infinity_tests::host::{Host, PATIENCE, poll};
 use infinity_tests::soak::figure;
-use serde_json::{Value, json};
+use serde_json::json;
+use sqlx::Row as _;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -28,7 +29,12 @@ fn counted(host: &Host) -> anyhow::Result<(i64, i64)> {
 
 /// Waits for a run of `tick` that starts after now.
 fn ticks(host: &Host) -> anyhow::Result<()> {
-    let count = || number(&host.path().join("var"), "SELECT count(*) FROM runs WHERE agent = 'tick'");
+    let count = || {
+        number(
+            &host.path().join("var"),
+            "SELECT count(*) FROM runs WHERE agent = 'tick'",
+        )
+    };
     let before = count()?;
     poll(PATIENCE, || (count().ok()? > before).then_some(()))
         .with_context(|| format!("it ticks no more: {}", host.log()))
@@ -42,10 +48,8 @@ fn f16_a_clock_that_is_put_forward_ends_no_run_and_starts_one_for_all_that_was_m
     };
     let environment = shim.environment()?;
     let host = folder("", TABLES)?.serve_with(&pairs(&environment))?;
-    poll(PATIENCE, || {
-        (counted(&host).ok()?.0 == 1).then_some(())
-    })
-    .context("the first moment does not come")?;
+    poll(PATIENCE, || (counted(&host).ok()?.0 == 1).then_some(()))
+        .context("the first moment does not come")?;
     ticks(&host)?;
     for (days, hours) in [(1, 24), (3653, 3653 * 24)] {
         let before = counted(&host)?;
@@ -62,16 +66,28 @@ fn f16_a_clock_that_is_put_forward_ends_no_run_and_starts_one_for_all_that_was_m
             let (fired, missed) = (now.0 - before.0, now.1 - before.1);
             (fired == 1 && fired + missed >= hours - 1 && fired + missed <= hours + 1).then_some(())
         })
-        .with_context(|| format!("{days} days are not made up for once: {before:?}, then {:?}", counted(&host)))?;
+        .with_context(|| {
+            format!(
+                "{days} days are not made up for once: {before:?}, then {:?}",
+                counted(&host)
+            )
+        })?;
         ticks(&host)?;
         chain_is_whole(&host)?;
     }
     // And back.
     shim.clock_ahead(0)?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     ticks(&host)?;
     chain_is_whole(&host)?;
-    ensure!(host.json("/health")?["status"] == "ok", "{}", host.json("/health")?);
+    ensure!(
+        host.json("/health")?["status"] == "ok",
+        "{}",
+        host.json("/health")?
+    );
     Ok(())
 }
 
@@ -84,7 +100,9 @@ fn f16_a_clock_that_is_set_lets_nobody_in_who_was_kept_out() -> anyhow::Result<(
     let proxies = "trusted_proxies = [\"127.0.0.1\"]";
     let host = folder(proxies, "")?.serve_with(&pairs(&environment))?;
     let admin = host.folder().key(&["root", "--role", "admin"])?;
-    let short = host.folder().key(&["short", "--role", "viewer", "--expires", "1h"])?;
+    let short = host
+        .folder()
+        .key(&["short", "--role", "viewer", "--expires", "1h"])?;
     let ask = |host: &Host, key: &str| -> anyhow::Result<u16> {
         let request = host.client().get(host.url("/v1/runs")).bearer_auth(key);
         let request = request.header("x-forwarded-for", "203.0.113.9");
@@ -116,7 +134,7 @@ fn f16_a_clock_that_is_set_lets_nobody_in_who_was_kept_out() -> anyhow::Result<(
 #[test]
 fn f46_five_thousand_schedules_at_midnight_all_run_once() -> anyhow::Result<()> {
     const AGENTS: usize = 5_000;
-    const PLACES: u64 = 8;
+    const PLACES: i32 = 8;
     let Some(shim) = Shim::new()? else {
         return Ok(());
     };
@@ -133,10 +151,7 @@ fn f46_five_thousand_schedules_at_midnight_all_run_once() -> anyhow::Result<()> 
     // Five seconds before the next midnight of the wall clock.
     let now = jiff::Timestamp::now().as_second();
     shim.clock_ahead(DAY - now.rem_euclid(DAY) - 5)?;
-    let mut most = 0;
     let ended = poll(PATIENCE * 5, || {
-        let status = host.json("/v1/status").ok()?;
-        most = most.max(status["running"].as_u64()?);
         let state = host.path().join("var");
         let sql = "SELECT count(*) FROM runs WHERE trigger_kind = 'cron' AND outcome = 'succeeded'";
         std::thread::sleep(Duration::from_millis(100));
@@ -151,6 +166,22 @@ fn f46_five_thousand_schedules_at_midnight_all_run_once() -> anyhow::Result<()> 
         ended.is_some() && (runs, fired, agents) == (every, every, every),
         "{runs} runs, {fired} moments of {agents} agents"
     );
+    // By their rows: a run is over when its guest is, and in the status until its row says so.
+    let state = host.path().join("var");
+    let mut steps: Vec<(i64, i32)> = Vec::new();
+    for row in rows(
+        &state,
+        "SELECT started_at, ended_at FROM runs WHERE trigger_kind = 'cron'",
+    )? {
+        steps.extend([(row.try_get(0)?, 1), (row.try_get(1)?, -1)]);
+    }
+    steps.sort_unstable();
+    let mut now = 0;
+    let mut most = 0;
+    for (_, step) in steps {
+        now += step;
+        most = most.max(now);
+    }
     ensure!(most <= PLACES, "{most} at once");
     chain_is_whole(&host)?;
     figure("schedules at one moment", AGENTS, "each ran once");

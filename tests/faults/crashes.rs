@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn f01_what_may_run_once_is_not_tried_again_after_a_kill() -> anyhow::Result<()> {
-    let rest = "retries = 0\n[agents.again]\nplugin = \"guests\"\nretries = 2\nretry_delay = \"100ms\"\n";
+    let rest =
+        "retries = 0\n[agents.again]\nplugin = \"guests\"\nretries = 2\nretry_delay = \"100ms\"\n";
     let mut host = folder("concurrency = 4", rest)?.serve()?;
     let sleep = json!({ "case": "sleep", "ms": 4000 });
     let once = start(&host, "guests", &sleep)?;
@@ -74,7 +75,8 @@ fn compiler(host: &Host) -> Option<Pid> {
     fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
         let line = fs::read(process.path().join("cmdline")).ok()?;
         let status = fs::read_to_string(process.path().join("status")).ok()?;
-        let is = String::from_utf8_lossy(&line).contains("compile-worker") && status.contains(&parent);
+        let is =
+            String::from_utf8_lossy(&line).contains("compile-worker") && status.contains(&parent);
         let pid: i32 = process.file_name().to_str()?.parse().ok()?;
         is.then(|| Pid::from_raw(pid)).flatten()
     })
@@ -86,7 +88,10 @@ fn f42_a_compiler_that_is_killed_costs_its_component_and_nothing_else() -> anyho
     let put = |name: &str| -> anyhow::Result<()> {
         let (from, beside) = (component("policy"), host.path().join("dist/new"));
         fs::copy(from, &beside)?;
-        Ok(fs::rename(beside, host.path().join(format!("dist/{name}.wasm")))?)
+        Ok(fs::rename(
+            beside,
+            host.path().join(format!("dist/{name}.wasm")),
+        )?)
     };
     put("dropped")?;
     let pid = poll(PATIENCE, || compiler(&host)).context("nothing is compiled")?;
@@ -97,7 +102,10 @@ fn f42_a_compiler_that_is_killed_costs_its_component_and_nothing_else() -> anyho
         agent.to_string().contains(text).then_some(agent)
     };
     poll(PATIENCE, || told("the child was killed")).with_context(|| host.log())?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     // Put there again it is compiled again.
     fs::remove_file(host.path().join("dist/dropped.wasm"))?;
     poll(PATIENCE, || {
@@ -157,7 +165,10 @@ fn f58_a_host_that_crashes_is_restarted_and_tries_its_runs_again() -> anyhow::Re
     figure(
         "crashes of the host by signals of memory faults",
         crashes,
-        &format!("{} runs ended, {} were lost and ended at another attempt", ends[0], ends[1]),
+        &format!(
+            "{} runs ended, {} were lost and ended at another attempt",
+            ends[0], ends[1]
+        ),
     );
     Ok(())
 }
@@ -191,8 +202,12 @@ fn f04_files_that_a_kill_cut_off_are_whole_or_not_there() -> anyhow::Result<()> 
                         let mut done = Vec::new();
                         for number in 0.. {
                             // Each its own bytes: files are named by what is in them.
-                            let bytes = 20_000 + usize::try_from(kill).unwrap_or(0) * 500 + writer * 100 + number % 100;
-                            let input = json!({ "case": "artifact", "name": "a.bin", "bytes": bytes });
+                            let bytes = 20_000
+                                + usize::try_from(kill).unwrap_or(0) * 500
+                                + writer * 100
+                                + number % 100;
+                            let input =
+                                json!({ "case": "artifact", "name": "a.bin", "bytes": bytes });
                             let Ok(answer) = client.post(url).json(&input).send() else {
                                 break;
                             };
@@ -232,9 +247,17 @@ fn f04_files_that_a_kill_cut_off_are_whole_or_not_there() -> anyhow::Result<()> 
         let id = run["id"].as_str().context("an id")?;
         let path = format!("/v1/runs/{id}/artifacts/a.bin");
         let got = host.get(&path)?.bytes()?;
-        ensure!(got.len() == *bytes, "{} of {bytes} bytes of {path}", got.len());
+        ensure!(
+            got.len() == *bytes,
+            "{} of {bytes} bytes of {path}",
+            got.len()
+        );
     }
-    figure("kills of a host that writes files", kills, &format!("{} files whole", kept.len()));
+    figure(
+        "kills of a host that writes files",
+        kills,
+        &format!("{} files whole", kept.len()),
+    );
     Ok(())
 }
 
@@ -253,10 +276,16 @@ fn f04_a_component_that_is_copied_in_parts_is_taken_once_it_is_whole() -> anyhow
         .context("half of it is not refused")
     };
     refused(&host)?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     let host = host.kill_and_restart()?;
     refused(&host)?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     let mut file = fs::OpenOptions::new().append(true).open(&place)?;
     file.write_all(&whole[half..])?;
     drop(file);

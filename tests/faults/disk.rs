@@ -19,7 +19,13 @@ impl Small {
     fn mount(bytes: u64) -> anyhow::Result<Option<Self>> {
         let directory = TempDir::new()?;
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes},mode=700"), "tmpfs"])
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={bytes},mode=700"),
+                "tmpfs",
+            ])
             .arg(directory.path())
             .stderr(Stdio::null())
             .status();
@@ -79,9 +85,14 @@ fn f08_a_full_disk_refuses_what_is_new_until_there_is_room() -> anyhow::Result<(
         Err(error) => Some(Err(error)),
     });
     let (status, body) = refused.context("it takes more than there is room for")??;
-    ensure!(status == 507 && body["code"] == "storage_full", "{status}: {body}");
     ensure!(
-        body["detail"].as_str().is_some_and(|text| text.contains("free space")),
+        status == 507 && body["code"] == "storage_full",
+        "{status}: {body}"
+    );
+    ensure!(
+        body["detail"]
+            .as_str()
+            .is_some_and(|text| text.contains("free space")),
         "{body}"
     );
     ensure!(!acknowledged.is_empty(), "nothing was taken before");
@@ -126,7 +137,13 @@ fn f10_after_a_sync_failed_nothing_more_is_believed() -> anyhow::Result<()> {
     shim.syncs_fail(true)?;
     let post = || -> anyhow::Result<u16> {
         let url = host.url("/v1/agents/guests/runs");
-        Ok(host.client().post(url).json(&ok()).send()?.status().as_u16())
+        Ok(host
+            .client()
+            .post(url)
+            .json(&ok())
+            .send()?
+            .status()
+            .as_u16())
     };
     let status = post()?;
     ensure!(status >= 500, "{status} although it is not on the disk");
@@ -141,8 +158,14 @@ fn f10_after_a_sync_failed_nothing_more_is_believed() -> anyhow::Result<()> {
     ensure!(log.contains("the store stops writing"), "{log}");
 
     let host = host.kill_and_restart()?;
-    ensure!(look(&host, &before)?["outcome"] == "succeeded", "it is gone");
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        look(&host, &before)?["outcome"] == "succeeded",
+        "it is gone"
+    );
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     chain_is_whole(&host)
 }
 
@@ -229,7 +252,10 @@ fn f12_a_log_that_ends_in_the_middle_of_a_write_loses_nothing_that_was_acknowled
     drop(file);
     let host = host.kill_and_restart()?;
     chain_is_whole(&host)?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     Ok(())
 }
 
@@ -279,7 +305,10 @@ fn f13_compiled_code_that_changed_is_never_run() -> anyhow::Result<()> {
 #[test]
 fn f45_what_cannot_be_put_into_the_journal_does_not_happen() -> anyhow::Result<()> {
     let host = folder("", "")?.serve()?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     let state = host.path().join("var");
     let keys = || rows(&state, "SELECT 1 FROM api_keys").map(|rows| rows.len());
     let before = keys()?;

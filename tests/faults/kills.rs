@@ -18,11 +18,12 @@ const TABLES: &str = "[repositories.ops]\npath = \"ops.git\"\ncreate = true\n\
     [agents.guests]\nplugin = \"guests\"\n\
     [agents.hook]\nplugin = \"guests\"\nwebhook = { secret = \"a secret that nobody guesses\" }\n\
     [agents.listener]\nplugin = \"noop\"\non = [\"build.*\"]\n\
-    [agents.writer]\nplugin = \"guests\"\nautonomy = \"auto\"\neffects_per_hour = 100000\n\
+    [agents.writer]\nplugin = \"guests\"\nautonomy = \"auto\"\neffects_per_hour = 10000\n\
     [agents.writer.grants]\nrepos = [{ name = \"ops\", commit = true, issue = true, comment = true }]\n";
 
 /// Everything is allowed: what is looked at here is not the policy.
-const POLICY: &str = "package effects\n\ndefault approvals := 0\n\ndefault second_person := false\n";
+const POLICY: &str =
+    "package effects\n\ndefault approvals := 0\n\ndefault second_person := false\n";
 
 /// Ends with the value.
 struct Triggers(Child);
@@ -86,7 +87,11 @@ fn holds(host: &Host, log: &std::path::Path, from: usize) -> anyhow::Result<usiz
         );
     }
     for (key, outcomes) in &found {
-        let over = outcomes.iter().flatten().filter(|outcome| *outcome != "lost").count();
+        let over = outcomes
+            .iter()
+            .flatten()
+            .filter(|outcome| *outcome != "lost")
+            .count();
         ensure!(over <= 1, "`{key}` ended {over} times: {outcomes:?}");
     }
     chain_is_whole(host)?;
@@ -94,10 +99,13 @@ fn holds(host: &Host, log: &std::path::Path, from: usize) -> anyhow::Result<usiz
 }
 
 #[test]
-fn f02_a_host_that_is_killed_anywhere_loses_nothing_and_records_nothing_twice() -> anyhow::Result<()> {
+fn f02_a_host_that_is_killed_anywhere_loses_nothing_and_records_nothing_twice() -> anyhow::Result<()>
+{
     let kills: usize = count(20, 1_000);
     let folder = Folder::new()?;
-    folder.component("test_guests", "guests")?.component("policy", "policy")?;
+    folder
+        .component("test_guests", "guests")?
+        .component("policy", "policy")?;
     folder.bytes("noop", &crate::noop()?)?;
     fs::create_dir_all(folder.path().join("policies/effects"))?;
     fs::write(folder.path().join("policies/effects/effects.rego"), POLICY)?;
@@ -123,18 +131,27 @@ fn f02_a_host_that_is_killed_anywhere_loses_nothing_and_records_nothing_twice() 
         let input = proposal(&branch);
         if kill % 2 == 0 {
             host.start_doomed("writer", &input, &branch);
-            std::thread::sleep(Duration::from_micros(u64::try_from(kill)? * 17_389 % 250_000));
+            std::thread::sleep(Duration::from_micros(
+                u64::try_from(kill)? * 17_389 % 250_000,
+            ));
             host = host.kill_and_restart()?;
         } else {
             let names = boundary::NAMES;
             let turn = kill / 2;
             let name = names[turn % names.len()];
             // Only what changes files is written apart.
-            let time = if name == "effect.written" { 1 } else { 1 + turn / names.len() % 3 };
+            let time = if name == "effect.written" {
+                1
+            } else {
+                1 + turn / names.len() % 3
+            };
             let at = format!("{name}:{time}");
             let mut doomed = host.kill_and_restart_with(&[(boundary::VARIABLE, &at)])?;
             doomed.start_doomed("writer", &input, &branch);
-            ensure!(poll(PATIENCE, || doomed.ended()).is_some(), "it does not die at {at}");
+            ensure!(
+                poll(PATIENCE, || doomed.ended()).is_some(),
+                "it does not die at {at}"
+            );
             host = doomed.kill_and_restart()?;
         }
         seen = holds(&host, &log, seen)?;
@@ -149,12 +166,19 @@ fn f02_a_host_that_is_killed_anywhere_loses_nothing_and_records_nothing_twice() 
     })
     .context("not everything ends")?;
     let promised = acknowledged(&log)?;
-    ensure!(promised.len() > kills, "only {} were acknowledged", promised.len());
+    ensure!(
+        promised.len() > kills,
+        "only {} were acknowledged",
+        promised.len()
+    );
     poll(PATIENCE, || {
         let found = ends(&host).ok()?;
         let once = |key: &String| {
             let outcomes = found.get(key).map_or(&[][..], Vec::as_slice);
-            let over = outcomes.iter().flatten().filter(|outcome| *outcome != "lost");
+            let over = outcomes
+                .iter()
+                .flatten()
+                .filter(|outcome| *outcome != "lost");
             over.count() == 1 && outcomes.iter().all(Option::is_some)
         };
         promised.iter().all(|(_, key)| once(key)).then_some(())
@@ -166,7 +190,8 @@ fn f02_a_host_that_is_killed_anywhere_loses_nothing_and_records_nothing_twice() 
         poll(PATIENCE, || {
             let list = host.json(&path).ok()?;
             let effects = list["items"].as_array()?;
-            (effects.len() == 3 && effects.iter().all(|effect| effect["state"] == "applied")).then_some(())
+            (effects.len() == 3 && effects.iter().all(|effect| effect["state"] == "applied"))
+                .then_some(())
         })
         .with_context(|| format!("not everything is applied: {:?}", host.json(&path)))?;
         let counted = Command::new("git")
@@ -179,7 +204,11 @@ fn f02_a_host_that_is_killed_anywhere_loses_nothing_and_records_nothing_twice() 
     figure(
         "kills of the host, half of them at a boundary",
         kills,
-        &format!("{} acknowledged triggers with one end each, {} changes made once", promised.len(), proposals.len() * 3),
+        &format!(
+            "{} acknowledged triggers with one end each, {} changes made once",
+            promised.len(),
+            proposals.len() * 3
+        ),
     );
     Ok(())
 }

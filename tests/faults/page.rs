@@ -34,10 +34,15 @@ fn every_fault_is_on_the_page_with_tests_that_exist() -> anyhow::Result<()> {
             continue;
         }
         ensure!(cells.len() == 5, "{line}");
-        ensure!(!cells[4].trim_end_matches(" |").is_empty(), "no result: {line}");
+        ensure!(
+            !cells[4].trim_end_matches(" |").is_empty(),
+            "no result: {line}"
+        );
         // `file`: `test`, `test`; further files behind `<br>`.
         for shown in cells[3].split("<br>") {
-            let (file, tests) = shown.split_once(": ").with_context(|| format!("no test: {line}"))?;
+            let (file, tests) = shown
+                .split_once(": ")
+                .with_context(|| format!("no test: {line}"))?;
             let file = file.trim_matches('`');
             let source = fs::read_to_string(root().join(file)).with_context(|| file.to_owned())?;
             for test in tests.split(", ") {
@@ -55,7 +60,10 @@ fn every_fault_is_on_the_page_with_tests_that_exist() -> anyhow::Result<()> {
     for source in SOURCES {
         for test in source.split("#[test]\nfn ").skip(1) {
             let name = test.split('(').next().unwrap_or_default();
-            ensure!(page.contains(&format!("`{name}`")), "`{name}` is not on the page");
+            ensure!(
+                page.contains(&format!("`{name}`")),
+                "`{name}` is not on the page"
+            );
         }
     }
     Ok(())

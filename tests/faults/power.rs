@@ -58,7 +58,11 @@ fn take_back(state: &Path, noted: &[Noted], count: usize) -> anyhow::Result<()> 
     let names = ["infinity.db", "infinity.db-wal"];
     for write in noted.iter().rev().take(count) {
         let path = state.join(names[write.file]);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
         file.write_all_at(&write.old, write.offset)?;
         file.set_len(write.size)?;
     }
@@ -143,7 +147,10 @@ fn f07_what_was_acknowledged_is_there_after_the_power_was_cut() -> anyhow::Resul
     figure(
         "cuts of the power",
         cuts,
-        &format!("{taken_back} unsynced writes taken back, {} acknowledged starts there", acknowledged.len()),
+        &format!(
+            "{taken_back} unsynced writes taken back, {} acknowledged starts there",
+            acknowledged.len()
+        ),
     );
     Ok(())
 }

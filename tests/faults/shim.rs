@@ -68,7 +68,10 @@ impl Shim {
     pub(crate) fn environment(&self) -> anyhow::Result<[(&'static str, String); 2]> {
         Ok([
             ("LD_PRELOAD", text(library())?),
-            ("FAULTS", text(Some(&self.directory.path().join("control")))?),
+            (
+                "FAULTS",
+                text(Some(&self.directory.path().join("control")))?,
+            ),
         ])
     }
 

@@ -22,7 +22,9 @@ fn steps() -> anyhow::Result<Vec<(i64, String, String)>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_stem().and_then(|name| name.to_str());
-        let (number, name) = name.and_then(|name| name.split_once('_')).context("a step's name")?;
+        let (number, name) = name
+            .and_then(|name| name.split_once('_'))
+            .context("a step's name")?;
         steps.push((number.parse()?, name.to_owned(), fs::read_to_string(&path)?));
     }
     steps.sort();
@@ -47,7 +49,9 @@ async fn left_by(state: &Path, known: usize, runs: u32) -> anyhow::Result<()> {
             Migration::new(number, name.into(), MigrationType::Simple, sql, false)
         })
         .collect();
-    Migrator::with_migrations(steps).run(&mut connection).await?;
+    Migrator::with_migrations(steps)
+        .run(&mut connection)
+        .await?;
     let sql = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {runs}) \
          INSERT INTO runs (id, agent, plugin, plugin_digest, config_digest, principal_kind, principal_name, trigger_kind, attempt, \
@@ -55,13 +59,18 @@ async fn left_by(state: &Path, known: usize, runs: u32) -> anyhow::Result<()> {
          SELECT randomblob(16), 'guests', 'guests', 'sha256:00', 'sha256:00', 'local', 'local', 'manual', 1, 'key-' || i, 'ended', 'succeeded', \
          0, '[]', '{USAGE}', '{{\"n\":' || i || '}}', t, t, t, t FROM (SELECT i, 1700000000000000 + i AS t FROM n)"
     );
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut connection)
+        .await?;
     connection.close().await?;
     Ok(())
 }
 
 fn newest(state: &Path) -> anyhow::Result<i64> {
-    number(state, "SELECT max(version) FROM _sqlx_migrations WHERE success")
+    number(
+        state,
+        "SELECT max(version) FROM _sqlx_migrations WHERE success",
+    )
 }
 
 fn whole(folder: &Folder) -> anyhow::Result<()> {
@@ -84,7 +93,11 @@ fn f05_state_of_every_earlier_version_is_brought_up_to_date() -> anyhow::Result<
         let state = folder.path().join("var");
         left_by(&state, known, 300)?;
         let host = folder.serve()?;
-        ensure!(newest(&state)? == last, "from {known} it is at {}", newest(&state)?);
+        ensure!(
+            newest(&state)? == last,
+            "from {known} it is at {}",
+            newest(&state)?
+        );
         let runs = host
             .json("/v1/runs?agent=guests&limit=500")
             .with_context(|| host.log())?;
@@ -95,7 +108,10 @@ fn f05_state_of_every_earlier_version_is_brought_up_to_date() -> anyhow::Result<
         // A key of the earlier version is still known.
         let known_run = host.run_of_key("guests", &serde_json::json!({ "n": 7 }), "key-7")?;
         ensure!(known_run["idempotency_key"] == "key-7", "{known_run}");
-        ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "from {known}: a run");
+        ensure!(
+            host.run("guests", &ok())?["outcome"] == "succeeded",
+            "from {known}: a run"
+        );
         chain_is_whole(&host)?;
         let (status, folder) = host.stop_and_keep()?;
         ensure!(status.success(), "{status}");
@@ -105,7 +121,8 @@ fn f05_state_of_every_earlier_version_is_brought_up_to_date() -> anyhow::Result<
 }
 
 #[test]
-fn f05_a_host_that_is_killed_while_it_brings_state_up_to_date_finds_it_whole() -> anyhow::Result<()> {
+fn f05_a_host_that_is_killed_while_it_brings_state_up_to_date_finds_it_whole() -> anyhow::Result<()>
+{
     let kills: u32 = count(8, 100);
     let rows: u32 = count(60_000, 400_000);
     let last = steps()?.last().context("a step")?.0;
@@ -130,7 +147,10 @@ fn f05_a_host_that_is_killed_while_it_brings_state_up_to_date_finds_it_whole() -
     }
     let host = folder.serve()?;
     ensure!(newest(&state)? == last, "it is at {}", newest(&state)?);
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     chain_is_whole(&host)?;
     whole(host.folder())?;
     figure(
@@ -144,7 +164,10 @@ fn f05_a_host_that_is_killed_while_it_brings_state_up_to_date_finds_it_whole() -
 #[test]
 fn f44_state_of_a_later_version_is_left_alone_with_an_instruction() -> anyhow::Result<()> {
     let host = folder("", "")?.serve()?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     let (_, folder) = host.stop_and_keep()?;
     let state = folder.path().join("var");
     let known = newest(&state)?;
@@ -160,33 +183,56 @@ fn f44_state_of_a_later_version_is_left_alone_with_an_instruction() -> anyhow::R
     let said = folder.infinity(&["serve"])?;
     let text = String::from_utf8_lossy(&said.stderr).into_owned();
     ensure!(said.status.code() == Some(1), "{}: {text}", said.status);
-    ensure!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     ensure!(
-        text.contains(&format!("schema {}", known + 1)) && text.contains("run the version of `infinity` that wrote it"),
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    ensure!(
+        text.contains(&format!("schema {}", known + 1))
+            && text.contains("run the version of `infinity` that wrote it"),
         "{text}"
     );
-    ensure!(fs::read(state.join("infinity.db"))? == before, "it was written to");
+    ensure!(
+        fs::read(state.join("infinity.db"))? == before,
+        "it was written to"
+    );
     // The version that wrote it goes on with it.
-    tamper(&state, &format!("DELETE FROM _sqlx_migrations WHERE version = {}", known + 1))?;
+    tamper(
+        &state,
+        &format!("DELETE FROM _sqlx_migrations WHERE version = {}", known + 1),
+    )?;
     let host = folder.serve()?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     chain_is_whole(&host)
 }
 
 #[test]
 fn f44_an_older_copy_of_the_database_is_found_out_by_a_checkpoint() -> anyhow::Result<()> {
     let host = folder("", "")?.serve()?;
-    ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+    ensure!(
+        host.run("guests", &ok())?["outcome"] == "succeeded",
+        "a run"
+    );
     let (_, folder) = host.stop_and_keep()?;
     let path = folder.path().join("var/infinity.db");
     let older = fs::read(&path)?;
     let host = folder.serve()?;
     for _ in 0..5 {
-        ensure!(host.run("guests", &ok())?["outcome"] == "succeeded", "a run");
+        ensure!(
+            host.run("guests", &ok())?["outcome"] == "succeeded",
+            "a run"
+        );
     }
     let (_, folder) = host.stop_and_keep()?;
     let verify = |folder: &Folder| folder.infinity(&["audit", "verify"]);
-    ensure!(verify(&folder)?.status.success(), "the journal is not whole");
+    ensure!(
+        verify(&folder)?.status.success(),
+        "the journal is not whole"
+    );
     fs::write(&path, older)?;
     let _ = fs::remove_file(path.with_extension("db-wal"));
     let _ = fs::remove_file(path.with_extension("db-shm"));
