@@ -22,8 +22,10 @@ const TABLES: &str = "[repositories.ops]\npath = \"ops.git\"\ncreate = true\n\
     [agents.writer.grants]\nrepos = [{ name = \"ops\", commit = true, issue = true, comment = true }]\n";
 
 /// Everything is allowed: what is looked at here is not the policy.
-const POLICY: &str =
-    "package effects\n\ndefault approvals := 0\n\ndefault second_person := false\n";
+const POLICY: &str = "package effects\n\n\
+    default approvals := 0\n\n\
+    default second_person := false\n\n\
+    deny contains violation if {\n\tinput.branch == \"never\"\n\tviolation := {\"msg\": \"never\"}\n}\n";
 
 /// Ends with the value.
 struct Triggers(Child);
