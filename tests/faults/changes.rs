@@ -47,7 +47,10 @@ fn f20_a_configuration_that_breaks_while_the_host_runs_changes_nothing() -> anyh
         }),
         ("no text", &|| Ok(fs::write(&path, [0xff, 0xfe, 0x00])?)),
         ("no file", &|| Ok(fs::rename(&path, &aside)?)),
-        ("a directory", &|| Ok(fs::create_dir(&path)?)),
+        ("a directory", &|| {
+            fs::remove_file(&path)?;
+            Ok(fs::create_dir(&path)?)
+        }),
     ];
     for (what, fault) in faults {
         fault()?;
