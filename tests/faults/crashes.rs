@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -194,10 +195,11 @@ fn f04_files_that_a_kill_cut_off_are_whole_or_not_there() -> anyhow::Result<()> 
     let mut kept: Vec<(Value, usize)> = Vec::new();
     for kill in 0..kills {
         let url = host.url("/v1/agents/guests/runs?wait=60s");
+        let written = AtomicUsize::new(0);
         let acknowledged = std::thread::scope(|scope| {
             let writers: Vec<_> = (0..3)
                 .map(|writer| {
-                    let (url, client) = (&url, host.client());
+                    let (url, client, written) = (&url, host.client(), &written);
                     scope.spawn(move || {
                         let mut done = Vec::new();
                         for number in 0.. {
@@ -216,13 +218,18 @@ fn f04_files_that_a_kill_cut_off_are_whole_or_not_there() -> anyhow::Result<()> 
                             };
                             if run["outcome"] == "succeeded" {
                                 done.push((run, bytes));
+                                written.fetch_add(1, Ordering::Relaxed);
                             }
                         }
                         done
                     })
                 })
                 .collect();
-            std::thread::sleep(Duration::from_millis(150 + kill * 83 % 400));
+            // However busy the machine is: in the middle of it.
+            poll(PATIENCE, || {
+                (written.load(Ordering::Relaxed) > 2).then_some(())
+            });
+            std::thread::sleep(Duration::from_millis(kill * 83 % 400));
             let pid = Pid::from_raw(host.pid().cast_signed());
             let struck = pid.map(|pid| kill_process(pid, Signal::KILL));
             let done: Vec<_> = writers

@@ -5,13 +5,14 @@
 use crate::shim::{Shim, pairs};
 use crate::{chain_is_whole, folder, look};
 use anyhow::{Context as _, ensure};
-use infinity_tests::host::Host;
+use infinity_tests::host::{Host, PATIENCE, poll};
 use infinity_tests::soak::{count, figure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What a write overwrote.
@@ -72,10 +73,11 @@ fn take_back(state: &Path, noted: &[Noted], count: usize) -> anyhow::Result<()> 
 /// Starts runs until the host is gone; those that were acknowledged.
 fn load(host: &Host, time: Duration) -> anyhow::Result<Vec<Value>> {
     let url = host.url("/v1/agents/guests/runs");
+    let started = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..4)
             .map(|_| {
-                let (url, client) = (&url, host.client());
+                let (url, client, started) = (&url, host.client(), &started);
                 scope.spawn(move || {
                     let mut runs = Vec::new();
                     let input = json!({ "case": "ok", "padding": "x".repeat(3_000) });
@@ -84,12 +86,16 @@ fn load(host: &Host, time: Duration) -> anyhow::Result<Vec<Value>> {
                             && let Ok(run) = answer.json::<Value>()
                         {
                             runs.push(run);
+                            started.fetch_add(1, Ordering::Relaxed);
                         }
                     }
                     runs
                 })
             })
             .collect();
+        poll(PATIENCE, || {
+            (started.load(Ordering::Relaxed) > 2).then_some(())
+        });
         std::thread::sleep(time);
         let pid = Pid::from_raw(host.pid().cast_signed()).context("a process");
         let killed = pid.map(|pid| kill_process(pid, Signal::KILL));
