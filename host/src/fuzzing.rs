@@ -1,28 +1,45 @@
-//! What must hold of whatever somebody sends before anybody knows who it is: keys, tokens, forwarded addresses, signatures. Each target takes any bytes and panics where something does not hold.
+//! What must hold of whatever somebody sends before anybody knows who it is (keys, tokens, forwarded addresses, signatures), and of what is read before anything is run: configurations,
+//! components, lines of grants and the addresses that guests ask for. Each target takes any bytes and panics where something does not hold.
 //!
-//! `cargo xtask fuzz` looks for such bytes for a minute each, from the seeds in `fuzz/seeds`; the tests below do the same for a second, on every run.
+//! `cargo xtask fuzz` looks for such bytes for a minute each, from the seeds in `fuzz/seeds`, from the configurations of the tests and from their components; the tests below do the same for some
+//! seconds, on every run.
 
 use crate::access::address::{Client, forwarded};
 use crate::access::issuer::{TOKEN_MAX, header, is_token};
 use crate::access::keys::naming;
 use crate::access::{Scope, sessions::is_session};
 use crate::api::is_signed;
+use crate::config::{self, ConfigErrors, MAX_ERRORS, Overrides};
+use crate::sandbox::http::{Asked, HttpGrant, granted};
+use crate::sandbox::inspect::{inspect, unknown_imports};
+use crate::sandbox::linked_here;
 use aws_lc_rs::hmac;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use ipnet::IpNet;
 use jsonwebtoken::Algorithm;
 use std::net::IpAddr;
+use std::path::Path;
 
 /// A target: its name, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 8] = [
     ("key", key),
     ("token", token),
     ("forwarded", forwarded_for),
     ("webhook", webhook),
+    ("configuration", configuration),
+    ("grant", grant),
+    ("component", component),
+    ("loading", loading),
 ];
+
+/// The most that a message about a component says, in bytes: it repeats names that the component chose, and somebody reads it.
+const MESSAGE_MAX: usize = 64 * 1024;
+
+/// What is compiled here, in bytes: the compiler's own cost is bounded in a process of its own, which this one is not.
+const COMPILED_MAX: usize = 16 * 1024;
 
 /// A text that is shown as a key, or written as a scope.
 pub fn key(bytes: &[u8]) {
@@ -139,25 +156,228 @@ pub fn webhook(bytes: &[u8]) {
     assert!(is_signed(&headers, body, secret));
 }
 
+/// The text of a `plugins.toml`.
+pub fn configuration(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let path = Path::new("/nowhere/plugins.toml");
+    let variable = |name: &str| (name == "SET").then(|| "a value of some length".to_owned());
+    let strict = config::parse(&text, path, &variable, &Overrides::default());
+    let tolerant = config::parse_tolerant(&text, path, &variable, &Overrides::default());
+    match (&strict, &tolerant) {
+        (Ok(_), Ok(tolerant)) => assert!(tolerant.disabled.is_empty(), "{text:?}"),
+        (Ok(_), Err(errors)) => panic!("mercy finds more mistakes: {errors}"),
+        (Err(_), Ok(tolerant)) => assert!(!tolerant.disabled.is_empty(), "{text:?}"),
+        (Err(_), Err(_)) => {}
+    }
+    if let Ok(tolerant) = &tolerant {
+        for agent in &tolerant.disabled {
+            assert!(!agent.errors.is_empty(), "{text:?}");
+        }
+    }
+    for errors in [strict.err(), tolerant.err()].into_iter().flatten() {
+        are_places_in(&errors, &text);
+    }
+}
+
+/// Whether every mistake has a place inside the text, or none.
+fn are_places_in(errors: &ConfigErrors, text: &str) {
+    assert!(!errors.errors.is_empty(), "{text:?}");
+    assert!(errors.errors.len() <= MAX_ERRORS, "{text:?}");
+    let lines = text.split('\n').count();
+    for error in &errors.errors {
+        let told = format!("{error:?} in {text:?}");
+        assert!(!error.message.is_empty(), "{told}");
+        assert!(!error.message.chars().any(char::is_control), "{told}");
+        if error.line == 0 {
+            assert_eq!(error.column, 0, "{told}");
+            continue;
+        }
+        // The text that is kept is masked byte for byte, so that places hold in it.
+        for text in [text, &errors.text] {
+            assert!(text.get(error.span.clone()).is_some(), "{told}");
+        }
+        assert!(error.line <= lines && error.column >= 1, "{told}");
+    }
+    assert!(!errors.to_string().is_empty());
+}
+
+/// A line of `grants.http`, and behind the first line's end the address that a guest asks for.
+pub fn grant(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (line, url) = text.split_once('\n').unwrap_or((&text, ""));
+    let Ok(grant) = HttpGrant::parse(line, &[], &[]) else {
+        return;
+    };
+    // Its normal spelling is one: read again, it is the same.
+    let normal = grant.url();
+    let again = HttpGrant::parse(&normal, &[], &[]).map(|grant| grant.url());
+    assert_eq!(again.as_deref(), Ok(normal.as_str()), "{line:?}");
+
+    let Ok(uri) = url.parse::<Uri>() else {
+        return;
+    };
+    let Some(asked) = granted(&grant, &Method::GET, &uri) else {
+        return;
+    };
+    let told = format!("{line:?} grants {url:?} as {asked:?}");
+    is_within(&normal, &asked, &told);
+    // Asked for in its normal spelling, it is the same request.
+    let same: Uri = asked.url.parse().unwrap_or_else(|_| panic!("{told}"));
+    let same = granted(&grant, &Method::GET, &same);
+    assert_eq!(same.as_ref(), Some(&asked), "{told}");
+    // Who reads addresses by another book (servers, proxies, browsers) reads the same one, or none: in what is sent, and in what the guest wrote.
+    for written in [asked.url.as_str(), url] {
+        let Ok(other) = reqwest::Url::parse(written) else {
+            continue;
+        };
+        if !written.contains("://") {
+            continue;
+        }
+        let host = other.host_str().unwrap_or_default().trim_end_matches('.');
+        assert_eq!(host, asked.host, "{told}: {other}");
+        assert_eq!(other.port_or_known_default(), Some(asked.port), "{told}");
+        assert_eq!(other.scheme(), asked.scheme, "{told}");
+        assert!(
+            other.username().is_empty() && other.password().is_none(),
+            "{told}"
+        );
+        assert_eq!(decoded(other.path()), decoded(&asked.path), "{told}");
+    }
+}
+
+/// Whether a granted request stays within the normal spelling of its grant.
+fn is_within(normal: &str, asked: &Asked, told: &str) {
+    let (scheme, rest) = normal.split_once("://").unwrap_or_else(|| panic!("{told}"));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    assert_eq!(scheme, asked.scheme, "{told}");
+    let name = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => {
+            assert_eq!(port, asked.port.to_string(), "{told}");
+            name
+        }
+        _ => {
+            let port = if scheme == "https" { 443 } else { 80 };
+            assert_eq!(asked.port, port, "{told}");
+            authority
+        }
+    };
+    match name.strip_prefix('*') {
+        Some(below) => assert!(
+            asked.host.ends_with(below) && asked.host.len() > below.len(),
+            "{told}"
+        ),
+        None => assert_eq!(name, asked.host, "{told}"),
+    }
+    match path.strip_suffix('*') {
+        Some(below) => assert!(asked.path.starts_with(below), "{told}"),
+        None => assert_eq!(path, asked.path, "{told}"),
+    }
+}
+
+/// A path with what is percent-encoded in plain bytes: books differ in what they encode.
+fn decoded(path: &str) -> Vec<u8> {
+    let bytes = path.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let pair = path.get(at + 1..at + 3);
+        let value = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        match value {
+            Some(value) if *byte == b'%' => {
+                plain.push(value);
+                at += 3;
+            }
+            _ => {
+                plain.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    plain
+}
+
+/// The bytes of a plugin, looked at.
+pub fn component(bytes: &[u8]) {
+    match inspect(bytes) {
+        Ok(inspection) => {
+            assert_eq!(inspection.size_bytes, bytes.len() as u64);
+            assert!(inspection.digest.starts_with("sha256:"));
+            let unknown = unknown_imports(&inspection.imports);
+            assert!(unknown.iter().all(|name| inspection.imports.contains(name)));
+            // What it says of itself is printed and kept.
+            let names = [&inspection.imports, &inspection.exports]
+                .into_iter()
+                .flatten()
+                .chain(&inspection.name)
+                .chain(&inspection.version);
+            for name in names {
+                assert!(!name.chars().any(char::is_control), "{name:?}");
+            }
+        }
+        Err(error) => {
+            let message = error.to_string();
+            assert!(!message.chars().any(char::is_control), "{message:?}");
+            assert!(message.len() <= MESSAGE_MAX, "{} bytes", message.len());
+        }
+    }
+}
+
+/// The bytes of a plugin, on their way to an agent: what passes the look is compiled, and linked against all that the host serves. Neither runs anything.
+pub fn loading(bytes: &[u8]) {
+    let Ok(inspection) = inspect(bytes) else {
+        return;
+    };
+    if bytes.len() > COMPILED_MAX || !unknown_imports(&inspection.imports).is_empty() {
+        return;
+    }
+    // What the look let pass the engine knows: a feature that it does not have was named before.
+    if let Err(error) = linked_here(bytes) {
+        let message = format!("{error:#}");
+        assert!(!message.contains("support is not enabled"), "{message}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::path::Path;
 
-    fn seeds(target: &str) -> Vec<Vec<u8>> {
+    /// The files of a folder beside the host's.
+    fn files(folder: &str, end: &str) -> Vec<Vec<u8>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../fuzz/seeds")
-            .join(target);
+            .join("..")
+            .join(folder);
         let mut files: Vec<_> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_string_lossy().ends_with(end))
             .collect();
         files.sort();
         files
             .iter()
             .map(|file| std::fs::read(file).unwrap())
             .collect()
+    }
+
+    /// As `cargo xtask fuzz` takes them.
+    fn seeds(target: &str) -> Vec<Vec<u8>> {
+        match target {
+            "configuration" => files("tests/config", ".toml"),
+            "component" | "loading" => files("tests/guests/wat", ".wat")
+                .iter()
+                .map(|text| wat::parse_bytes(text).unwrap().into_owned())
+                .collect(),
+            _ => files(&format!("fuzz/seeds/{target}"), ""),
+        }
+    }
+
+    /// How often: what takes a millisecond at a time is tried less.
+    fn cases(target: &str) -> u32 {
+        match target {
+            "configuration" | "loading" => 500,
+            _ => 5_000,
+        }
     }
 
     /// A seed in which some bytes are changed, left out, put in or said twice; or bytes of no seed.
@@ -186,12 +406,12 @@ mod tests {
     fn whatever_is_sent_what_must_hold_holds() {
         for (name, target) in TARGETS {
             let seeds = seeds(name);
-            assert!(seeds.len() >= 4, "`fuzz/seeds/{name}` has too few");
+            assert!(seeds.len() >= 4, "there are too few seeds for `{name}`");
             for seed in &seeds {
                 target(seed);
             }
             let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-                cases: 5_000,
+                cases: cases(name),
                 failure_persistence: None,
                 ..ProptestConfig::default()
             });

@@ -465,6 +465,24 @@ fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Compo
     unsafe { Component::deserialize(engine, code) }
 }
 
+/// Compiles a component and links it, in this process: what loading does but for the process of its own and the cache. Nothing of it runs.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn linked_here(bytes: &[u8]) -> wasmtime::Result<()> {
+    use std::sync::OnceLock;
+    static ENGINE: OnceLock<(wasmtime::Engine, wasmtime::component::Linker<RunState>)> =
+        OnceLock::new();
+    let (engine, linker) = match ENGINE.get() {
+        Some(made) => made,
+        None => {
+            let engine = wasmtime::Engine::new(&engine::config(EngineKind::OnDemand, 0))?;
+            let linker = link::linker(&engine)?;
+            ENGINE.get_or_init(|| (engine, linker))
+        }
+    };
+    linker.instantiate_pre(&Component::new(engine, bytes)?)?;
+    Ok(())
+}
+
 impl Variant {
     fn new(
         kind: EngineKind,

@@ -1,15 +1,51 @@
-//! Looks for bytes that break what must hold of whatever somebody sends, with libFuzzer.
+//! Looks for bytes that break what must hold of whatever somebody sends or has read, with libFuzzer.
 
 use crate::run::{checked, say};
 use anyhow::{Context as _, bail, ensure};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// The targets; each is a file of `fuzz/fuzz_targets`.
-const TARGETS: [&str; 4] = ["key", "token", "forwarded", "webhook"];
+const TARGETS: [&str; 8] = [
+    "key",
+    "token",
+    "forwarded",
+    "webhook",
+    "configuration",
+    "grant",
+    "component",
+    "loading",
+];
 
 /// How long each is looked at, in seconds.
 const SECONDS: &str = "60";
+
+/// The longest input of a target, in bytes: components and whole configurations are longer than what comes in a header.
+fn longest(target: &str) -> u32 {
+    match target {
+        "configuration" | "component" | "loading" => 16 * 1024,
+        _ => 4 * 1024,
+    }
+}
+
+/// Where a target's first inputs are: files that are kept for it, the configurations of the tests, or their components, which are written here from their text.
+fn seeds(root: &Path, target: &str) -> anyhow::Result<PathBuf> {
+    match target {
+        "configuration" => Ok(root.join("tests/config")),
+        "component" | "loading" => {
+            let made = root.join("target/fuzz-seeds/components");
+            std::fs::create_dir_all(&made)?;
+            for entry in std::fs::read_dir(root.join("tests/guests/wat"))? {
+                let path = entry?.path();
+                let name = path.file_stem().context("a component has a name")?;
+                let bytes = wat::parse_file(&path)?;
+                std::fs::write(made.join(name).with_extension("wasm"), bytes)?;
+            }
+            Ok(made)
+        }
+        _ => Ok(root.join("fuzz/seeds").join(target)),
+    }
+}
 
 pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let mut seconds = SECONDS.to_owned();
@@ -59,8 +95,12 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<ExitCode>
                 target,
             ])
             .arg(&corpus)
-            .arg(root.join("fuzz/seeds").join(target))
-            .args(["--", &format!("-max_total_time={seconds}"), "-max_len=4096"]);
+            .arg(seeds(root, target)?)
+            .args([
+                "--",
+                &format!("-max_total_time={seconds}"),
+                &format!("-max_len={}", longest(target)),
+            ]);
         checked(&format!("fuzzing {target}"), &mut command)?;
     }
     Ok(ExitCode::SUCCESS)

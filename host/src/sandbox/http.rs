@@ -33,6 +33,8 @@ pub(super) use self::egress::strip;
 pub use self::gate::{
     DEFAULT_CONNECTIONS, EgressGate, GateError, GateSettings, Resolver, SystemResolver,
 };
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::grant::{Asked, granted};
 pub use self::grant::{Credential, DenialReason, GrantError, HttpDenial, HttpGrant};
 pub use self::meter::{HttpEvents, HttpLimits, HttpUsage};
 

@@ -710,6 +710,33 @@ pub(super) fn permit(
     })
 }
 
+/// A request that a grant allows, as it would be made.
+#[cfg(any(test, fuzzing))]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) scheme: &'static str,
+    /// What is looked up, or dialled where it is an address.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) path: String,
+    /// All of it, as a proxy gets it.
+    pub(crate) url: String,
+}
+
+/// What becomes of a request under one grant; none if it is denied.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn granted(grant: &HttpGrant, method: &Method, uri: &Uri) -> Option<Asked> {
+    let target = Target::parse(uri).ok()?;
+    permit(std::slice::from_ref(grant), &target, method).ok()?;
+    Some(Asked {
+        scheme: target.scheme.as_str(),
+        host: target.host.to_string(),
+        port: target.port,
+        url: target.absolute_form(),
+        path: target.path,
+    })
+}
+
 /// Why a request was denied; a closed set that runs record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
