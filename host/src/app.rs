@@ -684,9 +684,10 @@ impl App {
     /// Takes up components that are put into the folder of plugins, replaced or removed. Runs in progress end as they began; the next one takes what is there then.
     async fn watch_plugins(&self) {
         let folder = self.config.host.plugins.clone();
+        let lock = self.config.supply.lock.clone();
         let look = || {
-            let folder = folder.clone();
-            tokio::task::spawn_blocking(move || registry::fingerprint(&folder))
+            let (folder, lock) = (folder.clone(), lock.clone());
+            tokio::task::spawn_blocking(move || registry::fingerprint(&folder, &lock))
         };
         let mut known = look().await.unwrap_or_default();
         let mut before = known.clone();

@@ -13,6 +13,7 @@ use crate::sandbox::key_value::KeyValue;
 use crate::sandbox::state::Capabilities;
 use crate::sandbox::views::Views;
 use crate::sandbox::{InitFile, InitInput, LoadError, LoadRequest, Loaded, Sandbox, digest};
+use crate::supply::Supply;
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,6 +45,10 @@ pub struct Plugin {
     pub digest: String,
     /// In bytes.
     pub size: u64,
+    /// The trusted name that signed it.
+    pub signed_by: Option<String>,
+    /// Where it came from, if the lock names it with this digest.
+    pub source: Option<String>,
     /// What it is, or why it is refused.
     pub inspection: Result<Inspection, Refusal>,
     bytes: Bytes,
@@ -174,7 +179,8 @@ impl Registry {
     /// Finds, inspects, compiles and links everything that the configuration names.
     pub async fn build(config: Arc<Config>, surroundings: &Surroundings<'_>) -> Self {
         let folder = config.host.plugins.clone();
-        let plugins = tokio::task::spawn_blocking(move || find(&folder))
+        let supply = config.supply.clone();
+        let plugins = tokio::task::spawn_blocking(move || find(&folder, &Supply::open(&supply)))
             .await
             .unwrap_or_default();
         let mut agents = BTreeMap::new();
@@ -238,32 +244,38 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// What the folder of plugins looks like: names, sizes and times. Two equal ones hold the same components, as far as can be said without reading them.
+/// What the folder of plugins and the lock look like: names, sizes and times. Two equal ones hold the same components and signatures, as far as can be said without
+/// reading them.
 #[must_use]
-pub fn fingerprint(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+pub fn fingerprint(
+    folder: &Path,
+    lock: &Path,
+) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+    let look = |path: PathBuf| {
+        let metadata = path.symlink_metadata().ok()?;
+        Some((path, metadata.len(), metadata.modified().ok()))
+    };
     let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
+        return look(lock.to_owned()).into_iter().collect();
     };
     let mut files: Vec<_> = entries
         .flatten()
-        .filter(|entry| {
-            entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "wasm")
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "wasm" || extension == "sig")
         })
-        .filter_map(|entry| {
-            let metadata = entry.metadata().ok()?;
-            Some((entry.path(), metadata.len(), metadata.modified().ok()))
-        })
-        .take(PLUGINS_MAX)
+        // A component and its signature.
+        .take(2 * PLUGINS_MAX)
+        .chain([lock.to_owned()])
+        .filter_map(look)
         .collect();
     files.sort();
     files
 }
 
 /// The components in the folder, by name. A file that cannot be read is listed with the reason.
-fn find(folder: &Path) -> BTreeMap<String, Arc<Plugin>> {
+fn find(folder: &Path, supply: &Supply) -> BTreeMap<String, Arc<Plugin>> {
     let mut plugins = BTreeMap::new();
     let Ok(entries) = std::fs::read_dir(folder) else {
         return plugins;
@@ -281,13 +293,13 @@ fn find(folder: &Path) -> BTreeMap<String, Arc<Plugin>> {
         let Some(name) = file.file_stem().and_then(|stem| stem.to_str()) else {
             continue;
         };
-        let plugin = read_plugin(name, &file);
+        let plugin = read_plugin(name, &file, supply);
         plugins.insert(name.to_owned(), Arc::new(plugin));
     }
     plugins
 }
 
-fn read_plugin(name: &str, file: &Path) -> Plugin {
+fn read_plugin(name: &str, file: &Path, supply: &Supply) -> Plugin {
     let shown = file
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -296,6 +308,8 @@ fn read_plugin(name: &str, file: &Path) -> Plugin {
         file: shown,
         digest: String::new(),
         size: 0,
+        signed_by: None,
+        source: None,
         inspection: Err(Refusal::new("invalid_component", "the file is empty")),
         bytes: Bytes::new(),
     };
@@ -313,8 +327,15 @@ fn read_plugin(name: &str, file: &Path) -> Plugin {
         Ok(Ok(bytes)) => {
             plugin.digest = digest(&bytes);
             plugin.size = bytes.len() as u64;
-            plugin.inspection = inspect(&bytes)
-                .map_err(|error| Refusal::new("invalid_component", error.to_string()));
+            let (standing, denied) = supply.judge(name, file, &plugin.digest);
+            plugin.signed_by = standing.signed_by();
+            plugin.source = standing.source;
+            // Nothing looks into what may not be used.
+            plugin.inspection = match denied {
+                Some(denied) => Err(Refusal::new(denied.reason, denied.message)),
+                None => inspect(&bytes)
+                    .map_err(|error| Refusal::new("invalid_component", error.to_string())),
+            };
             plugin.bytes = bytes.into();
         }
         Ok(Err(size)) => {
@@ -334,7 +355,7 @@ fn read_plugin(name: &str, file: &Path) -> Plugin {
     plugin
 }
 
-/// The agent in force, if neither it nor its plugin nor the file changed.
+/// The agent in force, if neither it nor its plugin nor the file changed, and its plugin may still be used.
 fn unchanged(
     config: &Config,
     agent: &AgentConfig,
@@ -343,7 +364,7 @@ fn unchanged(
 ) -> Option<Arc<Agent>> {
     let previous = surroundings.previous.as_ref()?;
     let built = previous.agents.get(agent.name.as_str())?;
-    let digest = |plugin: &Arc<Plugin>| plugin.digest.clone();
+    let digest = |plugin: &Arc<Plugin>| (plugin.digest.clone(), plugin.inspection.is_ok());
     let same = previous.config.digest == config.digest
         && built.config == *agent
         && built.loaded.is_ok()
