@@ -52,13 +52,10 @@ pub struct PluginView {
     /// What the component says about itself and what it imports; `null` while unknown.
     pub inspection: Option<Inspection>,
     /// Whose signature it has, by a name in `trusted` of `[plugins]`; `null` where nobody's counts.
-    #[serde(default)]
     pub signed_by: Option<String>,
     /// Whether `plugins.lock` names it with this digest.
-    #[serde(default)]
     pub locked: bool,
     /// Where it came from, as the lock has it: `file`, or `oci:REGISTRY/NAME:TAG@sha256:…`; `null` while it is not locked.
-    #[serde(default)]
     pub source: Option<String>,
 }
 

@@ -332,9 +332,10 @@ fn keygen(file: &Path, output: &Output) -> Done {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".pub");
     let beside = PathBuf::from(beside);
+    let line = format!("{public}\n");
     for (file, text, mode) in [
         (file, text.as_str(), 0o600),
-        (&beside, &format!("{public}\n"), 0o644),
+        (beside.as_path(), line.as_str(), 0o644),
     ] {
         // `create_new`: no key is ever written over another.
         std::fs::OpenOptions::new()
@@ -651,9 +652,10 @@ async fn add(options: &AddOptions, global: &GlobalOptions, output: &Output) -> D
         Verdict::Trusted { name } => Some(name),
         Verdict::Unsigned | Verdict::Untrusted { .. } | Verdict::Bad { .. } => None,
     };
-    let before = match file.exists() {
-        true => Some(read(&file)?),
-        false => None,
+    let before = if file.exists() {
+        Some(read(&file)?)
+    } else {
+        None
     };
     let difference = before
         .as_deref()

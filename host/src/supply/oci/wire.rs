@@ -288,8 +288,7 @@ impl Wire {
             .headers()
             .get_all("www-authenticate")
             .iter()
-            .filter_map(|value| challenge::parse(value.to_str().ok()?))
-            .next()
+            .find_map(|value| challenge::parse(value.to_str().ok()?))
             .ok_or_else(|| unauthorized("it does not say how"))?;
         let mut value = match challenge {
             Challenge::Basic => self.basic().ok_or_else(|| {
