@@ -368,6 +368,9 @@ impl Repository {
                 return Err(self.layout("a signature that it names is missing"));
             };
             let document = self.document(&manifest)?;
+            if document.artifact_type.as_deref() != Some(SIGNATURE) {
+                return Err(self.layout("what it names as a signature is none"));
+            }
             let [layer] = document.layers.as_slice() else {
                 return Err(self.layout("a signature of it has not one layer"));
             };
