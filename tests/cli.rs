@@ -415,8 +415,8 @@ fn lists_are_tables() -> anyhow::Result<()> {
         Ok(redact(&said.out))
     };
     insta::assert_snapshot!(shown(&["plugins"])?, @r#"
-    PLUGIN VERSION STATUS WORLDS SIZE DIGEST PROBLEM
-    guests 0.1.0 ready agent SIZE DIGEST
+    PLUGIN VERSION STATUS WORLDS SIZE DIGEST LOCKED SIGNED BY PROBLEM
+    guests 0.1.0 ready agent SIZE DIGEST no
     "#);
     insta::assert_snapshot!(shown(&["agents"])?, @r#"
     AGENT PLUGIN STATE WHEN LAST RUN NEXT RUN PROBLEM

@@ -21,6 +21,7 @@ mod reader;
 mod schema;
 mod secret;
 mod sign_in;
+mod supply;
 mod tls;
 mod triggers;
 mod units;
@@ -59,6 +60,7 @@ pub use self::pipelines::{PipelineConfig, StepConfig};
 pub use self::schema::schema;
 pub use self::secret::Secret;
 pub use self::sign_in::{Identity, RoleRule, SignInConfig};
+pub use self::supply::{Require, SupplyConfig};
 pub use self::tls::TlsConfig;
 pub use self::triggers::{CatchUp, Maintenance, Overlap, ScheduleConfig};
 pub use access::AccessConfig;
@@ -77,6 +79,8 @@ pub struct Config {
     pub digest: String,
     /// `[host]`.
     pub host: HostConfig,
+    /// `[plugins]`.
+    pub supply: SupplyConfig,
     /// `[repositories]`, by name.
     pub repositories: BTreeMap<String, RepositoryConfig>,
     /// `[github]`.
@@ -370,6 +374,7 @@ fn check(
         overrides,
         &mut errors,
     );
+    let supply = supply::read(&root, path, &root_path, &mut errors);
     let github = github::read(&root, &root_path, environment, &mut errors);
     let (names, repositories) = read_repositories(&root, &root_path, &github, &mut errors);
     let discord = host.variables.discord_webhook.as_ref();
@@ -443,6 +448,7 @@ fn check(
             root: root_path,
             digest: sha256(text.as_bytes()),
             host,
+            supply,
             repositories,
             github,
             channels,

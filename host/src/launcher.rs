@@ -21,6 +21,7 @@ use crate::sandbox::{
     digest, worker,
 };
 use crate::store::{StoreError, keep};
+use crate::supply::Supply;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -476,6 +477,14 @@ impl PolicyEngine {
             });
         }
         let bytes = read(&component)?;
+        let digest = digest(&bytes);
+        let (_, denied) = Supply::open(&config.supply).judge("policy", &component, &digest);
+        if let Some(denied) = denied {
+            return Err(CliError::Input {
+                message: denied.to_string(),
+                hint: None,
+            });
+        }
         let gate = EgressGate::new(GateSettings::default())
             .map_err(|error| failed(&anyhow::Error::from(error)))?;
         let worker = std::env::current_exe().map_err(|error| failed(&error.into()))?;
@@ -490,7 +499,7 @@ impl PolicyEngine {
         .map_err(|error| failed(&error))?;
         let loaded = sandbox
             .load(LoadRequest {
-                digest: digest(&bytes),
+                digest,
                 bytes: bytes.into(),
                 fuel: false,
                 init: Some(Arc::new(InitInput {

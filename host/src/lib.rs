@@ -33,6 +33,7 @@ pub mod sandbox;
 pub mod sarif;
 pub mod schedule;
 pub mod store;
+pub mod supply;
 pub mod timetable;
 pub mod tls;
 pub mod topics;

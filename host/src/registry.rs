@@ -13,6 +13,7 @@ use crate::sandbox::key_value::KeyValue;
 use crate::sandbox::state::Capabilities;
 use crate::sandbox::views::Views;
 use crate::sandbox::{InitFile, InitInput, LoadError, LoadRequest, Loaded, Sandbox, digest};
+use crate::supply::Supply;
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,11 +45,15 @@ pub struct Plugin {
     pub digest: String,
     /// In bytes.
     pub size: u64,
+    /// The trusted name that signed it.
+    pub signed_by: Option<String>,
+    /// Where it came from, if the lock names it with this digest.
+    pub source: Option<String>,
     /// What it is, or why it is refused.
     pub inspection: Result<Inspection, Refusal>,
     bytes: Bytes,
     /// What the file looked like before it was read.
-    stamp: Option<Stamp>,
+    stamps: Option<Stamps>,
 }
 
 /// What a file looks like from outside: one that looks the same holds the same. The time of its last change cannot be set back by whoever writes it.
@@ -223,8 +228,14 @@ impl Registry {
     /// Finds, inspects, compiles and links everything that the configuration names.
     pub async fn build(config: Arc<Config>, surroundings: &Surroundings<'_>) -> Self {
         let folder = config.host.plugins.clone();
-        let known = surroundings.previous.clone();
-        let plugins = tokio::task::spawn_blocking(move || find(&folder, known.as_deref()))
+        let supply = config.supply.clone();
+        let known = surroundings
+            .previous
+            .clone()
+            .filter(|previous| previous.config.supply == config.supply);
+        let plugins = tokio::task::spawn_blocking(move || {
+            find(&folder, &Supply::open(&supply), &supply.lock, known.as_deref())
+        })
             .await
             .unwrap_or_default();
         let mut agents = BTreeMap::new();
@@ -293,24 +304,27 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// What the folder of plugins looks like. Two equal ones hold the same components, as far as can be said without reading them.
+/// What the folder of plugins and the lock look like. Two equal ones hold the same components and signatures, as far as can be said without reading them.
 #[must_use]
-pub fn fingerprint(folder: &Path) -> Vec<(PathBuf, Option<Stamp>)> {
+pub fn fingerprint(folder: &Path, lock: &Path) -> Vec<(PathBuf, Option<Stamp>)> {
+    let look = |path: PathBuf| {
+        let stamp = Stamp::of(&path);
+        (path, stamp)
+    };
     let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
+        return look(lock.to_owned()).into_iter().collect();
     };
     let mut files: Vec<_> = entries
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| {
             path.extension()
-                .is_some_and(|extension| extension == "wasm")
+                .is_some_and(|extension| extension == "wasm" || extension == "sig")
         })
-        .take(PLUGINS_MAX)
-        .map(|path| {
-            let stamp = Stamp::of(&path);
-            (path, stamp)
-        })
+        // A component and its signature.
+        .take(2 * PLUGINS_MAX)
+        .chain([lock.to_owned()])
+        .map(look)
         .collect();
     files.sort();
     files
@@ -346,8 +360,16 @@ pub fn policy_fingerprint(folder: &Path) -> Vec<(PathBuf, Option<Stamp>)> {
     files
 }
 
+/// What a component and what vouches for it look like.
+type Stamps = (Stamp, Option<Stamp>, Option<Stamp>);
+
 /// The components in the folder, by name. A file that cannot be read is listed with the reason.
-fn find(folder: &Path, known: Option<&Registry>) -> BTreeMap<String, Arc<Plugin>> {
+fn find(
+    folder: &Path,
+    supply: &Supply,
+    lock: &Path,
+    known: Option<&Registry>,
+) -> BTreeMap<String, Arc<Plugin>> {
     let mut plugins = BTreeMap::new();
     let Ok(entries) = std::fs::read_dir(folder) else {
         return plugins;
@@ -365,20 +387,21 @@ fn find(folder: &Path, known: Option<&Registry>) -> BTreeMap<String, Arc<Plugin>
         let Some(name) = file.file_stem().and_then(|stem| stem.to_str()) else {
             continue;
         };
-        let stamp = Stamp::of(&file);
+        let signature = Stamp::of(&file.with_extension("wasm.sig"));
+        let stamps = Stamp::of(&file).map(|stamp| (stamp, signature, Stamp::of(lock)));
         let known = known
             .and_then(|known| known.plugins.get(name))
-            .filter(|known| stamp.is_some() && known.stamp == stamp);
+            .filter(|known| stamps.is_some() && known.stamps == stamps);
         let plugin = match known {
             Some(known) => Arc::clone(known),
-            None => Arc::new(read_plugin(name, &file, stamp)),
+            None => Arc::new(read_plugin(name, &file, supply, stamps)),
         };
         plugins.insert(name.to_owned(), plugin);
     }
     plugins
 }
 
-fn read_plugin(name: &str, file: &Path, stamp: Option<Stamp>) -> Plugin {
+fn read_plugin(name: &str, file: &Path, supply: &Supply, stamps: Option<Stamps>) -> Plugin {
     let shown = file
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -387,9 +410,11 @@ fn read_plugin(name: &str, file: &Path, stamp: Option<Stamp>) -> Plugin {
         file: shown,
         digest: String::new(),
         size: 0,
+        signed_by: None,
+        source: None,
         inspection: Err(Refusal::new("invalid_component", "the file is empty")),
         bytes: Bytes::new(),
-        stamp,
+        stamps,
     };
     let read = || -> std::io::Result<Result<Vec<u8>, u64>> {
         let metadata = std::fs::metadata(file)?;
@@ -405,8 +430,15 @@ fn read_plugin(name: &str, file: &Path, stamp: Option<Stamp>) -> Plugin {
         Ok(Ok(bytes)) => {
             plugin.digest = digest(&bytes);
             plugin.size = bytes.len() as u64;
-            plugin.inspection = inspect(&bytes)
-                .map_err(|error| Refusal::new("invalid_component", error.to_string()));
+            let (standing, denied) = supply.judge(name, file, &plugin.digest);
+            plugin.signed_by = standing.signed_by();
+            plugin.source = standing.source;
+            // Nothing looks into what may not be used.
+            plugin.inspection = match denied {
+                Some(denied) => Err(Refusal::new(denied.reason, denied.message)),
+                None => inspect(&bytes)
+                    .map_err(|error| Refusal::new("invalid_component", error.to_string())),
+            };
             plugin.bytes = bytes.into();
         }
         Ok(Err(size)) => {
@@ -455,7 +487,7 @@ fn unchanged(
 ) -> Option<Arc<Agent>> {
     let previous = surroundings.previous.as_ref()?;
     let built = previous.agents.get(agent.name.as_str())?;
-    let digest = |plugin: &Arc<Plugin>| plugin.digest.clone();
+    let digest = |plugin: &Arc<Plugin>| (plugin.digest.clone(), plugin.inspection.is_ok());
     let repositories = agent.grants.repositories.iter().all(|grant| {
         previous.config.repositories.get(&grant.name) == config.repositories.get(&grant.name)
     });

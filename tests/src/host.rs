@@ -108,7 +108,7 @@ pub fn language(name: &str) -> Option<PathBuf> {
         "the tools of {name} are missing: run `cargo xtask test`"
     );
     eprintln!(
-        "skipped: the tools of {name} are missing; install python3-venv, nodejs and npm, then run `cargo xtask test`"
+        "skipped: the tools of {name} are missing; install python3-venv, nodejs and npm (a registry comes by apt), then run `cargo xtask test`"
     );
     None
 }

@@ -27,6 +27,9 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// A mail server.
 const AIOSMTPD: &str = "aiosmtpd==1.4.6";
 
+/// Debian's registry of components.
+const REGISTRY: &str = "docker-registry";
+
 /// Debian's names of what may be missing.
 pub(crate) const PACKAGES: [&str; 4] = ["python3", "python3-venv", "nodejs", "npm"];
 
@@ -119,6 +122,54 @@ pub(crate) fn languages(root: &Path) -> anyhow::Result<()> {
     } else {
         say("Node.js with npm is missing: its tests are skipped");
     }
+    Ok(())
+}
+
+/// Unpacks Debian's registry below the target directory, without installing it. Where there is no Debian, the tests say that they skip; in CI that is an error.
+pub(crate) fn registry(root: &Path) -> anyhow::Result<()> {
+    let place = target_directory(root).join("languages/registry");
+    let made = place.join("made");
+    if made.is_file() {
+        return Ok(());
+    }
+    let ci = std::env::var_os("CI").is_some();
+    if !works("apt-get", &["--version"]) || !works("dpkg", &["--version"]) {
+        if ci {
+            bail!("apt-get is missing, which fetches `{REGISTRY}`");
+        }
+        say("apt-get is missing: the tests with a registry are skipped");
+        return Ok(());
+    }
+    say("fetching a registry");
+    fs::create_dir_all(&place)?;
+    let fetch = || {
+        let mut fetch = Command::new("apt-get");
+        fetch
+            .current_dir(&place)
+            .args(["download", "--quiet", REGISTRY]);
+        checked("`apt-get download`", &mut fetch)
+    };
+    if let Err(first) = fetch() {
+        if !ci {
+            say(&format!(
+                "{first:#}: the tests with a registry are skipped; `apt-get update` may help"
+            ));
+            return Ok(());
+        }
+        // A machine that is new knows no packages.
+        let mut update = Command::new("apt-get");
+        checked("`apt-get update`", update.args(["update", "--quiet"]))?;
+        fetch()?;
+    }
+    let package = fs::read_dir(&place)?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "deb"))
+        .context("`apt-get download` left no package")?;
+    let mut unpack = Command::new("dpkg");
+    unpack.arg("-x").arg(&package).arg(&place);
+    checked("`dpkg -x`", &mut unpack)?;
+    fs::write(made, package.display().to_string())?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Resu
     build::components(root, true)?;
     foreign::components(root)?;
     foreign::languages(root)?;
+    foreign::registry(root)?;
     runners::components(root)?;
     build::workspace(root)?;
     let mut tests = cargo(root);

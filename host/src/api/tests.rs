@@ -615,6 +615,9 @@ impl ControlPlane for Fake {
             status: PluginStatus::Ready,
             problem: None,
             inspection: None,
+            signed_by: None,
+            locked: false,
+            source: None,
         }]
     }
 

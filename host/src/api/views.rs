@@ -51,6 +51,12 @@ pub struct PluginView {
     pub problem: Option<String>,
     /// What the component says about itself and what it imports; `null` while unknown.
     pub inspection: Option<Inspection>,
+    /// Whose signature it has, by a name in `trusted` of `[plugins]`; `null` where nobody's counts.
+    pub signed_by: Option<String>,
+    /// Whether `plugins.lock` names it with this digest.
+    pub locked: bool,
+    /// Where it came from, as the lock has it: `file`, or `oci:REGISTRY/NAME:TAG@sha256:…`; `null` while it is not locked.
+    pub source: Option<String>,
 }
 
 /// The last run of an agent, in short.

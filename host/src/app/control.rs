@@ -204,6 +204,9 @@ impl ControlPlane for App {
                     .err()
                     .map(|refusal| refusal.message.clone()),
                 inspection: plugin.inspection.as_ref().ok().cloned(),
+                signed_by: plugin.signed_by.clone(),
+                locked: plugin.source.is_some(),
+                source: plugin.source.clone(),
             })
             .collect()
     }

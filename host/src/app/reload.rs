@@ -114,7 +114,7 @@ impl Seen {
         folders.dedup();
         Self {
             file: Stamp::of(&config.path),
-            plugins: registry::fingerprint(&config.host.plugins),
+            plugins: registry::fingerprint(&config.host.plugins, &config.supply.lock),
             policies: folders
                 .into_iter()
                 .flat_map(|folder| registry::policy_fingerprint(folder))

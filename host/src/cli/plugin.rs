@@ -1,7 +1,8 @@
-//! `infinity plugin`: a new project that builds, tests and runs as it stands; and a look into a component.
+//! `infinity plugin`: a new project that builds, tests and runs as it stands; a look into a component; and where components come from.
 
 pub(super) mod dev;
 mod project;
+mod supply;
 
 use self::project::Language;
 use super::client::{Client, encode};
@@ -22,6 +23,8 @@ pub enum PluginCommand {
         #[arg(value_name = "FILE|NAME")]
         subject: String,
     },
+    #[command(flatten)]
+    Supply(supply::SupplyCommand),
 }
 
 /// Which project to write.
@@ -114,6 +117,7 @@ pub(super) async fn execute(
     match command {
         PluginCommand::New(options) => new(options, global, output),
         PluginCommand::Inspect { subject } => inspect(subject, global, launcher, output).await,
+        PluginCommand::Supply(command) => supply::execute(command, global, output).await,
     }
 }
 
@@ -294,7 +298,11 @@ async fn inspect(
                 "nothing is known of `{subject}`: {problem}"
             )));
         }
-        plugin["inspection"].clone()
+        let mut inspection = plugin["inspection"].clone();
+        for name in ["signed_by", "locked", "source"] {
+            inspection[name] = plugin[name].clone();
+        }
+        inspection
     };
     if output.is_json() {
         output.value(&inspection);
@@ -332,6 +340,15 @@ fn show(inspection: &Value, output: &Output) {
             "memory",
             bytes(inspection["memory_min_bytes"].as_u64().unwrap_or_default()),
         ),
+        (
+            "locked",
+            match (inspection["locked"].as_bool(), &inspection["source"]) {
+                (Some(true), source) => format!("yes, from {}", text(source)),
+                (Some(false), _) => "no".into(),
+                (None, _) => String::new(),
+            },
+        ),
+        ("signed by", text(&inspection["signed_by"])),
     ];
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
         output.line(&format!("{name:12} {value}"));

@@ -123,13 +123,28 @@ pub(super) async fn plugins(client: &Client, output: &Output) -> Done {
                 worlds.join(", "),
                 bytes(plugin["size"].as_u64().unwrap_or_default()),
                 digest.chars().take("sha256:".len() + 12).collect(),
+                if plugin["locked"] == true {
+                    "yes"
+                } else {
+                    "no"
+                }
+                .to_owned(),
+                text(&plugin["signed_by"]),
                 text(&plugin["problem"]),
             ]
         })
         .collect();
     output.table(
         &[
-            "PLUGIN", "VERSION", "STATUS", "WORLDS", "SIZE", "DIGEST", "PROBLEM",
+            "PLUGIN",
+            "VERSION",
+            "STATUS",
+            "WORLDS",
+            "SIZE",
+            "DIGEST",
+            "LOCKED",
+            "SIGNED BY",
+            "PROBLEM",
         ],
         rows,
     );

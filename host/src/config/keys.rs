@@ -2,6 +2,7 @@
 //! so neither can know a key that the other does not.
 
 use super::sign_in::{KIND as SIGN_IN_KIND, ROLE};
+use super::supply::REQUIRE;
 use super::tls::MIN_VERSION;
 use super::triggers::{CATCH_UP, OVERLAP};
 use crate::sandbox::budget::RunBudget;
@@ -113,6 +114,12 @@ pub(super) static ROOT: Table = Table {
     keys: &[
         key("host", Kind::Table(&HOST), "", "The host itself."),
         key(
+            "plugins",
+            Kind::Table(&SUPPLY),
+            "",
+            "What a component needs before anything of it is used.",
+        ),
+        key(
             "repositories",
             Kind::Named(&REPOSITORY, LOOSE_NAME),
             "",
@@ -141,7 +148,6 @@ pub(super) static ROOT: Table = Table {
     instead: &[
         ("server", "[host]"),
         ("agent", "[agents.NAME]"),
-        ("plugins", "[agents.NAME]"),
         ("plugin", "[agents.NAME]"),
         ("repos", "[repositories.NAME]"),
         ("workflows", "[pipelines.NAME]"),
@@ -151,6 +157,32 @@ pub(super) static ROOT: Table = Table {
         ("grants", "[agents.NAME.grants]"),
     ],
     later: &[("include", "write everything into this file")],
+};
+
+pub(super) static SUPPLY: Table = Table {
+    name: "supply",
+    doc: "What a component needs before anything of it is used. The folder of components is `plugins` in `[host]`.",
+    keys: &[
+        key(
+            "require",
+            Kind::Choice(REQUIRE),
+            "\"nothing\"",
+            "`lock`: the digest that `plugins.lock` beside this file names, see `infinity plugin lock`. `signature`: one by a key of `trusted` over the digest, in a file `NAME.wasm.sig` beside the component, see `infinity plugin sign`. `both`: the two together. What has it not is refused, and nothing else is.",
+        ),
+        key(
+            "trusted",
+            Kind::TextMap,
+            "{}",
+            "Whose signatures count: a name for each public key, as in `alice = \"ssh-ed25519 AAAA…\"`.",
+        ),
+    ],
+    instead: &[
+        ("keys", "trusted"),
+        ("signers", "trusted"),
+        ("folder", "[host]` with `plugins = \"…\""),
+        ("path", "[host]` with `plugins = \"…\""),
+    ],
+    later: &[],
 };
 
 pub(super) static HOST: Table = Table {

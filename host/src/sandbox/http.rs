@@ -38,12 +38,30 @@ pub(crate) use self::grant::{Asked, granted};
 pub use self::grant::{Credential, DenialReason, GrantError, HttpDenial, HttpGrant};
 pub use self::meter::{HttpEvents, HttpLimits, HttpUsage};
 
+use self::address::AddressRefusal;
 use self::egress::Timeouts;
 use self::meter::{EgressError, Phase};
 
 /// Largest single write into a request's body, in bytes: two of them are buffered per request,
 /// outside the guest's own memory.
 const OUTGOING_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Whether the host itself may dial an address when somebody else named it; `private` says which ranges may be dialled besides public addresses.
+///
+/// # Errors
+/// What kind of address it is, for people.
+pub(crate) fn vet(address: std::net::IpAddr, private: &[ipnet::IpNet]) -> Result<(), String> {
+    address::vet((address, 0).into(), private, &[]).map_err(|refusal| match refusal {
+        AddressRefusal::NotGranted(ip) => match address::classify(ip) {
+            address::AddressClass::Private(kind) | address::AddressClass::Never(kind) => {
+                format!("{ip} is {kind}")
+            }
+            address::AddressClass::Public => format!("{ip} leads to an address that is not public"),
+        },
+        AddressRefusal::Never(ip, kind) => format!("{ip} is {kind}"),
+        AddressRefusal::OwnListener(own) => format!("{own} is this host itself"),
+    })
+}
 
 type Answer = (http::Response<WasiBody>, Work);
 type Work = Box<dyn Future<Output = Result<(), Error>> + Send>;
