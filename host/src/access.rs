@@ -91,8 +91,9 @@ impl fmt::Display for Role {
 }
 
 /// What requests are about.
-pub const RESOURCES: [&str; 19] = [
+pub const RESOURCES: [&str; 20] = [
     "agents",
+    "alerts",
     "audit",
     "badges",
     "bans",

@@ -67,9 +67,10 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
 }
 
 /// What types of the host's own events begin with: nobody else says that a run ended.
-pub const OWN_TYPES: [&str; 13] = [
+pub const OWN_TYPES: [&str; 14] = [
     "run.",
     "agent.",
+    "alert.",
     "policy.",
     "effect.",
     "system.",
