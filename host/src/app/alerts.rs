@@ -5,7 +5,6 @@ use crate::alerts::machine::{disk, memory};
 use crate::alerts::{FREE_MIN, Levels, Source};
 use crate::metrics::Gauges;
 use crate::model::{Event, now};
-use crate::sandbox::Sandbox as _;
 use crate::store::Store as _;
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
