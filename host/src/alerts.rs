@@ -771,3 +771,178 @@ fn spoken(window: Duration) -> String {
         seconds => format!("{seconds} s"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::now;
+
+    /// Rules with their default numbers, over counts of their own.
+    fn alerts() -> (Alerts, Arc<Metrics>) {
+        let metrics = Arc::new(Metrics::default());
+        let alerts = Alerts::new(AlertsConfig::default(), Arc::clone(&metrics));
+        (alerts, metrics)
+    }
+
+    fn answer(metrics: &Metrics, status: u16, ms: u64, times: u32) {
+        for _ in 0..times {
+            let took = Duration::from_millis(ms);
+            metrics.request(&http::Method::GET, "/v1/runs", status, took, false);
+        }
+    }
+
+    fn fires(alerts: &Alerts, rule: &str) -> bool {
+        alerts
+            .firing()
+            .iter()
+            .any(|(known, fires)| known.name == rule && *fires)
+    }
+
+    /// Looks at the rules when the host is up for so many seconds, with nothing special to know.
+    fn look(alerts: &Alerts, second: u64) {
+        alerts.evaluate(&Levels::default(), Duration::from_secs(second), now());
+    }
+
+    #[test]
+    fn one_failing_request_of_three_is_no_alarm_and_two_of_a_hundred_are() {
+        let (alerts, metrics) = alerts();
+        answer(&metrics, 500, 1, 1);
+        answer(&metrics, 200, 1, 2);
+        look(&alerts, 15);
+        assert!(!fires(&alerts, "error_rate"));
+        answer(&metrics, 200, 1, 96);
+        answer(&metrics, 503, 1, 1);
+        look(&alerts, 30);
+        assert!(fires(&alerts, "error_rate"));
+        // Five minutes later nothing of it is in the window.
+        look(&alerts, 331);
+        look(&alerts, 346);
+        assert!(!fires(&alerts, "error_rate"));
+    }
+
+    #[test]
+    fn slow_answers_warn_page_and_those_that_were_asked_to_wait_do_neither() {
+        let (alerts, metrics) = alerts();
+        for _ in 0..100 {
+            let took = Duration::from_secs(60);
+            metrics.request(&http::Method::POST, "/v1/checks", 200, took, true);
+        }
+        look(&alerts, 15);
+        assert!(alerts.pending().is_empty() && !fires(&alerts, "latency_p99"));
+        answer(&metrics, 200, 800, 100);
+        look(&alerts, 30);
+        // It has to hold for a minute.
+        assert_eq!(alerts.pending()[0].rule, "control_plane_slow");
+        look(&alerts, 90);
+        assert!(fires(&alerts, "control_plane_slow") && !fires(&alerts, "latency_p99"));
+        answer(&metrics, 200, 9_000, 10);
+        look(&alerts, 105);
+        assert!(fires(&alerts, "latency_p99"));
+    }
+
+    #[test]
+    fn levels_hold_above_their_thresholds() {
+        let (alerts, _) = alerts();
+        let half = Share { used: 50, all: 100 };
+        let mut levels = Levels {
+            memory: Some(half),
+            disk: Some(half),
+            spent: Some((9.0, 10.0)),
+            quotas: vec![("a", 0.5), ("b", 0.79)],
+            ..Levels::default()
+        };
+        let look = |levels: &Levels, second| {
+            alerts.evaluate(levels, Duration::from_secs(second), now());
+            alerts
+                .firing()
+                .into_iter()
+                .filter(|(_, fires)| *fires)
+                .map(|(rule, _)| rule.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(look(&levels, 15), Vec::<&str>::new());
+        levels.quarantined = vec!["mirror".into()];
+        levels.risks = vec!["the store does not write".into()];
+        levels.memory = Some(Share { used: 81, all: 100 });
+        levels.disk = Some(Share { used: 71, all: 100 });
+        levels.spent = Some((11.0, 10.0));
+        levels.quotas = vec![("a", 0.5), ("b", 0.81)];
+        assert_eq!(
+            look(&levels, 30),
+            [
+                "agent_quarantined",
+                "data_loss_risk",
+                "cost_over_budget",
+                "quota_nearly_reached"
+            ]
+        );
+        levels.broken = vec!["store".into()];
+        look(&levels, 270);
+        let after = look(&levels, 330);
+        for rule in ["memory_high", "disk_high", "service_unavailable"] {
+            assert!(after.contains(&rule), "{after:?}");
+        }
+    }
+
+    #[test]
+    fn an_alarm_is_what_the_host_threw_the_switch_for_and_not_a_person() {
+        let (alerts, _) = alerts();
+        let thrown = |kind: &str, name: &str| {
+            event(
+                "killswitch.engaged",
+                "host",
+                json!({ "reason": "r", "by": { "kind": kind, "name": name } }),
+            )
+        };
+        assert!(!alerts.take(&thrown("user", "ada"), false));
+        assert!(alerts.take(&thrown("host", "trigger"), false));
+        look(&alerts, 15);
+        assert!(fires(&alerts, "security_breach"));
+        // A ban that somebody else speaks of is none.
+        let told = Event::new("/ci".into(), "security.ban", "x".into(), json!({}));
+        assert!(!alerts.take(&told, false));
+    }
+
+    #[test]
+    fn what_fired_before_goes_on_until_it_is_known_to_be_over() {
+        let (alerts, metrics) = alerts();
+        answer(&metrics, 500, 1, 100);
+        look(&alerts, 15);
+        let before = alerts.state().live["error_rate"].alert.clone();
+        // The process after it has counted nothing.
+        let (alerts, metrics) = self::alerts();
+        {
+            let mut state = alerts.state();
+            let firing = Phase::Firing { quiet_since: None };
+            state.phases.insert("error_rate", firing);
+            let live = Live {
+                alert: before.clone(),
+                recorded: true,
+                told_unrecorded: false,
+            };
+            state.live.insert("error_rate".into(), live);
+        }
+        look(&alerts, 15);
+        assert_eq!(alerts.state().live["error_rate"].alert, before);
+        answer(&metrics, 200, 1, 100);
+        look(&alerts, 30);
+        let after = alerts.state().live["error_rate"].alert.clone();
+        assert_eq!((after.id, after.state), (before.id, AlertState::Resolved));
+    }
+
+    #[test]
+    fn a_person_reads_what_was_seen() {
+        let (alerts, metrics) = alerts();
+        answer(&metrics, 500, 1, 1);
+        answer(&metrics, 200, 1, 49);
+        look(&alerts, 15);
+        let alert = alerts.state().live["error_rate"].alert.clone();
+        assert_eq!(
+            alert.detail,
+            "1 of 50 requests in the last 5 minutes were answered with an error of the host (2.0 %)"
+        );
+        let told = alert.announced(false);
+        assert_eq!(told.data["level"], "error");
+        assert_eq!(told.source, "/alerts/error_rate");
+    }
+}

@@ -81,6 +81,7 @@ impl FromQuery for AlertQuery {
 pub(super) struct SilenceRequest {
     /// For how long: 1 second to 30 days, such as `2h` or `90m`.
     #[serde(rename = "for")]
+    #[schema(example = "2h")]
     lasts: String,
     /// Why; at most 500 characters.
     #[schema(min_length = 1, max_length = 500)]

@@ -118,3 +118,32 @@ pub(super) async fn put_log_level(
     tracing::info!("the log's level is `{}` now", request.level.as_str());
     get_log_level(Params(NoQuery {})).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use tokio_util::sync::CancellationToken;
+
+    #[test]
+    fn this_machine_is_the_socket_and_loopback_without_a_proxy() {
+        let over = |listen: Option<&str>, client: Option<&str>| {
+            let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
+            let connection = Connection {
+                listen: listen.map(address),
+                peer: None,
+                stopping: CancellationToken::new(),
+            };
+            let client = client.map(|client| Client::of(client.parse().unwrap()));
+            is_of_this_machine(Some(&connection), client)
+        };
+        assert!(is_of_this_machine(None, None));
+        assert!(over(None, None));
+        assert!(over(Some("127.0.0.1:8080"), Some("127.0.0.1")));
+        assert!(over(Some("[::1]:8080"), Some("::1")));
+        assert!(over(Some("[::ffff:127.0.0.1]:8080"), Some("127.0.0.1")));
+        assert!(!over(Some("10.2.0.7:8080"), Some("10.2.0.7")));
+        // A trusted proxy on this machine says who asks.
+        assert!(!over(Some("127.0.0.1:8080"), Some("203.0.113.7")));
+    }
+}
