@@ -338,13 +338,19 @@ impl Default for Metrics {
         );
         // What begins with its first event has no increase there; so each is there from the start.
         for kind in COUNTED {
-            let _ = metrics.events.get_or_create(&KindLabel { kind });
+            metrics.events.get_or_create(&KindLabel { kind }).inc_by(0);
         }
         for verdict in VERDICTS {
-            let _ = metrics.checks.get_or_create(&VerdictLabel { verdict });
+            metrics
+                .checks
+                .get_or_create(&VerdictLabel { verdict })
+                .inc_by(0);
         }
         for state in REPORTED {
-            let _ = metrics.reported.get_or_create(&StateLabel { state });
+            metrics
+                .reported
+                .get_or_create(&StateLabel { state })
+                .inc_by(0);
         }
         metrics
     }

@@ -57,6 +57,7 @@ pub struct AlertList {
 #[into_params(parameter_in = Query)]
 pub(super) struct AlertQuery {
     /// Only alerts in this state; without it all but those that are pending.
+    #[param(inline)]
     state: Option<AlertStates>,
     /// How many items, 1 to 500.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500, default = 50)]
