@@ -1,5 +1,7 @@
 //! The store from outside: what it acknowledged is there afterwards, whatever happened in between; what it refuses, it refuses with a reason.
 
+#[path = "store/alerts.rs"]
+mod alerts;
 #[path = "store/journal.rs"]
 mod journal;
 
