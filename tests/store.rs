@@ -1,5 +1,7 @@
 //! The store from outside: what it acknowledged is there afterwards, whatever happened in between; what it refuses, it refuses with a reason.
 
+#[path = "store/alerts.rs"]
+mod alerts;
 #[path = "store/journal.rs"]
 mod journal;
 
@@ -981,6 +983,7 @@ async fn pruning_keeps_the_newest_runs_and_the_files_they_name() -> Result {
         runs_per_agent_max: 1_000,
         executions_per_pipeline: 10,
         checks_since: at(0),
+        alerts_since: at(0),
         events_since: at(400),
         effects_since: at(0),
         occurrences_since: at(0),
@@ -1027,6 +1030,7 @@ fn keep(logs_hot_since: Timestamp, logs_since: Timestamp) -> Retention {
         runs_per_agent_max: 1_000,
         executions_per_pipeline: 10,
         checks_since: at(0),
+        alerts_since: at(0),
         events_since: at(0),
         effects_since: at(0),
         occurrences_since: at(0),

@@ -93,6 +93,7 @@ impl fmt::Display for Role {
 /// What requests are about.
 pub const RESOURCES: [&str; 20] = [
     "agents",
+    "alerts",
     "audit",
     "badges",
     "bans",

@@ -6,6 +6,7 @@
 mod access;
 mod agent_records;
 mod agents;
+mod alerts;
 mod audit;
 mod autodeploy;
 mod badges;
@@ -48,6 +49,7 @@ pub mod views;
 mod webhooks;
 mod workflows;
 
+pub use alerts::{AlertList, AlertView};
 pub use audit::{AuditList, Erasure, SealKey};
 pub use bans::{BanList, LockoutList};
 pub use checks::{CheckLimits, CheckList, NewCase, NewCheck, NewChecks, NewPatch};
@@ -64,6 +66,7 @@ pub use views::{
 };
 
 use crate::access::Access;
+use crate::alerts::Alert;
 use crate::audit::chain::{Checkpoint, End, Unproven};
 use crate::checks::{Check, CheckError, CheckNews, Refused, Submission};
 use crate::commands::Template;
@@ -441,6 +444,11 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Looks at every component.
     async fn health(&self) -> Vec<HealthCheck>;
 
+    /// Alerts whose rules hold, and not for long enough yet; none where no rule is looked at.
+    fn pending_alerts(&self) -> Vec<Alert> {
+        Vec::new()
+    }
+
     /// How the kill switch is.
     fn killswitch(&self) -> KillView;
 
@@ -490,6 +498,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
         (name = "workflows", description = "Pipelines: agents one after the other"),
         (name = "commands", description = "What people and programs ask for in words"),
         (name = "events", description = "What happened"),
+        (name = "alerts", description = "What the host's own rules came to"),
         (name = "badges", description = "States as images"),
         (name = "audit", description = "What was done, and whether the journal of it is whole"),
         (name = "config", description = "What the host runs by: other versions of it, and the way back"),
@@ -542,6 +551,8 @@ fn routes() -> (
         .routes(routes!(search::search_findings))
         .routes(routes!(search::search_logs))
         .routes(routes!(search::count_events))
+        .routes(routes!(alerts::list_alerts))
+        .routes(routes!(alerts::silence_alert, alerts::unsilence_alert))
         .routes(routes!(observe::get_metrics))
         .routes(routes!(observe::get_log_level, observe::put_log_level))
         .routes(routes!(schedule::pause_agent))
@@ -696,6 +707,11 @@ pub fn part(router: axum::Router, prefixes: &'static [&'static str]) -> axum::Ro
             .into_response()
     };
     router.layer(axum::middleware::from_fn(only))
+}
+
+/// The same routes on a listener of an inner network: what is for such alone is answered.
+pub fn inner(router: axum::Router) -> axum::Router {
+    router.layer(axum::Extension(observe::Inner))
 }
 
 /// All routes, with everything around them: request ids, problems, limits, the check of `Host` and `Origin`.

@@ -1,6 +1,7 @@
 //! Joins the stages: configuration, store, sandbox, registry, runtime, schedule, API. The only file that names them all, and the only one that hands the trait of one
 //! stage to another.
 
+mod alerts;
 mod control;
 mod github;
 mod kill;
@@ -20,6 +21,7 @@ use crate::access::people::People;
 use crate::access::sessions::Sessions;
 use crate::access::sign_in::SignIn;
 use crate::access::{self, Access, Role};
+use crate::alerts::Alerts;
 use crate::api::{self, Badge, ControlPlane};
 use crate::audit::calls::Calls;
 use crate::audit::checkpoints::{self, Checkpoints};
@@ -55,7 +57,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::UnixListener;
@@ -68,6 +70,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs of each agent that stay in the store, however old.
 const KEEP_RUNS: u32 = 10_000;
+
+/// How long alerts stay that are over.
+const KEEP_ALERTS: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// How long all runs stay: as long as events, so that one that is delivered again finds the key of what it started.
 const KEEP_RUNS_FOR: SignedDuration = KEEP_EVENTS;
@@ -123,6 +128,9 @@ const AUTODEPLOY_PATHS: &[&str] = &["/autodeploy"];
 /// What the listener on `gateway_port` serves.
 const GATEWAY_PATHS: &[&str] = &["/v1", "/openapi.json", "/docs"];
 
+/// What the listener on `metrics_listen` serves.
+const METRICS_PATHS: &[&str] = &["/metrics"];
+
 /// The file in the state folder that says where a running host listens.
 pub const ADDRESS_FILE: &str = "address";
 
@@ -168,6 +176,9 @@ pub struct App {
     /// Held while the dry run of a recovery is in progress.
     recovering: tokio::sync::Mutex<()>,
     metrics: Arc<Metrics>,
+    alerts: Alerts,
+    /// Whether the journal's end could not be signed the last time.
+    unsigned: Arc<AtomicBool>,
     wake: Notify,
     /// Told when the snapshots of all agents are made.
     prepared: Notify,
@@ -366,6 +377,7 @@ impl App {
             SchedulerLog::new(config.host.state.join(pipelines::LOG_FILE)),
             runtime.ended(),
         ));
+        let alerts = Alerts::new(config.alerts.clone(), Arc::clone(&metrics));
         Ok(Arc::new(Self {
             config,
             forges,
@@ -382,6 +394,8 @@ impl App {
             access,
             recovering: tokio::sync::Mutex::default(),
             metrics,
+            alerts,
+            unsigned: Arc::default(),
             wake: Notify::new(),
             prepared: Notify::new(),
             news: broadcast::Sender::new(NEWS),
@@ -475,6 +489,17 @@ impl App {
             own.push(further);
             parts.push((listener, prefixes));
         }
+        let metrics = match self.config.host.metrics_listen {
+            Some(address) => Some(tokio::net::TcpListener::bind(address).await.with_context(
+                || format!("cannot listen on {address}; `metrics_listen` in `[host]` chooses another address"),
+            )?),
+            None => None,
+        };
+        own.extend(
+            metrics
+                .as_ref()
+                .and_then(|listener| listener.local_addr().ok()),
+        );
         self.gate.set_own_listeners(own);
         let tls = match &self.config.host.access.tls {
             Some(files) => Some(Arc::new(
@@ -509,6 +534,16 @@ impl App {
             })
             .collect();
         further.extend(socket.map(|socket| (socket.into(), router.clone())));
+        if let Some(listener) = metrics {
+            // Over loopback nobody listens in, and who scrapes needs no certificate.
+            let tls = tls.clone().filter(|_| {
+                listener
+                    .local_addr()
+                    .is_ok_and(|own| !own.ip().is_loopback())
+            });
+            let router = api::inner(api::part(router.clone(), METRICS_PATHS));
+            further.push((api::Listener::Tcp(listener, tls), router));
+        }
         for (listener, router) in further {
             let stopping = stopping.clone();
             tasks.spawn(async move {
@@ -610,6 +645,11 @@ impl App {
         let app = Arc::clone(self);
         let news = self.news.subscribe();
         until_stopped(Box::pin(async move { app.watch_spend(news).await }));
+        let app = Arc::clone(self);
+        let news = self.news.subscribe();
+        until_stopped(Box::pin(async move {
+            app.alerts.run(app.as_ref(), app.store.as_ref(), news).await;
+        }));
         let store = || Arc::clone(&self.store) as Arc<dyn Store>;
         until_stopped(Box::pin(observers::alert(
             store(),
@@ -645,7 +685,10 @@ impl App {
             .unwrap_or_else(|| state.join(checkpoints::FILE));
         let effects = Arc::clone(&self.effects);
         let sign = Box::new(move |journal: &[u8], end| effects.checkpoint(journal, end));
-        signing.spawn(Checkpoints::new(store(), &file, sign).run(self.recorded.clone()));
+        signing.spawn(
+            Checkpoints::new(store(), &file, sign, Arc::clone(&self.unsigned))
+                .run(self.recorded.clone()),
+        );
     }
 
     /// Keeps what was counted of clients, where clients are counted.
@@ -828,6 +871,7 @@ fn retention(now: Timestamp) -> Retention {
         runs_per_agent_max: KEEP_RUNS_MAX,
         executions_per_pipeline: KEEP_EXECUTIONS,
         checks_since: since(KEEP_CHECKS),
+        alerts_since: since(KEEP_ALERTS),
         events_since: since(KEEP_EVENTS),
         effects_since: since(KEEP_EFFECTS),
         occurrences_since: since(KEEP_OCCURRENCES),
@@ -884,6 +928,9 @@ async fn open_access(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<
     // A proxy in front of a loopback port is the network, too.
     // And who is reached by a name, over TLS, or by people who sign in, is reached from elsewhere.
     let required = !host.listen.ip().is_loopback()
+        || host
+            .metrics_listen
+            .is_some_and(|address| !address.ip().is_loopback())
         || !host.access.trusted_proxies.is_empty()
         || !host.access.sign_in.is_empty()
         || host.access.tls.is_some()

@@ -49,6 +49,10 @@ pub const ACTIONS: &[&str] = &[
     "agent.quarantined",
     "agent.reloaded",
     "agent.resumed",
+    "alert.fired",
+    "alert.resolved",
+    "alert.silenced",
+    "alert.unsilenced",
     "api.change",
     "api.read",
     "audit.erased",
@@ -249,7 +253,7 @@ impl Record {
         if BEATS.contains(&event.kind.as_str()) {
             return None;
         }
-        if !topics::is_own(&event.kind) && !is_ours(event) {
+        if !is_own(event) {
             return Some(Self::of_another(event));
         }
         let people = &mut Remembering {
@@ -367,6 +371,11 @@ impl Record {
     }
 }
 
+/// Whether the host itself says so: nobody else publishes such an event.
+pub(crate) fn is_own(event: &Event) -> bool {
+    topics::is_own(&event.kind) || is_ours(event)
+}
+
 /// Security events may be published by others, too; those of the host say where they come from.
 fn is_ours(event: &Event) -> bool {
     event.source == "/access" || event.source == "/host"
@@ -390,6 +399,7 @@ fn action_of(kind: &str) -> (&'static str, &'static str) {
         ("factor", _) => (known(kind), "factor"),
         ("killswitch", _) => (known(kind), "host"),
         ("agent", _) => (known(kind), "agent"),
+        ("alert", _) => (known(kind), "alert"),
         ("security", "invalid_key" | "lockout" | "ban" | "unban" | "rate_limit")
         | ("security", "banned_access") => (known(rest), "client"),
         ("security", "incident") => ("access.incident", "host"),

@@ -5,6 +5,7 @@
 //! is behind [`Launcher`], which the application implements: nothing here knows how a host is put together.
 
 mod access;
+mod alerts;
 mod ask;
 mod audit;
 mod check;
@@ -125,6 +126,8 @@ pub enum Command {
     },
     /// Show what the host is doing
     Status,
+    /// List what the host's own rules came to, or silence one
+    Alerts(alerts::AlertsOptions),
     /// List the moments at which agents were due, and what came of them
     Occurrences(schedule::OccurrencesOptions),
     /// Show what happened, oldest first, or as it happens
@@ -518,6 +521,9 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             let client = launcher.connect(global).await?;
             schedule::hold(agent.as_deref(), "resume", &client, output).await
         }
+        Command::Alerts(options) => {
+            alerts::execute(options, &launcher.connect(global).await?, output).await
+        }
         Command::Status => schedule::status(&launcher.connect(global).await?, output).await,
         Command::Occurrences(options) => {
             schedule::occurrences(options, &launcher.connect(global).await?, output).await
@@ -596,6 +602,9 @@ mod tests {
             "infinity store backup x",
             "infinity store restore x --replace",
             "infinity log-level debug",
+            "infinity alerts --state firing",
+            "infinity alerts silence disk_high --for 2h --reason moving",
+            "infinity alerts unsilence disk_high",
             "infinity dev plugins/hello --once",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));

@@ -7,6 +7,7 @@
 
 mod access;
 mod agent;
+mod alerts;
 mod channels;
 mod error;
 mod for_each;
@@ -42,6 +43,7 @@ use self::reader::{Reader, Value};
 use crate::sandbox::budget::RunBudget;
 
 pub use self::agent::{AgentConfig, AgentName, AgentNameError, Autonomy, Priority, WebhookConfig};
+pub use self::alerts::{AlertSetting, AlertsConfig, DEFAULT_ALERTS_EVERY};
 pub use self::channels::{ChannelConfig, DEFAULT_ON, DISCORD_CHANNEL, Service};
 pub(crate) use self::error::is_unprintable;
 pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS, masked};
@@ -87,6 +89,8 @@ pub struct Config {
     pub github: GithubConfig,
     /// `[channels]`, by name, with that of `DISCORD_WEBHOOK`.
     pub channels: BTreeMap<String, ChannelConfig>,
+    /// `[alerts]`.
+    pub alerts: AlertsConfig,
     /// `[agents]`, by name, those with `enabled = false` among them.
     pub agents: BTreeMap<AgentName, AgentConfig>,
     /// `[pipelines]`, by name.
@@ -379,6 +383,7 @@ fn check(
     let (names, repositories) = read_repositories(&root, &root_path, &github, &mut errors);
     let discord = host.variables.discord_webhook.as_ref();
     let channels = channels::read(&root, environment, discord, &mut errors);
+    let alerts = alerts::read(&root, &mut errors);
     let agents = root.entries("agents", &mut errors);
     if agents.len() > keys::MAX_ENTRIES {
         errors.anywhere("there are more than 10_000 agents");
@@ -452,6 +457,7 @@ fn check(
             repositories,
             github,
             channels,
+            alerts,
             agents: checked_agents,
             entries: entries.into_iter().map(str::to_owned).collect(),
             disabled: Vec::new(),

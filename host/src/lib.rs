@@ -1,6 +1,7 @@
 //! Infinity runs automation agents that nobody has to trust. Start reading at [`app`], which joins the stages.
 
 pub mod access;
+pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod audit;

@@ -2,7 +2,11 @@
 //!
 //! Invariant: labels are bounded. Names of agents beyond the first 200 are counted together as `other`; routes are those of the router.
 
-use crate::model::{Effect, Occurrence, OccurrenceResult, Outcome, Run};
+mod timed;
+
+use self::timed::Timed;
+pub use self::timed::{BOUNDS_MS, Counts, quantile};
+use crate::model::{Effect, Event, Occurrence, OccurrenceResult, Outcome, Run};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -13,10 +17,43 @@ use prometheus_client::registry::{Registry, Unit};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Agents with series of their own: some hundred kilobytes of text at most.
 const AGENTS_MAX: usize = 200;
+
+/// Providers of models with series of their own: who publishes events names them.
+const PROVIDERS_MAX: usize = 20;
+
+/// The most that one event can add to what models cost.
+const COST_MAX: f64 = 1_000_000.0;
+
+/// Types of events that have a count each.
+pub const COUNTED: &[&str] = &[
+    "agent.quarantined",
+    "check.ended",
+    "effect.refused",
+    "killswitch.engaged",
+    "llm.usage",
+    "policy.denied",
+    "security.ban",
+    "security.banned_access",
+    "security.ended_session",
+    "security.expired_key",
+    "security.expired_token",
+    "security.failed_sign_in",
+    "security.forbidden",
+    "security.incident",
+    "security.invalid_key",
+    "security.locked_access",
+    "security.lockout",
+    "security.no_role",
+    "security.rate_limit",
+    "security.revoked_key",
+    "security.unknown_token",
+    "status.reported",
+];
 
 /// What agents beyond [`AGENTS_MAX`] are counted as.
 const OTHER: &str = "other";
@@ -63,6 +100,44 @@ struct StateLabel {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabel {
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabel {
+    rule: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabel {
+    provider: String,
+}
+
+/// A counter of what is not whole.
+type Sum = Counter<f64, AtomicU64>;
+
+/// What was counted since the process began, for the host's own rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests to the API that were answered.
+    pub answered: u64,
+    /// Those of them with a 5xx.
+    pub errors: u64,
+    /// How long answers took; those that were asked to wait are left out.
+    pub answers: Counts,
+    /// How long runs took from their row to their end.
+    pub runs: Counts,
+    /// How long it took from what began a run to a change of a repository, where nobody had to be waited for.
+    pub syncs: Counts,
+}
+
 /// From a hundred microseconds to half a minute.
 fn short() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 2.5, 14))
@@ -92,6 +167,18 @@ pub struct Metrics {
     served: Family<RunLabels, Counter>,
     served_seconds: Histogram,
     alerts: Counter,
+    answered: AtomicU64,
+    errors: AtomicU64,
+    answer_times: Timed,
+    run_times: Timed,
+    sync_times: Timed,
+    events: Family<KindLabel, Counter>,
+    rule_events: Family<RuleLabel, Counter>,
+    checks: Family<VerdictLabel, Counter>,
+    reported: Family<StateLabel, Counter>,
+    providers: Mutex<BTreeSet<String>>,
+    llm_cost: Family<ProviderLabel, Sum>,
+    llm_tokens: Family<ProviderLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -113,6 +200,18 @@ impl Default for Metrics {
             served: Family::default(),
             served_seconds: short(),
             alerts: Counter::default(),
+            answered: AtomicU64::default(),
+            errors: AtomicU64::default(),
+            answer_times: Timed::default(),
+            run_times: Timed::default(),
+            sync_times: Timed::default(),
+            events: Family::default(),
+            rule_events: Family::default(),
+            checks: Family::default(),
+            reported: Family::default(),
+            providers: Mutex::default(),
+            llm_cost: Family::default(),
+            llm_tokens: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("runs", "Runs that ended", metrics.runs.clone());
@@ -188,8 +287,88 @@ impl Default for Metrics {
             "Events of the topic error.critical",
             metrics.alerts.clone(),
         );
+        for (name, help, timed) in [
+            (
+                "answer_duration",
+                "Until the head of an answer of the API, those left out that were asked to wait",
+                &metrics.answer_times,
+            ),
+            (
+                "run_latency",
+                "From the row of a run to its end",
+                &metrics.run_times,
+            ),
+            (
+                "sync_latency",
+                "From what began a run to its change of a repository, where nobody had to be waited for",
+                &metrics.sync_times,
+            ),
+        ] {
+            registry.register_with_unit(name, help, Unit::Seconds, timed.histogram.clone());
+        }
+        registry.register(
+            "events",
+            "Events that people watch, by type",
+            metrics.events.clone(),
+        );
+        registry.register(
+            "rule_events",
+            "Events that count for a rule of alerts",
+            metrics.rule_events.clone(),
+        );
+        registry.register(
+            "checks",
+            "Checks that ended, by verdict",
+            metrics.checks.clone(),
+        );
+        registry.register(
+            "reported_checks",
+            "What tools reported of commits of pull requests, by state",
+            metrics.reported.clone(),
+        );
+        registry.register(
+            "llm_cost_usd",
+            "US dollars that models cost, as events of type llm.usage say",
+            metrics.llm_cost.clone(),
+        );
+        registry.register(
+            "llm_tokens",
+            "Tokens that models counted, as events of type llm.usage say",
+            metrics.llm_tokens.clone(),
+        );
+        // What begins with its first event has no increase there; so each is there from the start.
+        for kind in COUNTED {
+            metrics.events.get_or_create(&KindLabel { kind }).inc_by(0);
+        }
+        for verdict in VERDICTS {
+            metrics
+                .checks
+                .get_or_create(&VerdictLabel { verdict })
+                .inc_by(0);
+        }
+        for state in REPORTED {
+            metrics
+                .reported
+                .get_or_create(&StateLabel { state })
+                .inc_by(0);
+        }
         metrics
     }
+}
+
+/// The verdicts of checks.
+const VERDICTS: [&str; 4] = ["passed", "failed", "error", "flaky"];
+
+/// The states that tools report.
+const REPORTED: [&str; 4] = ["pending", "success", "failure", "error"];
+
+/// One of a closed set of words; what is not of it is [`OTHER`].
+fn one_of(words: &[&'static str], word: &str) -> &'static str {
+    words
+        .iter()
+        .find(|known| **known == word)
+        .copied()
+        .unwrap_or(OTHER)
 }
 
 /// What is read at the moment of the question.
@@ -213,6 +392,33 @@ pub struct Levels {
     pub states: Vec<(&'static str, u64)>,
     /// Health scores of agents, 0 to 1.
     pub scores: Vec<(String, f64)>,
+    /// What else there is to read.
+    pub gauges: Vec<Gauges>,
+    /// What else was counted.
+    pub counters: Vec<Gauges>,
+}
+
+/// Values of one name, each with its labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gauges {
+    /// The name, without `infinity_`.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// The values.
+    pub values: Vec<(Vec<(&'static str, String)>, f64)>,
+}
+
+impl Gauges {
+    /// One value without labels.
+    #[must_use]
+    pub fn one(name: &'static str, help: &'static str, value: f64) -> Self {
+        Self {
+            name,
+            help,
+            values: vec![(Vec::new(), value)],
+        }
+    }
 }
 
 /// What the process takes of the machine, from `/proc/self`.
@@ -329,6 +535,9 @@ impl Metrics {
             self.fuel.get_or_create(&label).inc_by(fuel);
         }
         self.queue_seconds.observe(seconds(run.usage.queue_us));
+        self.run_times.observe(Duration::from_micros(
+            run.usage.queue_us.saturating_add(run.usage.wall_us),
+        ));
     }
 
     /// An effect came to a state.
@@ -343,6 +552,9 @@ impl Metrics {
             .inc();
         // How long people take is not the host's speed.
         if let Some(latency) = effect.latency_us.filter(|_| effect.approvals.is_empty()) {
+            if matches!(effect.action.kind(), "commit" | "pull_request" | "merge") {
+                self.sync_times.observe(Duration::from_micros(latency));
+            }
             self.effect_seconds
                 .get_or_create(&AgentLabel { agent })
                 .observe(seconds(latency));
@@ -368,8 +580,22 @@ impl Metrics {
         }
     }
 
-    /// A request to the API was answered.
-    pub fn request(&self, method: &http::Method, route: &str, status: u16, took: Duration) {
+    /// A request to the API was answered. `waited` says that the client asked for an answer that takes its time.
+    pub fn request(
+        &self,
+        method: &http::Method,
+        route: &str,
+        status: u16,
+        took: Duration,
+        waited: bool,
+    ) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        if status >= 500 {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        if !waited {
+            self.answer_times.observe(took);
+        }
         let method = match method.as_str() {
             "GET" => "GET",
             "HEAD" => "HEAD",
@@ -414,6 +640,73 @@ impl Metrics {
     /// Something happened that a person should look at now.
     pub fn alert(&self) {
         self.alerts.inc();
+    }
+
+    /// An event that people watch happened.
+    pub fn event(&self, event: &Event) {
+        let kind = one_of(COUNTED, &event.kind);
+        if kind == OTHER {
+            return;
+        }
+        self.events.get_or_create(&KindLabel { kind }).inc();
+        let text = |name: &str| event.data[name].as_str().unwrap_or_default();
+        match kind {
+            "check.ended" => {
+                let verdict = one_of(&VERDICTS, text("verdict"));
+                self.checks.get_or_create(&VerdictLabel { verdict }).inc();
+            }
+            "status.reported" => {
+                let state = one_of(&REPORTED, text("state"));
+                self.reported.get_or_create(&StateLabel { state }).inc();
+            }
+            "llm.usage" => {
+                let label = ProviderLabel {
+                    provider: self.provider(text("provider")),
+                };
+                let cost = event.data["cost_usd"].as_f64().unwrap_or(0.0);
+                if cost > 0.0 {
+                    self.llm_cost
+                        .get_or_create(&label)
+                        .inc_by(cost.min(COST_MAX));
+                }
+                if let Some(tokens) = event.data["tokens"].as_u64() {
+                    self.llm_tokens.get_or_create(&label).inc_by(tokens);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The label of a provider.
+    fn provider(&self, name: &str) -> String {
+        let mut providers = self
+            .providers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let short = !name.is_empty() && name.len() <= 64;
+        if short && (providers.contains(name) || providers.len() < PROVIDERS_MAX) {
+            providers.insert(name.to_owned());
+            return name.to_owned();
+        }
+        OTHER.to_owned()
+    }
+
+    /// So many more events count for a rule; none makes its series.
+    pub fn rule_events(&self, rule: &'static str, more: u64) {
+        self.rule_events
+            .get_or_create(&RuleLabel { rule })
+            .inc_by(more);
+    }
+
+    /// What was counted since the process began.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            answered: self.answered.load(Ordering::Relaxed),
+            errors: self.errors.load(Ordering::Relaxed),
+            answers: self.answer_times.counts(),
+            runs: self.run_times.counts(),
+            syncs: self.sync_times.counts(),
+        }
     }
 
     /// All series, in the text format of Prometheus.
@@ -487,6 +780,32 @@ impl Collector for Levels {
             #[expect(clippy::cast_possible_wrap, reason = "agents fit into memory")]
             let gauge = ConstGauge::new(*count as i64);
             gauge.encode(states.encode_family(&StateLabel { state })?)?;
+        }
+        for gauges in &self.gauges {
+            let kind = EncodeMetric::metric_type(&ConstGauge::new(0.0_f64));
+            let mut named = encoder.encode_descriptor(gauges.name, gauges.help, None, kind)?;
+            if let [(labels, value)] = gauges.values.as_slice()
+                && labels.is_empty()
+            {
+                ConstGauge::new(*value).encode(named)?;
+                continue;
+            }
+            for (labels, value) in &gauges.values {
+                ConstGauge::new(*value).encode(named.encode_family(labels)?)?;
+            }
+        }
+        for counters in &self.counters {
+            let kind = EncodeMetric::metric_type(&ConstCounter::new(0.0_f64));
+            let mut named = encoder.encode_descriptor(counters.name, counters.help, None, kind)?;
+            if let [(labels, value)] = counters.values.as_slice()
+                && labels.is_empty()
+            {
+                ConstCounter::new(*value).encode(named)?;
+                continue;
+            }
+            for (labels, value) in &counters.values {
+                ConstCounter::new(*value).encode(named.encode_family(labels)?)?;
+            }
         }
         let kind = EncodeMetric::metric_type(&ConstGauge::new(0.0_f64));
         let mut scores = encoder.encode_descriptor(

@@ -79,6 +79,10 @@ pub struct ChannelState {
     pub last_success: Option<Timestamp>,
     /// When one last did not, and why.
     pub last_error: Option<(Timestamp, String)>,
+    /// Messages that arrived since the host began.
+    pub arrived: u64,
+    /// Attempts that failed since then.
+    pub failed: u64,
 }
 
 /// The channels.
@@ -186,10 +190,31 @@ impl Channels {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let state = states.entry(channel.to_owned()).or_default();
         match &told {
-            Ok(()) => state.last_success = Some(now()),
-            Err(error) => state.last_error = Some((now(), error.to_string())),
+            Ok(()) => {
+                state.last_success = Some(now());
+                state.arrived += 1;
+            }
+            Err(error) => {
+                state.last_error = Some((now(), error.to_string()));
+                state.failed += 1;
+            }
         }
         told
+    }
+
+    /// Tells every channel that asks for it of an event that is in no feed, once.
+    pub async fn tell_all(&self, event: &Event) {
+        let message = Message::of_event(event);
+        for (name, channel) in &self.config.channels {
+            if wants(channel, event)
+                && let Err(error) = self.tell(name, &message).await
+            {
+                tracing::warn!(
+                    "the channel `{name}` is not told of `{}`: {error}",
+                    event.kind
+                );
+            }
+        }
     }
 
     /// Tells a channel of the events that it asks for. Ends never.
@@ -298,7 +323,9 @@ impl From<StoreError> for Stop {
 
 /// Whether a channel is told of an event.
 fn wants(channel: &ChannelConfig, event: &Event) -> bool {
-    severity(event) >= channel.level
+    // An alert that is silenced is recorded and not told.
+    (event.kind.split('.').next() != Some("alert") || event.data["silenced"] != true)
+        && severity(event) >= channel.level
         && channel
             .on
             .iter()

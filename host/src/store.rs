@@ -7,6 +7,7 @@
 //! A future of a writing method that is dropped before it answered may or may not have written.
 
 mod access;
+mod alerts;
 mod artifacts;
 mod checks;
 mod cursor;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 
 use crate::access::guard::Offender;
 use crate::access::keys::ApiKey;
+use crate::alerts::{Alert, Silence};
 use crate::audit::Record;
 use crate::audit::chain::End;
 use crate::checks::{Check, CheckVerdict};
@@ -476,6 +478,28 @@ pub struct EffectChange {
     pub records: Vec<ForgeRecord>,
 }
 
+/// Which alerts are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertFilter {
+    /// In this state; all without it.
+    pub state: Option<AlertsAsked>,
+    /// When silences are looked at.
+    pub now: Timestamp,
+}
+
+/// States of alerts that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertsAsked {
+    /// Firing, silenced or not.
+    Live,
+    /// Firing and not silenced.
+    Firing,
+    /// Firing and silenced.
+    Silenced,
+    /// Over.
+    Past,
+}
+
 /// What [`Store::prune`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -489,6 +513,8 @@ pub struct Retention {
     pub executions_per_pipeline: u32,
     /// Checks since this moment.
     pub checks_since: Timestamp,
+    /// Alerts that are over and fired since this moment.
+    pub alerts_since: Timestamp,
     /// Events since this moment.
     pub events_since: Timestamp,
     /// Effects that came to their end, proposed since this moment.
@@ -610,6 +636,8 @@ pub struct Pruned {
     pub executions: u64,
     /// Checks.
     pub checks: u64,
+    /// Alerts.
+    pub alerts: u64,
     /// Logs that were compressed.
     pub compressed: u64,
     /// Logs.
@@ -1148,6 +1176,45 @@ pub trait Store: Send + Sync + 'static {
         review: Approval,
         event: Event,
     ) -> Result<Option<Thread>, StoreError>;
+
+    /// Records an alert as it is now, with what is announced of it: both or neither.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn put_alert(&self, alert: Alert, event: Event) -> Result<(), StoreError>;
+
+    /// Alerts, those that fired last first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] when the cursor is not from the same filter; [`StoreError::PageLimit`].
+    async fn alerts(
+        &self,
+        filter: AlertFilter,
+        page: PageRequest,
+    ) -> Result<Page<Alert>, StoreError>;
+
+    /// Silences a rule, in place of an earlier silence of it, with what is announced of that.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn put_silence(&self, silence: Silence, event: Event) -> Result<(), StoreError>;
+
+    /// Ends the silence of a rule, with what is announced of that. `false`, and nothing done, when there is none at this moment.
+    ///
+    /// # Errors
+    /// As every writing method.
+    async fn end_silence(
+        &self,
+        rule: &str,
+        now: Timestamp,
+        event: Event,
+    ) -> Result<bool, StoreError>;
+
+    /// Silences that last beyond this moment.
+    ///
+    /// # Errors
+    /// As every method.
+    async fn silences(&self, now: Timestamp) -> Result<Vec<Silence>, StoreError>;
 
     /// All API keys.
     ///

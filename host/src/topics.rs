@@ -71,6 +71,7 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
 pub const OWN_TYPES: [&str; 14] = [
     "run.",
     "agent.",
+    "alert.",
     "policy.",
     "effect.",
     "system.",

@@ -21,6 +21,7 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
              [agents.deploy]\nplugin = \"guests\"\nwebhook = {{ secret = \"{SECRET}\" }}\nretries = 0\n{GONE}\
              [agents.badge]\nplugin = \"badge\"\n[agents.nightly]\nplugin = \"guests\"\nevery = \"1s\"\n\
              [github]\nwebhook_secrets = [\"{SECRET}\"]\n\
+             [alerts]\nevery = \"1s\"\n[alerts.rules.disk_high]\nabove = 0\nfor = \"0s\"\n\
              [pipelines.full]\nsteps = [\"guests\", \"nightly\"]\n{}",
             effects::everything()
         ),
@@ -71,6 +72,18 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         anyhow::Ok(answered)
     };
 
+    poll(PATIENCE, || {
+        let list = host.json("/v1/alerts").ok()?;
+        (!list["items"].as_array()?.is_empty()).then_some(())
+    })
+    .context("no alert fires")?;
+    let reason = json!({ "for": "2h", "reason": "The disk is being moved." });
+    keep(
+        "post",
+        "/v1/alerts/{rule}/silences",
+        Some(&reason),
+        "/v1/alerts/disk_high/silences",
+    )?;
     let finding = json!({ "case": "finding" });
     let run = keep(
         "post",

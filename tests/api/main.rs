@@ -1,6 +1,7 @@
 //! The API of the real program, as clients see it; a module for each group of routes.
 
 mod access;
+mod alerts;
 mod audit;
 mod commands;
 mod compatibility;

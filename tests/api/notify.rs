@@ -12,17 +12,17 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a service is told: path, headers in small letters, body.
-type Told = (String, String, Value);
+pub(crate) type Told = (String, String, Value);
 
 /// A service that takes what it is sent, and answers what it is told to; then `200`.
-struct Service {
+pub(crate) struct Service {
     address: String,
     told: Arc<Mutex<Vec<Told>>>,
     answers: Arc<Mutex<VecDeque<&'static str>>>,
 }
 
 impl Service {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let service = Self {
             address: listener.local_addr()?.to_string(),
@@ -38,11 +38,11 @@ impl Service {
         Ok(service)
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn told(&self) -> Vec<Told> {
+    pub(crate) fn told(&self) -> Vec<Told> {
         self.told
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -55,7 +55,11 @@ impl Service {
     }
 
     /// The first body at a path for which `wanted` holds.
-    fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Told> {
+    pub(crate) fn until(
+        &self,
+        path: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Told> {
         let found = poll(PATIENCE, || {
             let told = self.told();
             told.into_iter()

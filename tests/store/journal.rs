@@ -284,6 +284,7 @@ async fn nothing_takes_records_away() -> Result {
         runs_per_agent_max: 0,
         executions_per_pipeline: 0,
         checks_since: Timestamp::MAX,
+        alerts_since: Timestamp::MAX,
         runs_since: Timestamp::MAX,
         events_since: Timestamp::MAX,
         effects_since: Timestamp::MAX,

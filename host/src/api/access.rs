@@ -95,6 +95,9 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/agents/{name}/state", read("agents")),
     ("GET", "/v1/agents/{name}/usage", read("agents")),
     ("POST", "/v1/agents/{name}/webhook", Nothing),
+    ("GET", "/v1/alerts", read("alerts")),
+    ("POST", "/v1/alerts/{rule}/silences", change("alerts")),
+    ("DELETE", "/v1/alerts/{rule}/silences", change("alerts")),
     (
         "POST",
         "/v1/approvals",

@@ -83,10 +83,19 @@ async fn counted(State(plane): Plane, request: Request, next: Next) -> Response 
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    // Who asks for an answer that waits says nothing of the host's speed by it.
+    let waited = request
+        .uri()
+        .query()
+        .is_some_and(|query| query.split('&').any(|one| one.starts_with("wait=")));
     let response = next.run(request).await;
-    plane
-        .metrics()
-        .request(&method, &route, response.status().as_u16(), began.elapsed());
+    plane.metrics().request(
+        &method,
+        &route,
+        response.status().as_u16(),
+        began.elapsed(),
+        waited,
+    );
     response
 }
 

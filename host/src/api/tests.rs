@@ -1,6 +1,7 @@
 //! Drives the router without a socket, over a control plane in memory: each route, each problem, and the document against the routes.
 
 use super::*;
+use crate::alerts::Silence;
 use crate::audit::Record;
 use crate::checks::Refused;
 use crate::checks::{Check, CheckError, CheckNews, CheckVerdict, Submission};
@@ -14,10 +15,10 @@ use crate::model::{
 use crate::sandbox::budget::RunBudget;
 use crate::sandbox::checks::MayRead;
 use crate::store::{
-    AgentRecord, EffectChange, EffectFilter, Entry, EventCount, ExecutionTotals, FoundFinding,
-    FoundLine, JournalFilter, KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, Page,
-    PageRequest, Pruned, Retention, RunFilter, SealedRow, Search, ThreadFilter, UsageBucket,
-    Verified,
+    AgentRecord, AlertFilter, EffectChange, EffectFilter, Entry, EventCount, ExecutionTotals,
+    FoundFinding, FoundLine, JournalFilter, KeyRow, KvQuota, KvUsage, OccurrenceFilter,
+    OffenderRow, Page, PageRequest, Pruned, Retention, RunFilter, SealedRow, Search, ThreadFilter,
+    UsageBucket, Verified,
 };
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
@@ -468,6 +469,30 @@ impl Store for Fake {
 
     async fn keep_thread(&self, _: Thread) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn put_alert(&self, _: Alert, _: Event) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn alerts(
+        &self,
+        _: AlertFilter,
+        request: PageRequest,
+    ) -> Result<Page<Alert>, StoreError> {
+        page(Vec::new(), &request)
+    }
+
+    async fn put_silence(&self, _: Silence, _: Event) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn end_silence(&self, _: &str, _: Timestamp, _: Event) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn silences(&self, _: Timestamp) -> Result<Vec<Silence>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {

@@ -3,6 +3,7 @@
 use super::ways::exporting;
 use super::{App, BADGES_MAX, SILENCE_MAX};
 use crate::access::Access;
+use crate::alerts::Alert;
 use crate::api::{
     self, AgentHealth, AgentView, Badge, BadgeError, BadgeSubject, CancelError, ConfigError,
     ConfigStatus, ControlPlane, HealthCheck, IntegrationView, LiveRun, NewConfig, PluginStatus,
@@ -492,6 +493,7 @@ impl ControlPlane for App {
                 .entry(word(self.runtime.agent_state(name)))
                 .or_default() += 1;
         }
+        let (gauges, counters) = self.further_series().await;
         let levels = Levels {
             queued: queued as u64,
             running: running as u64,
@@ -506,6 +508,8 @@ impl ControlPlane for App {
                 .iter()
                 .map(|(name, agent)| (name.clone(), self.runtime.health_score(agent)))
                 .collect(),
+            gauges,
+            counters,
         };
         self.metrics
             .text(levels)
@@ -877,6 +881,10 @@ impl ControlPlane for App {
                 }),
         );
         checks
+    }
+
+    fn pending_alerts(&self) -> Vec<Alert> {
+        self.alerts.pending()
     }
 
     fn killswitch(&self) -> KillView {

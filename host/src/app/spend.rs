@@ -8,6 +8,7 @@ use crate::store::{Store as _, StoreError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,15 @@ impl Spend {
 
 fn day(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).date().to_string()
+}
+
+/// What models cost on the day of a moment, as far as it was added up; the flags are the store's.
+pub(super) fn today(flags: &BTreeMap<String, String>, at: Timestamp) -> f64 {
+    flags
+        .get(FLAG)
+        .and_then(|kept| serde_json::from_str::<Spend>(kept).ok())
+        .filter(|spend| spend.day == day(at))
+        .map_or(0.0, |spend| spend.sum)
 }
 
 impl App {

@@ -6,6 +6,7 @@ use crate::store::Store;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,8 @@ pub struct Checkpoints {
     store: Arc<dyn Store>,
     file: PathBuf,
     sign: Sign,
+    /// Whether the last one could not be made.
+    failed: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Checkpoints {
@@ -38,13 +41,14 @@ impl std::fmt::Debug for Checkpoints {
 }
 
 impl Checkpoints {
-    /// Into a file.
+    /// Into a file. `failed` is set while the last one could not be made.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, file: &Path, sign: Sign) -> Self {
+    pub fn new(store: Arc<dyn Store>, file: &Path, sign: Sign, failed: Arc<AtomicBool>) -> Self {
         Self {
             store,
             file: file.to_owned(),
             sign,
+            failed,
         }
     }
 
@@ -78,7 +82,9 @@ impl Checkpoints {
                 () = ending.cancelled() => true,
                 () = tokio::time::sleep(EVERY) => false,
             };
-            if let Err(error) = self.make(&mut last, !stopping).await {
+            let made = self.make(&mut last, !stopping).await;
+            self.failed.store(made.is_err(), Ordering::Relaxed);
+            if let Err(error) = made {
                 tracing::error!("the journal's end could not be signed: {error:#}");
             }
             if stopping {

@@ -98,6 +98,7 @@ pub const DEFAULT_ON: &[&str] = &[
     "agent.quarantined",
     "agent.paused",
     "agent.resumed",
+    "alert.*",
     "mirror.*",
     "effect.waiting",
     "effect.alert",

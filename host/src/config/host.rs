@@ -55,6 +55,8 @@ pub struct HostConfig {
     pub autodeploy_port: Option<u16>,
     /// A further listener for `/v1`: 1 to 65,535. Source: `gateway_port`.
     pub gateway_port: Option<u16>,
+    /// A further listener for `/metrics`; none unless set. Source: `metrics_listen`.
+    pub metrics_listen: Option<SocketAddr>,
     /// Times in which nothing starts by itself. Source: `[[host.maintenance]]`.
     pub maintenance: Vec<Maintenance>,
     /// Pull requests that are refused or reverted within an hour before the kill switch is thrown: 1 to 100,000, default [`DEFAULT_KILL_AFTER_PULL_REQUESTS`]. Source: `kill_after_pull_requests`.
@@ -162,6 +164,7 @@ impl HostConfig {
             badge_port: None,
             autodeploy_port: None,
             gateway_port: None,
+            metrics_listen: None,
             maintenance: Vec::new(),
             kill_after_pull_requests: DEFAULT_KILL_AFTER_PULL_REQUESTS,
             rollback_after: DEFAULT_ROLLBACK_AFTER,
@@ -223,6 +226,17 @@ fn from_file(
                     )
                     .help("write for instance `127.0.0.1:8080`");
             }
+        }
+    }
+    if let Some(text) = table.text("metrics_listen", errors) {
+        host.metrics_listen = text.get_ref().parse().ok();
+        if host.metrics_listen.is_none() {
+            errors
+                .at(
+                    text.span(),
+                    format!("{} is not an address with a port", literal(text.get_ref())),
+                )
+                .help("write for instance `127.0.0.1:9464`");
         }
     }
     if let Some(path) = table.path("state", errors) {

@@ -132,6 +132,7 @@ pub(super) static ROOT: Table = Table {
             "",
             "Where people are told of what happens, by name.",
         ),
+        key("alerts", Kind::Table(&ALERTS), "", "The host's own alerts."),
         key(
             "agents",
             Kind::Named(&AGENT, AGENT_NAME),
@@ -305,6 +306,12 @@ pub(super) static HOST: Table = Table {
             },
             "",
             "Port of a further listener, for `/v1` alone, for instance 8000.",
+        ),
+        key(
+            "metrics_listen",
+            Kind::Text(""),
+            "",
+            "Address and port of a further listener, for `/metrics` alone, for instance `127.0.0.1:9464` or an address of an inner network. `/metrics` is answered there, on loopback addresses and on the socket of the state folder, and nowhere else.",
         ),
         key(
             "kill_after_pull_requests",
@@ -722,6 +729,87 @@ pub(super) static GITHUB: Table = Table {
         ("key", "private_key"),
         ("url", "api_url"),
         ("base_url", "api_url"),
+    ],
+    later: &[],
+};
+
+/// The `[alerts]` table.
+pub(super) static ALERTS: Table = Table {
+    name: "alerts",
+    doc: "The host's own alerts. `GET /v1/alerts` and channels tell of them.",
+    keys: &[
+        key(
+            "every",
+            Kind::Duration {
+                min: SECOND,
+                max: 300 * SECOND,
+            },
+            "\"15s\"",
+            "How often the rules are looked at.",
+        ),
+        key(
+            "disabled",
+            Kind::Texts,
+            "[]",
+            "Names of rules that are off.",
+        ),
+        key(
+            "rules",
+            Kind::Named(&ALERT_RULE, LOOSE_NAME),
+            "",
+            "Other numbers for rules, by name.",
+        ),
+    ],
+    instead: &[("interval", "every"), ("rule", "rules")],
+    later: &[],
+};
+
+/// An `[alerts.rules.NAME]` table.
+pub(super) static ALERT_RULE: Table = Table {
+    name: "alert_rule",
+    doc: "Other numbers for one of the host's rules; what is not given stays.",
+    keys: &[
+        key(
+            "above",
+            Kind::Integer {
+                min: 0,
+                max: 1_000_000_000,
+            },
+            "",
+            "The rule holds above this: percent, milliseconds or a count, as the rule has it.",
+        ),
+        key(
+            "least",
+            Kind::Integer {
+                min: 0,
+                max: 1_000_000,
+            },
+            "",
+            "The rule holds only if so many of what it counts were in its window.",
+        ),
+        key(
+            "window",
+            Kind::Duration {
+                min: SECOND,
+                max: 3_600 * SECOND,
+            },
+            "",
+            "How far the rule looks back.",
+        ),
+        key(
+            "for",
+            Kind::Duration {
+                min: 0,
+                max: 3_600 * SECOND,
+            },
+            "",
+            "How long the rule has to hold before it fires, and not to hold before it is over.",
+        ),
+    ],
+    instead: &[
+        ("threshold", "above"),
+        ("min", "least"),
+        ("duration", "for"),
     ],
     later: &[],
 };

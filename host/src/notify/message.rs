@@ -106,6 +106,7 @@ fn is_good(kind: &str) -> bool {
     [
         ".succeeded",
         ".recovered",
+        ".resolved",
         ".applied",
         ".resumed",
         ".unban",

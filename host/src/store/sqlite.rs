@@ -22,6 +22,7 @@ use tokio::task::{self, JoinHandle};
 use uuid::Uuid;
 
 use super::access::{self, PruneOffenders, PutKeys, PutOffenders, PutSealed};
+use super::alerts::{self, EndSilence, PruneAlerts, PutAlert, PutSilence};
 use super::artifacts::{ArtifactFiles, ArtifactRow, Digest, make_directory};
 use super::checks::{self, PruneChecks, PutChecks};
 use super::cursor::{Cursors, Position};
@@ -41,10 +42,12 @@ use super::search;
 use super::versions::{self, PutVersion, UpdateVersion};
 use super::writer::{Failure, Operation, Writer};
 use super::{
-    AgentRecord, EffectChange, EffectFilter, EventCount, ExecutionTotals, FoundFinding, FoundLine,
-    KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, PAGE_MAX, Page, PageRequest, Pruned,
-    Retention, RunFilter, SealedRow, Search, Store, StoreError, ThreadFilter, UsageBucket,
+    AgentRecord, AlertFilter, EffectChange, EffectFilter, EventCount, ExecutionTotals,
+    FoundFinding, FoundLine, KeyRow, KvQuota, KvUsage, OccurrenceFilter, OffenderRow, PAGE_MAX,
+    Page, PageRequest, Pruned, Retention, RunFilter, SealedRow, Search, Store, StoreError,
+    ThreadFilter, UsageBucket,
 };
+use crate::alerts::{Alert, Silence};
 use crate::audit::Record;
 use crate::audit::chain::End;
 use crate::audit::seal::{self, Sealer};
@@ -113,9 +116,14 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0011_checks.sql"),
     ),
     (
-        15,
+        12,
+        "alerts",
+        include_str!("../../migrations/sqlite/0012_alerts.sql"),
+    ),
+    (
+        13,
         "config_versions",
-        include_str!("../../migrations/sqlite/0015_config_versions.sql"),
+        include_str!("../../migrations/sqlite/0013_config_versions.sql"),
     ),
 ];
 
@@ -1183,6 +1191,51 @@ impl Store for SqliteStore {
         Ok((count, first))
     }
 
+    async fn put_alert(&self, alert: Alert, event: Event) -> Result<(), StoreError> {
+        let event = EventRow::new(event).map_err(|error| self.fail(error))?;
+        self.writer.write(PutAlert { alert, event }).await
+    }
+
+    async fn alerts(
+        &self,
+        filter: AlertFilter,
+        page: PageRequest,
+    ) -> Result<Page<Alert>, StoreError> {
+        // Silences end between two pages, and the cursor is good for both.
+        let query = format!("alerts {:?}", filter.state);
+        let limit = page_limit(page.limit)?;
+        let position = self.position(&query, page.cursor)?;
+        let found = alerts::page(&self.readers, &filter, position, i64::from(limit) + 1)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(self.page_of(&query, found, limit))
+    }
+
+    async fn put_silence(&self, silence: Silence, event: Event) -> Result<(), StoreError> {
+        let event = EventRow::new(event).map_err(|error| self.fail(error))?;
+        self.writer.write(PutSilence { silence, event }).await
+    }
+
+    async fn end_silence(
+        &self,
+        rule: &str,
+        now: Timestamp,
+        event: Event,
+    ) -> Result<bool, StoreError> {
+        let operation = EndSilence {
+            rule: rule.to_owned(),
+            now: now.as_microsecond(),
+            event: EventRow::new(event).map_err(|error| self.fail(error))?,
+        };
+        self.writer.write(operation).await
+    }
+
+    async fn silences(&self, now: Timestamp) -> Result<Vec<Silence>, StoreError> {
+        alerts::silences(&self.readers, now.as_microsecond())
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
     async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
         access::keys(&self.readers)
             .await
@@ -1465,6 +1518,9 @@ impl Store for SqliteStore {
             .await?;
         let before = keep.checks_since.as_microsecond();
         pruned.checks = self.until_none(|| PruneChecks { before }).await?;
+        let before = keep.alerts_since.as_microsecond();
+        let now = crate::model::now().as_microsecond();
+        pruned.alerts = self.until_none(|| PruneAlerts { before, now }).await?;
         let before = keep.logs_since.as_microsecond();
         pruned.logs = self.until_none(|| PruneLogs { before }).await?;
         self.writer.write(PruneCounts { before }).await?;
