@@ -91,9 +91,10 @@ impl fmt::Display for Role {
 }
 
 /// What requests are about.
-pub const RESOURCES: [&str; 19] = [
+pub const RESOURCES: [&str; 20] = [
     "agents",
     "audit",
+    "backups",
     "badges",
     "bans",
     "billing",

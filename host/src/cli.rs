@@ -7,6 +7,7 @@
 mod access;
 mod ask;
 mod audit;
+mod backup;
 mod check;
 mod client;
 mod config;
@@ -24,6 +25,7 @@ mod store;
 mod sync;
 mod timeline;
 
+pub use backup::BackupPlace;
 pub use client::Client;
 pub use output::{Output, printable};
 
@@ -170,9 +172,12 @@ pub enum Command {
     Plugin(plugin::PluginCommand),
     /// Watch a plugin's source: build it, run it and show the report as it changes
     Dev(plugin::dev::DevOptions),
-    /// Look after the state folder: check, vacuum, backup, restore
+    /// Look after the state folder: check, vacuum
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Backups: create, verify, list, restore, drill, rotate-key
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
     /// Show how much the running host logs, or change it
     LogLevel {
         /// The level from now on
@@ -287,11 +292,17 @@ pub trait Launcher: Send + Sync {
     /// [`CliError::Config`] when the configuration has mistakes.
     fn state(&self, global: &GlobalOptions) -> Result<PathBuf, CliError>;
 
-    /// The state folder, and whether backups of it are sealed.
+    /// Where backups are made from and to.
     ///
     /// # Errors
     /// As [`Launcher::state`].
-    fn store(&self, global: &GlobalOptions) -> Result<(PathBuf, bool), CliError>;
+    fn backups(&self, global: &GlobalOptions) -> Result<BackupPlace, CliError>;
+
+    /// A client of the host that was named, or of the one that runs with this configuration; none when none does.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    async fn running(&self, global: &GlobalOptions) -> Result<Option<Client>, CliError>;
 
     /// Runs a host until it is told to stop and has drained.
     ///
@@ -468,10 +479,8 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             ask::search(options, &launcher.connect(global).await?, output).await
         }
         Command::Dev(options) => plugin::dev::execute(options, global, launcher, output).await,
-        Command::Store(command) => {
-            let (state, seals) = launcher.store(global)?;
-            store::execute(command, &state, seals, output).await
-        }
+        Command::Store(command) => store::execute(command, &launcher.state(global)?, output).await,
+        Command::Backup(command) => backup::execute(command, global, launcher, output).await,
         Command::LogLevel { level } => {
             ask::log_level(*level, &launcher.connect(global).await?, output).await
         }
@@ -586,8 +595,10 @@ mod tests {
             "infinity command check the links",
             "infinity command --template sync --set repo=ops",
             "infinity search token --logs --agent check",
-            "infinity store backup x",
-            "infinity store restore x --replace",
+            "infinity store check",
+            "infinity backup create --to x",
+            "infinity backup restore x --replace",
+            "infinity backup drill --keep",
             "infinity log-level debug",
             "infinity dev plugins/hello --once",
         ] {

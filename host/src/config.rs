@@ -7,6 +7,7 @@
 
 mod access;
 mod agent;
+mod backup;
 mod channels;
 mod error;
 mod for_each;
@@ -41,6 +42,7 @@ use self::reader::{Reader, Value};
 use crate::sandbox::budget::RunBudget;
 
 pub use self::agent::{AgentConfig, AgentName, AgentNameError, Autonomy, Priority, WebhookConfig};
+pub use self::backup::BackupConfig;
 pub use self::channels::{ChannelConfig, DEFAULT_ON, DISCORD_CHANNEL, Service};
 pub(crate) use self::error::is_unprintable;
 pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS};
@@ -81,6 +83,8 @@ pub struct Config {
     pub repositories: BTreeMap<String, RepositoryConfig>,
     /// `[github]`.
     pub github: GithubConfig,
+    /// `[backup]`; none when the host makes none by itself.
+    pub backup: Option<BackupConfig>,
     /// `[channels]`, by name, with that of `DISCORD_WEBHOOK`.
     pub channels: BTreeMap<String, ChannelConfig>,
     /// `[agents]`, by name, those with `enabled = false` among them.
@@ -360,6 +364,7 @@ fn check(
         &mut errors,
     );
     let github = github::read(&root, &root_path, environment, &mut errors);
+    let backup = backup::read(&root, &root_path, &host.state, &mut errors);
     let (names, repositories) = read_repositories(&root, &root_path, &github, &mut errors);
     let discord = host.variables.discord_webhook.as_ref();
     let channels = channels::read(&root, environment, discord, &mut errors);
@@ -368,7 +373,11 @@ fn check(
         errors.anywhere("there are more than 10_000 agents");
     }
 
-    let paths = host_paths(&root_path, path, &host, &agents, &names);
+    let mut paths = host_paths(&root_path, path, &host, &agents, &names);
+    let backups = backup.as_ref().map(|backup| settled(&backup.to));
+    paths
+        .deciding
+        .extend(backups.map(|path| (path, "the backups")));
     let context = Context {
         environment,
         repositories: &names,
@@ -434,6 +443,7 @@ fn check(
             host,
             repositories,
             github,
+            backup,
             channels,
             agents: checked_agents,
             entries: entries.into_iter().map(str::to_owned).collect(),

@@ -3,8 +3,8 @@
 
 use crate::app::{ADDRESS_FILE, App, Options, SOCKET_FILE};
 use crate::cli::{
-    CliError, Client, GlobalOptions, Launcher, PolicyAnswer, PolicyEvalOptions, PolicyTest,
-    PolicyTestOptions, PolicyTestOutcome, ServeOptions,
+    BackupPlace, CliError, Client, GlobalOptions, Launcher, PolicyAnswer, PolicyEvalOptions,
+    PolicyTest, PolicyTestOptions, PolicyTestOutcome, ServeOptions,
 };
 use crate::config::{self, Config, Overrides};
 use crate::diagnostics;
@@ -173,20 +173,35 @@ impl Launcher for Program {
     }
 
     fn state(&self, global: &GlobalOptions) -> Result<PathBuf, CliError> {
-        self.store(global).map(|(state, _)| state)
+        self.backups(global).map(|place| place.state)
     }
 
-    fn store(&self, global: &GlobalOptions) -> Result<(PathBuf, bool), CliError> {
+    async fn running(&self, global: &GlobalOptions) -> Result<Option<Client>, CliError> {
+        if let Some(url) = &global.url {
+            return Client::remote(url).map(Some);
+        }
         match load(global, &Overrides::default()) {
-            Ok(config) => {
-                let host = config.host;
-                Ok((host.state, host.access.journal.seals_backups))
-            }
+            Ok(config) => running(&config).await,
+            Err(_) => on_socket(&state_despite_mistakes(&global.config)).await,
+        }
+    }
+
+    fn backups(&self, global: &GlobalOptions) -> Result<BackupPlace, CliError> {
+        match load(global, &Overrides::default()) {
+            Ok(config) => Ok(BackupPlace {
+                state: config.host.state,
+                seals: config.host.access.journal.seals_backups,
+                to: config.backup.map(|backup| backup.to),
+            }),
             // Whoever looks after what was kept needs neither the agents' secrets nor a configuration without mistakes.
             Err(mistakes) => {
                 let state = state_despite_mistakes(&global.config);
                 if state.join(keep::DATABASE).is_file() {
-                    Ok((state, true))
+                    Ok(BackupPlace {
+                        state,
+                        seals: true,
+                        to: None,
+                    })
                 } else {
                     Err(mistakes)
                 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod api;
 pub mod app;
 pub mod audit;
+pub mod backup;
 pub mod boundary;
 pub mod checks;
 pub mod cli;

@@ -8,6 +8,7 @@
 
 mod access;
 mod artifacts;
+pub mod backups;
 mod checks;
 mod cursor;
 mod effects;
@@ -207,6 +208,20 @@ pub enum StoreError {
     Overflow {
         /// The key, escaped.
         key: String,
+    },
+    /// A backup does not hold what was put into it, or does not open.
+    #[error("the backup `{}` cannot be used: {detail}", path.display())]
+    Backup {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Another process makes or removes backups in the same folder.
+    #[error("backups in `{}` are being made or removed; try again in a while", path.display())]
+    Busy {
+        /// The folder of backups.
+        path: PathBuf,
     },
     /// Something is there that would be overwritten.
     #[error("`{}` holds something already; name an empty folder, or say `--replace` where that is meant", path.display())]

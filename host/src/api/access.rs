@@ -106,6 +106,9 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/audit/events", admin("audit", "read")),
     ("POST", "/v1/audit/rotate-key", admin("audit", "change")),
     ("GET", "/v1/audit/verification", admin("audit", "read")),
+    ("GET", "/v1/backups", admin("backups", "read")),
+    ("POST", "/v1/backups", admin("backups", "run")),
+    ("POST", "/v1/backups/drills", admin("backups", "run")),
     ("GET", "/v1/bans", admin("bans", "read")),
     ("DELETE", "/v1/bans/{address}", admin("bans", "delete")),
     ("GET", "/v1/billing/proposals", read("billing")),
@@ -895,7 +898,8 @@ mod tests {
             // Whoever reads changes nothing.
             assert_eq!(
                 permission.least == Role::Viewer,
-                *method == "GET" && !["keys", "bans", "audit"].contains(&permission.resource),
+                *method == "GET"
+                    && !["keys", "bans", "audit", "backups"].contains(&permission.resource),
                 "{method} {path}"
             );
         }
