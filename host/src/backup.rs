@@ -347,24 +347,23 @@ impl Backups {
             }
         }
         // A moment ahead of the clock was written before that was set.
-        let until = |last: Option<Timestamp>, every: Duration| match last {
-            Some(last) if last <= now => left(after(last, every)),
-            _ => Duration::ZERO,
+        let at = |last: Option<Timestamp>, every: Duration| match last {
+            Some(last) if last <= now => after(last, every),
+            _ => Timestamp::MIN,
         };
         let drilled = standing.drill.as_ref().map(|drill| drill.drilled_at);
         let mut all = vec![
-            (until(standing.snapshot_at, config.every), Work::Snapshot),
-            (until(standing.newest_at, config.journal_every), Work::Copy),
+            (at(standing.snapshot_at, config.every), Work::Snapshot),
+            (at(standing.newest_at, config.journal_every), Work::Copy),
         ];
         if standing.newest_at.is_some() {
-            all.push((until(drilled, config.drill_every), Work::Drill));
+            all.push((at(drilled, config.drill_every), Work::Drill));
         }
-        match all.iter().find(|(left, _)| left.is_zero()) {
-            Some((_, work)) => (Some(*work), Duration::ZERO),
-            None => (
-                None,
-                all.iter().map(|(left, _)| *left).min().unwrap_or_default(),
-            ),
+        // What has waited longest goes first, so that nothing waits for ever behind what is always due.
+        match all.into_iter().min_by_key(|(at, _)| *at) {
+            Some((at, work)) if at <= now => (Some(work), Duration::ZERO),
+            Some((at, _)) => (None, left(at)),
+            None => (None, LOOK_EVERY),
         }
     }
 

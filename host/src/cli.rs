@@ -11,6 +11,7 @@ mod backup;
 mod check;
 mod client;
 mod config;
+mod doctor;
 mod effects;
 mod kill;
 mod mcp;
@@ -31,6 +32,7 @@ pub use output::{Output, printable};
 
 use crate::api::Problem;
 use crate::config::ConfigErrors;
+use crate::doctor::Item;
 use crate::logging::LogLevel;
 use crate::sandbox::call::Decision;
 use crate::sandbox::inspect::Inspection;
@@ -178,6 +180,8 @@ pub enum Command {
     /// Backups: create, verify, list, restore, drill, rotate-key
     #[command(subcommand)]
     Backup(backup::BackupCommand),
+    /// Look at the machine, the configuration and the running host, and say what to do; fails if anything is wrong
+    Doctor,
     /// Show how much the running host logs, or change it
     LogLevel {
         /// The level from now on
@@ -303,6 +307,9 @@ pub trait Launcher: Send + Sync {
     /// # Errors
     /// When the client cannot be made.
     async fn running(&self, global: &GlobalOptions) -> Result<Option<Client>, CliError>;
+
+    /// Looks at everything that needs no running host.
+    async fn doctor(&self, global: &GlobalOptions) -> Vec<Item>;
 
     /// Runs a host until it is told to stop and has drained.
     ///
@@ -481,6 +488,7 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         Command::Dev(options) => plugin::dev::execute(options, global, launcher, output).await,
         Command::Store(command) => store::execute(command, &launcher.state(global)?, output).await,
         Command::Backup(command) => backup::execute(command, global, launcher, output).await,
+        Command::Doctor => doctor::execute(global, launcher, output).await,
         Command::LogLevel { level } => {
             ask::log_level(*level, &launcher.connect(global).await?, output).await
         }
@@ -599,6 +607,7 @@ mod tests {
             "infinity backup create --to x",
             "infinity backup restore x --replace",
             "infinity backup drill --keep",
+            "infinity doctor --json",
             "infinity log-level debug",
             "infinity dev plugins/hello --once",
         ] {

@@ -8,6 +8,7 @@ use crate::cli::{
 };
 use crate::config::{self, Config, Overrides};
 use crate::diagnostics;
+use crate::doctor::{self, Item, List};
 use crate::logging::{self, LogLevel};
 use crate::registry::{COMPONENT_MAX_BYTES, policy_files};
 use crate::sandbox::budget::RunBudget;
@@ -22,6 +23,7 @@ use crate::sandbox::{
 };
 use crate::store::{StoreError, keep};
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -207,6 +209,23 @@ impl Launcher for Program {
                 }
             }
         }
+    }
+
+    async fn doctor(&self, global: &GlobalOptions) -> Vec<Item> {
+        let config = match load(global, &Overrides::default()) {
+            Ok(config) => Arc::new(config),
+            Err(error) => {
+                return vec![doctor::fail(
+                    List::Application,
+                    "configuration",
+                    format!("{error}; without it nothing else is looked at"),
+                    "`infinity config check` shows each",
+                )];
+            }
+        };
+        let own = global.clone();
+        let policies: BoxFuture<'static, Item> = Box::pin(async move { policies_load(&own).await });
+        doctor::examine(&config, vec![("policies".into(), policies)]).await
     }
 
     async fn serve(&self, global: &GlobalOptions, options: &ServeOptions) -> Result<(), CliError> {
@@ -543,6 +562,23 @@ impl PolicyEngine {
                 hint: stop.hint,
             }),
         }
+    }
+}
+
+/// Whether the policies beside the configuration can be asked.
+async fn policies_load(global: &GlobalOptions) -> Item {
+    let (list, name) = (List::Application, "policies");
+    let folder = match load(global, &Overrides::default()) {
+        Ok(config) => config.root.join("policies"),
+        Err(error) => return doctor::unknown(list, name, error.to_string()),
+    };
+    if !folder.is_dir() {
+        return doctor::ok(list, name, "there are none");
+    }
+    let todo = "`infinity policy test` says more";
+    match PolicyEngine::open(global, None).await {
+        Ok(_) => doctor::ok(list, name, format!("`{}` loads", folder.display())),
+        Err(error) => doctor::fail(list, name, error.to_string(), todo),
     }
 }
 

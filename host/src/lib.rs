@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod delivery;
 pub mod diagnostics;
+pub mod doctor;
 pub mod effects;
 pub mod forge;
 #[cfg(any(test, fuzzing))]

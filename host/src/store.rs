@@ -49,8 +49,11 @@ use crate::model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use journal::{Entry, JournalFilter, JournalReader, Verified, verify as verify_journal};
+pub use journal::{
+    Entry, JournalFilter, JournalReader, Verified, verify as verify_journal, verify_tail,
+};
 pub use sqlite::SqliteStore;
+pub use sqlite::network_file_system;
 
 /// Most rows that one page holds: some megabytes at worst, and more than a person reads.
 pub const PAGE_MAX: u32 = 1_000;

@@ -2,8 +2,10 @@
 
 mod access;
 mod audit;
+mod backup;
 mod commands;
 mod compatibility;
+mod doctor;
 mod document;
 mod drop_in;
 mod effects;

@@ -165,7 +165,7 @@ async fn of_host(command: &BackupCommand, client: &Client, output: &Output) -> D
         }
     };
     let bar = output.spinner("the host is at work");
-    let begun: BackupList = client.post(path, &Value::Null).await?;
+    let begun = begin(client, path).await?;
     let began_at = begun
         .in_progress
         .map_or(Timestamp::MIN, |progress| progress.began_at);
@@ -195,6 +195,18 @@ async fn of_host(command: &BackupCommand, client: &Client, output: &Output) -> D
         created(made, &folder, output);
     }
     Ok(0)
+}
+
+/// Has the host begin, once it is done with what it does by itself.
+async fn begin(client: &Client, path: &str) -> Result<BackupList, CliError> {
+    loop {
+        match client.post(path, &Value::Null).await {
+            Err(CliError::Problem(problem)) if problem.code == "backup_in_progress" => {
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Does it in this process.
