@@ -426,7 +426,13 @@ impl Backups {
                 }
                 ended.backup = Some(drill.backup);
             }
-            Err(StoreError::Busy { .. }) => retry = ended_at.checked_add(BUSY_FOR).ok(),
+            // Nobody asked, and it is made in half a minute.
+            Err(StoreError::Busy { .. }) if by.kind == "host" => {
+                let mut standing = self.standing();
+                standing.in_progress = None;
+                standing.wait_until = ended_at.checked_add(BUSY_FOR).ok();
+                return;
+            }
             Err(error) => {
                 let message = said(&error);
                 tracing::error!(

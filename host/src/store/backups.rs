@@ -403,8 +403,12 @@ pub async fn create(
     make_directory(set).map_err(fail)?;
     let _alone = hold(set, true)?;
     for left in keep::entries(set) {
-        if left.to_str().is_some_and(|name| name.ends_with(PART)) && left.is_dir() {
-            let _ = fs::remove_dir_all(&left);
+        if left.to_str().is_some_and(|name| name.ends_with(PART)) {
+            let _ = if left.is_dir() {
+                fs::remove_dir_all(&left)
+            } else {
+                fs::remove_file(&left)
+            };
         }
     }
     let database = keep::length(&state.join(DATABASE));
