@@ -452,7 +452,8 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 21] = [
+const PLACES: [(&str, &str); 22] = [
+    ("backup", "[backup]\n"),
     ("channel", "[channels.x]\n"),
     ("github", "[github]\n"),
     ("plugins", ""),

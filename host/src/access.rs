@@ -91,10 +91,11 @@ impl fmt::Display for Role {
 }
 
 /// What requests are about.
-pub const RESOURCES: [&str; 20] = [
+pub const RESOURCES: [&str; 22] = [
     "agents",
     "alerts",
     "audit",
+    "backups",
     "badges",
     "bans",
     "billing",

@@ -9,6 +9,7 @@ mod agents;
 mod alerts;
 mod audit;
 mod autodeploy;
+mod backups;
 mod badges;
 mod bans;
 mod billing;
@@ -68,6 +69,7 @@ pub use views::{
 use crate::access::Access;
 use crate::alerts::Alert;
 use crate::audit::chain::{Checkpoint, End, Unproven};
+use crate::backup::Backups;
 use crate::checks::{Check, CheckError, CheckNews, Refused, Submission};
 use crate::commands::Template;
 use crate::config::{Secret, WebhookConfig};
@@ -463,6 +465,11 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Lets everything go on if this run, with nothing applied, succeeds.
     async fn recover(&self, run: StartRun) -> Result<KillView, RecoverError>;
 
+    /// The backups of this host; none where there is no host, as in a test.
+    fn backups(&self) -> Option<Arc<Backups>> {
+        None
+    }
+
     /// What stands in front of the API; none where everybody is let in, as in a test.
     fn access(&self) -> Option<&Access> {
         None
@@ -617,6 +624,8 @@ fn routes() -> (
         .routes(routes!(sign_in::finish_device))
         .routes(routes!(sign_in::list_sessions))
         .routes(routes!(sign_in::revoke_session))
+        .routes(routes!(backups::list_backups, backups::create_backup))
+        .routes(routes!(backups::drill_backup))
         .routes(routes!(bans::list_bans))
         .routes(routes!(audit::list_audit_actions))
         .routes(routes!(audit::list_audit_events))

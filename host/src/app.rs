@@ -26,6 +26,7 @@ use crate::api::{self, Badge, ControlPlane};
 use crate::audit::calls::Calls;
 use crate::audit::checkpoints::{self, Checkpoints};
 use crate::audit::views::Views;
+use crate::backup::Backups;
 use crate::checks::Checks;
 use crate::config::{Config, Overrides, Place, Secret};
 use crate::delivery;
@@ -171,6 +172,7 @@ pub struct App {
     effects: Arc<Effects>,
     checks: Arc<Checks>,
     channels: Arc<Channels>,
+    backups: Arc<Backups>,
     holds: Arc<Holds>,
     access: Access,
     /// Held while the dry run of a recovery is in progress.
@@ -321,6 +323,12 @@ impl App {
             config.host.maintenance.clone(),
         ));
         let access = open_access(&config, &dynamic).await?;
+        let backups = Arc::new(Backups::new(
+            config.backup.clone(),
+            &config.host.state,
+            config.host.access.journal.seals_backups,
+            Arc::clone(&dynamic),
+        ));
         let metrics = Arc::new(Metrics::default());
         let runtime = Arc::new(Runtime::new(
             Arc::clone(&registry),
@@ -390,6 +398,7 @@ impl App {
             effects,
             checks,
             channels,
+            backups,
             holds,
             access,
             recovering: tokio::sync::Mutex::default(),
@@ -635,6 +644,7 @@ impl App {
         until_stopped(Box::pin(async move { app.watch_health().await }));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.keep_counts().await }));
+        until_stopped(Box::pin(Arc::clone(&self.backups).run()));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.watch_kill_file().await }));
         let app = Arc::clone(self);

@@ -8,9 +8,11 @@ mod access;
 mod alerts;
 mod ask;
 mod audit;
+mod backup;
 mod check;
 mod client;
 mod config;
+mod doctor;
 mod effects;
 mod kill;
 mod mcp;
@@ -25,11 +27,13 @@ mod store;
 mod sync;
 mod timeline;
 
+pub use backup::BackupPlace;
 pub use client::Client;
 pub use output::{Output, printable};
 
 use crate::api::Problem;
 use crate::config::ConfigErrors;
+use crate::doctor::Item;
 use crate::logging::LogLevel;
 use crate::sandbox::call::Decision;
 use crate::sandbox::inspect::Inspection;
@@ -173,9 +177,14 @@ pub enum Command {
     Plugin(plugin::PluginCommand),
     /// Watch a plugin's source: build it, run it and show the report as it changes
     Dev(plugin::dev::DevOptions),
-    /// Look after the state folder: check, vacuum, backup, restore
+    /// Look after the state folder: check, vacuum
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Backups: create, verify, list, restore, drill, rotate-key
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// Look at the machine, the configuration and the running host, and say what to do; fails if anything is wrong
+    Doctor,
     /// Show how much the running host logs, or change it
     LogLevel {
         /// The level from now on
@@ -290,11 +299,20 @@ pub trait Launcher: Send + Sync {
     /// [`CliError::Config`] when the configuration has mistakes.
     fn state(&self, global: &GlobalOptions) -> Result<PathBuf, CliError>;
 
-    /// The state folder, and whether backups of it are sealed.
+    /// Where backups are made from and to.
     ///
     /// # Errors
     /// As [`Launcher::state`].
-    fn store(&self, global: &GlobalOptions) -> Result<(PathBuf, bool), CliError>;
+    fn backups(&self, global: &GlobalOptions) -> Result<BackupPlace, CliError>;
+
+    /// A client of the host that was named, or of the one that runs with this configuration; none when none does.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    async fn running(&self, global: &GlobalOptions) -> Result<Option<Client>, CliError>;
+
+    /// Looks at everything that needs no running host.
+    async fn doctor(&self, global: &GlobalOptions) -> Vec<Item>;
 
     /// Runs a host until it is told to stop and has drained.
     ///
@@ -471,10 +489,9 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             ask::search(options, &launcher.connect(global).await?, output).await
         }
         Command::Dev(options) => plugin::dev::execute(options, global, launcher, output).await,
-        Command::Store(command) => {
-            let (state, seals) = launcher.store(global)?;
-            store::execute(command, &state, seals, output).await
-        }
+        Command::Store(command) => store::execute(command, &launcher.state(global)?, output).await,
+        Command::Backup(command) => backup::execute(command, global, launcher, output).await,
+        Command::Doctor => doctor::execute(global, launcher, output).await,
         Command::LogLevel { level } => {
             ask::log_level(*level, &launcher.connect(global).await?, output).await
         }
@@ -599,8 +616,11 @@ mod tests {
             "infinity command check the links",
             "infinity command --template sync --set repo=ops",
             "infinity search token --logs --agent check",
-            "infinity store backup x",
-            "infinity store restore x --replace",
+            "infinity store check",
+            "infinity backup create --to x",
+            "infinity backup restore x --replace",
+            "infinity backup drill --keep",
+            "infinity doctor --json",
             "infinity log-level debug",
             "infinity alerts --state firing",
             "infinity alerts silence disk_high --for 2h --reason moving",

@@ -8,6 +8,7 @@
 mod access;
 mod agent;
 mod alerts;
+mod backup;
 mod channels;
 mod error;
 mod for_each;
@@ -44,6 +45,7 @@ use crate::sandbox::budget::RunBudget;
 
 pub use self::agent::{AgentConfig, AgentName, AgentNameError, Autonomy, Priority, WebhookConfig};
 pub use self::alerts::{AlertSetting, AlertsConfig, DEFAULT_ALERTS_EVERY};
+pub use self::backup::BackupConfig;
 pub use self::channels::{ChannelConfig, DEFAULT_ON, DISCORD_CHANNEL, Service};
 pub(crate) use self::error::is_unprintable;
 pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS, masked};
@@ -87,6 +89,8 @@ pub struct Config {
     pub repositories: BTreeMap<String, RepositoryConfig>,
     /// `[github]`.
     pub github: GithubConfig,
+    /// `[backup]`; none when the host makes none by itself.
+    pub backup: Option<BackupConfig>,
     /// `[channels]`, by name, with that of `DISCORD_WEBHOOK`.
     pub channels: BTreeMap<String, ChannelConfig>,
     /// `[alerts]`.
@@ -380,6 +384,7 @@ fn check(
     );
     let supply = supply::read(&root, path, &root_path, &mut errors);
     let github = github::read(&root, &root_path, environment, &mut errors);
+    let backup = backup::read(&root, &root_path, &host.state, &mut errors);
     let (names, repositories) = read_repositories(&root, &root_path, &github, &mut errors);
     let discord = host.variables.discord_webhook.as_ref();
     let channels = channels::read(&root, environment, discord, &mut errors);
@@ -389,7 +394,11 @@ fn check(
         errors.anywhere("there are more than 10_000 agents");
     }
 
-    let paths = host_paths(&root_path, path, &host, &agents, &names);
+    let mut paths = host_paths(&root_path, path, &host, &agents, &names);
+    let backups = backup.as_ref().map(|backup| settled(&backup.to));
+    paths
+        .deciding
+        .extend(backups.map(|path| (path, "the backups")));
     let context = Context {
         environment,
         repositories: &names,
@@ -456,6 +465,7 @@ fn check(
             supply,
             repositories,
             github,
+            backup,
             channels,
             alerts,
             agents: checked_agents,

@@ -3,11 +3,12 @@
 
 use crate::app::{ADDRESS_FILE, App, Options, SOCKET_FILE};
 use crate::cli::{
-    CliError, Client, GlobalOptions, Launcher, PolicyAnswer, PolicyEvalOptions, PolicyTest,
-    PolicyTestOptions, PolicyTestOutcome, ServeOptions,
+    BackupPlace, CliError, Client, GlobalOptions, Launcher, PolicyAnswer, PolicyEvalOptions,
+    PolicyTest, PolicyTestOptions, PolicyTestOutcome, ServeOptions,
 };
 use crate::config::{self, Config, Overrides};
 use crate::diagnostics;
+use crate::doctor::{self, Item, List};
 use crate::logging::{self, LogLevel};
 use crate::registry::{COMPONENT_MAX_BYTES, policy_files};
 use crate::sandbox::budget::RunBudget;
@@ -23,6 +24,7 @@ use crate::sandbox::{
 use crate::store::{StoreError, keep};
 use crate::supply::Supply;
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -174,25 +176,57 @@ impl Launcher for Program {
     }
 
     fn state(&self, global: &GlobalOptions) -> Result<PathBuf, CliError> {
-        self.store(global).map(|(state, _)| state)
+        self.backups(global).map(|place| place.state)
     }
 
-    fn store(&self, global: &GlobalOptions) -> Result<(PathBuf, bool), CliError> {
+    async fn running(&self, global: &GlobalOptions) -> Result<Option<Client>, CliError> {
+        if let Some(url) = &global.url {
+            return Client::remote(url).map(Some);
+        }
         match load(global, &Overrides::default()) {
-            Ok(config) => {
-                let host = config.host;
-                Ok((host.state, host.access.journal.seals_backups))
-            }
+            Ok(config) => running(&config).await,
+            Err(_) => on_socket(&state_despite_mistakes(&global.config)).await,
+        }
+    }
+
+    fn backups(&self, global: &GlobalOptions) -> Result<BackupPlace, CliError> {
+        match load(global, &Overrides::default()) {
+            Ok(config) => Ok(BackupPlace {
+                state: config.host.state,
+                seals: config.host.access.journal.seals_backups,
+                to: config.backup.map(|backup| backup.to),
+            }),
             // Whoever looks after what was kept needs neither the agents' secrets nor a configuration without mistakes.
             Err(mistakes) => {
                 let state = state_despite_mistakes(&global.config);
                 if state.join(keep::DATABASE).is_file() {
-                    Ok((state, true))
+                    Ok(BackupPlace {
+                        state,
+                        seals: true,
+                        to: None,
+                    })
                 } else {
                     Err(mistakes)
                 }
             }
         }
+    }
+
+    async fn doctor(&self, global: &GlobalOptions) -> Vec<Item> {
+        let config = match load(global, &Overrides::default()) {
+            Ok(config) => Arc::new(config),
+            Err(error) => {
+                return vec![doctor::fail(
+                    List::Application,
+                    "configuration",
+                    format!("{error}; without it nothing else is looked at"),
+                    "`infinity config check` shows each",
+                )];
+            }
+        };
+        let own = global.clone();
+        let policies: BoxFuture<'static, Item> = Box::pin(async move { policies_load(&own).await });
+        doctor::examine(&config, vec![("policies".into(), policies)]).await
     }
 
     async fn serve(&self, global: &GlobalOptions, options: &ServeOptions) -> Result<(), CliError> {
@@ -541,6 +575,23 @@ impl PolicyEngine {
                 hint: stop.hint,
             }),
         }
+    }
+}
+
+/// Whether the policies beside the configuration can be asked.
+async fn policies_load(global: &GlobalOptions) -> Item {
+    let (list, name) = (List::Application, "policies");
+    let folder = match load(global, &Overrides::default()) {
+        Ok(config) => config.root.join("policies"),
+        Err(error) => return doctor::unknown(list, name, error.to_string()),
+    };
+    if !folder.is_dir() {
+        return doctor::ok(list, name, "there are none");
+    }
+    let todo = "`infinity policy test` says more";
+    match PolicyEngine::open(global, None).await {
+        Ok(_) => doctor::ok(list, name, format!("`{}` loads", folder.display())),
+        Err(error) => doctor::fail(list, name, error.to_string(), todo),
     }
 }
 

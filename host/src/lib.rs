@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod audit;
+pub mod backup;
 pub mod boundary;
 pub mod checks;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod commands;
 pub mod config;
 pub mod delivery;
 pub mod diagnostics;
+pub mod doctor;
 pub mod effects;
 pub mod forge;
 #[cfg(any(test, fuzzing))]

@@ -9,6 +9,7 @@
 mod access;
 mod alerts;
 mod artifacts;
+pub mod backups;
 mod checks;
 mod cursor;
 mod effects;
@@ -52,8 +53,11 @@ use crate::reload::ConfigVersion;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use journal::{Entry, JournalFilter, JournalReader, Verified, verify as verify_journal};
+pub use journal::{
+    Entry, JournalFilter, JournalReader, Verified, verify as verify_journal, verify_tail,
+};
 pub use sqlite::SqliteStore;
+pub use sqlite::network_file_system;
 
 /// Most rows that one page holds: some megabytes at worst, and more than a person reads.
 pub const PAGE_MAX: u32 = 1_000;
@@ -211,6 +215,20 @@ pub enum StoreError {
     Overflow {
         /// The key, escaped.
         key: String,
+    },
+    /// A backup does not hold what was put into it, or does not open.
+    #[error("the backup `{}` cannot be used: {detail}", path.display())]
+    Backup {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Another process makes or removes backups in the same folder.
+    #[error("backups in `{}` are being made or removed; try again in a while", path.display())]
+    Busy {
+        /// The folder of backups.
+        path: PathBuf,
     },
     /// Something is there that would be overwritten.
     #[error("`{}` holds something already; name an empty folder, or say `--replace` where that is meant", path.display())]

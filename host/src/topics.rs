@@ -28,6 +28,7 @@ pub const TOPICS: &[Topic] = &[
             "agent.quarantined",
             "system.degraded",
             "config.rolled_back",
+            "backup.failed",
             "killswitch.engaged",
             "killswitch.awaiting_recovery",
             "security.ban",
@@ -68,7 +69,7 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
 }
 
 /// What types of the host's own events begin with: nobody else says that a run ended.
-pub const OWN_TYPES: [&str; 14] = [
+pub const OWN_TYPES: [&str; 16] = [
     "run.",
     "agent.",
     "alert.",
@@ -84,6 +85,7 @@ pub const OWN_TYPES: [&str; 14] = [
     "session.",
     "status.",
     "factor.",
+    "backup.",
 ];
 
 /// Whether a type, or some type of a pattern, is one of the host's own.

@@ -20,6 +20,7 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
             "commands = true\n\
              [agents.deploy]\nplugin = \"guests\"\nwebhook = {{ secret = \"{SECRET}\" }}\nretries = 0\n{GONE}\
              [agents.badge]\nplugin = \"badge\"\n[agents.nightly]\nplugin = \"guests\"\nevery = \"1s\"\n\
+             [backup]\nto = \"copies\"\nevery = \"7d\"\n\
              [github]\nwebhook_secrets = [\"{SECRET}\"]\n\
              [alerts]\nevery = \"1s\"\n[alerts.rules.disk_high]\nabove = 0\nfor = \"0s\"\n\
              [pipelines.full]\nsteps = [\"guests\", \"nightly\"]\n{}",
@@ -285,6 +286,13 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         None,
         "/v1/agents/guests/data",
     )?;
+    // The first is made by itself, and asked for once it is there.
+    backed_up(&host, None)?;
+    let begun = keep("post", "/v1/backups", None, "/v1/backups")?;
+    backed_up(&host, begun["in_progress"]["began_at"].as_str())?;
+    let begun = keep("post", "/v1/backups/drills", None, "/v1/backups/drills")?;
+    backed_up(&host, begun["in_progress"]["began_at"].as_str())?;
+    keep("get", "/v1/backups", None, "/v1/backups")?;
     let incident = json!({ "reason": "security_incident", "duration_minutes": 60 });
     keep("post", "/v1/killswitch", Some(&incident), "/v1/killswitch")?;
     keep("get", "/v1/killswitch", None, "/v1/killswitch")?;
@@ -381,6 +389,17 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         json!({ "request": { "handle": "kZ0t5Yq0S8m4rQmM1fJw2b6oXoT7c3n9uVhE8aLd1gI" } }),
     );
     Ok(examples)
+}
+
+/// Waits until nothing of a backup is in progress, and what began at `since` has ended.
+fn backed_up(host: &Host, since: Option<&str>) -> anyhow::Result<()> {
+    poll(PATIENCE, || {
+        let list = host.json("/v1/backups").ok()?;
+        let ended = list["last"]["began_at"].as_str()?;
+        let done = list["in_progress"].is_null() && !list["drill"].is_null();
+        (done && since.is_none_or(|since| since == ended)).then_some(())
+    })
+    .context("backups come to no end")
 }
 
 /// Waits until the schedule has started something.

@@ -14,7 +14,7 @@ use std::process::Command;
 const REACHED_MIN: f64 = 0.95;
 
 /// What other tests reach: it would end what the rest needs, or there is nothing of it here.
-const ELSEWHERE: [&str; 19] = [
+const ELSEWHERE: [&str; 21] = [
     "DELETE /v1/agents/{name}/data",
     "DELETE /v1/alerts/{rule}/silences",
     "DELETE /v1/bans/{address}",
@@ -23,6 +23,8 @@ const ELSEWHERE: [&str; 19] = [
     "GET /v1/checks/{id}/news",
     "GET /v1/sign-in/{name}",
     "GET /v1/sign-in/{name}/callback",
+    "POST /v1/backups",
+    "POST /v1/backups/drills",
     "POST /v1/factors/passkey",
     "POST /v1/factors/passkey/options",
     "POST /v1/factors/totp/{id}/confirmation",

@@ -3,8 +3,10 @@
 mod access;
 mod alerts;
 mod audit;
+mod backup;
 mod commands;
 mod compatibility;
+mod doctor;
 mod document;
 mod drop_in;
 mod effects;

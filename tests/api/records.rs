@@ -230,23 +230,31 @@ fn a_store_is_checked_copied_under_load_and_put_back() -> anyhow::Result<()> {
                 let _ = host.run("guests", &ok());
             }
         });
-        let copied = infinity(&["store", "backup", "copy"]);
+        let copied = infinity(&["backup", "create", "--to", "copies"]);
         let _ = load.join();
         copied
     })?;
     assert_eq!(copied.0, Some(0), "{}", copied.2);
-    let again = infinity(&["store", "backup", "copy"])?;
-    assert_eq!(again.0, Some(2), "{}", again.2);
+    let copy = copied.1["path"].as_str().context("a path")?.to_owned();
+    assert_eq!(copied.1["backup"]["counts"]["artifacts"], 1);
+    let verified = infinity(&["backup", "verify", &copy])?;
+    assert_eq!(
+        (verified.0, &verified.1["checked"]["problems"]),
+        (Some(0), &json!([])),
+        "{}",
+        verified.2
+    );
+    assert_eq!(verified.1["checked"]["artifacts"], 1);
     // A host that runs keeps its folder.
     assert_eq!(infinity(&["store", "vacuum"])?.0, Some(1));
     assert_eq!(
-        infinity(&["store", "restore", "copy", "--replace"])?.0,
+        infinity(&["backup", "restore", &copy, "--replace"])?.0,
         Some(1)
     );
     let (_, folder) = host.stop_and_keep()?;
     let call = |arguments: &[&str]| folder.infinity(arguments);
-    assert_eq!(call(&["store", "restore", "copy"])?.status.code(), Some(2));
-    let restored = call(&["store", "restore", "copy", "--replace"])?;
+    assert_eq!(call(&["backup", "restore", &copy])?.status.code(), Some(2));
+    let restored = call(&["backup", "restore", &copy, "--replace"])?;
     assert!(
         restored.status.success(),
         "{}",
@@ -270,8 +278,8 @@ fn a_store_is_checked_copied_under_load_and_put_back() -> anyhow::Result<()> {
         first["id"].as_str().context("an id")?
     ))?;
     assert_eq!(artifact.status(), 200);
-    // It is one file, which says nothing to who finds it, and opens with its keys alone.
-    let sealed = host.path().join("copy/backup.sealed");
+    // It says nothing to who finds it, and opens with its keys alone.
+    let sealed = host.path().join(&copy).join("backup.sealed");
     let bytes = fs::read(&sealed)?;
     ensure!(
         !bytes
@@ -279,9 +287,13 @@ fn a_store_is_checked_copied_under_load_and_put_back() -> anyhow::Result<()> {
             .any(|part| part == b"guests" || part == b"SQLite")
     );
     let elsewhere = crate::folder("", "")?;
-    fs::create_dir_all(elsewhere.path().join("copy"))?;
-    fs::copy(&sealed, elsewhere.path().join("copy/backup.sealed"))?;
-    let without = elsewhere.infinity(&["store", "restore", "copy"])?;
+    let moved = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(host.path().join("copies"))
+        .arg(elsewhere.path())
+        .status()?;
+    ensure!(moved.success(), "cp: {moved}");
+    let without = elsewhere.infinity(&["backup", "restore", &copy])?;
     let said = String::from_utf8_lossy(&without.stderr).into_owned();
     ensure!(
         without.status.code() == Some(1) && said.contains("backup.keys"),
@@ -289,7 +301,7 @@ fn a_store_is_checked_copied_under_load_and_put_back() -> anyhow::Result<()> {
     );
     let keys = host.path().join("var/backup.keys");
     fs::copy(&keys, elsewhere.path().join("kept.keys"))?;
-    let with = elsewhere.infinity(&["store", "restore", "copy", "--keys", "kept.keys"])?;
+    let with = elsewhere.infinity(&["backup", "restore", &copy, "--keys", "kept.keys"])?;
     ensure!(
         with.status.success(),
         "{}",
@@ -300,13 +312,13 @@ fn a_store_is_checked_copied_under_load_and_put_back() -> anyhow::Result<()> {
     // A new key seals what comes, and opens what was.
     ensure!(
         host.folder()
-            .infinity(&["store", "rotate-key"])?
+            .infinity(&["backup", "rotate-key"])?
             .status
             .success()
     );
     ensure!(
         host.folder()
-            .infinity(&["store", "backup", "second"])?
+            .infinity(&["backup", "create", "--to", "copies"])?
             .status
             .success()
     );
@@ -316,7 +328,7 @@ fn a_store_is_checked_copied_under_load_and_put_back() -> anyhow::Result<()> {
     damaged[middle] ^= 1;
     fs::write(&sealed, &damaged)?;
     let (_, folder) = host.stop_and_keep()?;
-    let refused = folder.infinity(&["store", "restore", "copy", "--replace"])?;
+    let refused = folder.infinity(&["backup", "restore", &copy, "--replace"])?;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     ensure!(refused.status.code() == Some(1), "{said}");
     // One that is not sealed is a folder, and what is damaged in it is found, too.
@@ -324,16 +336,21 @@ fn a_store_is_checked_copied_under_load_and_put_back() -> anyhow::Result<()> {
         "seal_backups = false",
         "[agents.guests]\nplugin = \"guests\"\n",
     )?;
+    let made = folder.infinity(&["--json", "backup", "create", "--to", "plain"])?;
+    ensure!(made.status.success());
+    let made: Value = serde_json::from_slice(&made.stdout)?;
+    let plain = made["path"].as_str().context("a path")?;
     ensure!(
         folder
-            .infinity(&["store", "backup", "plain"])?
+            .infinity(&["backup", "verify", plain])?
             .status
             .success()
     );
     let file = walk(&folder.path().join("plain/artifacts")).context("a file")?;
     fs::write(file, b"damaged")?;
-    let refused = folder.infinity(&["store", "restore", "plain", "--replace"])?;
+    let refused = folder.infinity(&["backup", "restore", plain, "--replace"])?;
     ensure!(refused.status.code() == Some(1));
+    ensure!(folder.infinity(&["backup", "verify", plain])?.status.code() == Some(1));
     Ok(())
 }
 

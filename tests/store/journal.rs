@@ -308,7 +308,7 @@ async fn nothing_takes_records_away() -> Result {
     assert_eq!((found.seq, found.broken), (5, None));
     // A copy of the store has its journal and can be read.
     let to = tempfile::tempdir()?;
-    keep::backup(state.path(), &to.path().join("copy"), &|_, _, _| {}).await?;
+    keep::copy(state.path(), &to.path().join("copy"), &|_, _, _| {}).await?;
     let reader = JournalReader::open(&to.path().join("copy")).await?;
     let (page, _) = reader.page(&JournalFilter::default(), None, 10).await?;
     assert!(page.len() == 5 && page.iter().all(|entry| entry.unreadable.is_none()));

@@ -109,6 +109,9 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/audit/events", admin("audit", "read")),
     ("POST", "/v1/audit/rotate-key", admin("audit", "change")),
     ("GET", "/v1/audit/verification", admin("audit", "read")),
+    ("GET", "/v1/backups", admin("backups", "read")),
+    ("POST", "/v1/backups", admin("backups", "run")),
+    ("POST", "/v1/backups/drills", admin("backups", "run")),
     ("GET", "/v1/bans", admin("bans", "read")),
     ("DELETE", "/v1/bans/{address}", admin("bans", "delete")),
     ("GET", "/v1/billing/proposals", read("billing")),
@@ -917,7 +920,7 @@ mod tests {
             assert_eq!(
                 permission.least == Role::Viewer,
                 *method == "GET"
-                    && !["keys", "bans", "audit", "config"].contains(&permission.resource),
+                    && !["keys", "bans", "audit", "backups", "config"].contains(&permission.resource),
                 "{method} {path}"
             );
         }

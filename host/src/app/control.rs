@@ -11,6 +11,7 @@ use crate::api::{
     WorkflowView,
 };
 use crate::audit::chain::{Checkpoint, End, Unproven};
+use crate::backup::Backups;
 use crate::checks::{Check, CheckError, CheckNews, Refused, Submission};
 use crate::commands::{self, Template};
 use crate::config::{AgentConfig, Place, Secret, Service};
@@ -842,6 +843,14 @@ impl ControlPlane for App {
                         .map_or_else(|| "off".into(), |kill| format!("thrown: {}", kill.reason)),
                 }
             },
+            {
+                let (ok, detail) = self.backups.health(Timestamp::now());
+                HealthCheck {
+                    component: "backups".into(),
+                    ok,
+                    detail,
+                }
+            },
             self.beating("schedule", self.beats.silence(&self.beats.schedule)),
             self.beating("delivery", self.beats.silence(&self.beats.delivery)),
             {
@@ -902,6 +911,10 @@ impl ControlPlane for App {
 
     async fn recover(&self, run: StartRun) -> Result<KillView, RecoverError> {
         self.recover_after(run).await
+    }
+
+    fn backups(&self) -> Option<Arc<Backups>> {
+        Some(Arc::clone(&self.backups))
     }
 
     fn access(&self) -> Option<&Access> {

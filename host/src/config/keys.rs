@@ -127,6 +127,12 @@ pub(super) static ROOT: Table = Table {
         ),
         key("github", Kind::Table(&GITHUB), "", "GitHub."),
         key(
+            "backup",
+            Kind::Table(&BACKUP),
+            "",
+            "Backups that the host makes by itself.",
+        ),
+        key(
             "channels",
             Kind::Named(&CHANNEL, LOOSE_NAME),
             "",
@@ -458,6 +464,53 @@ pub(super) static HOST: Table = Table {
         ("bind", "listen = \"127.0.0.1:PORT\""),
         ("data", "state"),
         ("workers", "concurrency"),
+    ],
+    later: &[],
+};
+
+/// The `[backup]` table.
+pub(super) static BACKUP: Table = Table {
+    name: "backup",
+    doc: "Backups that the host makes by itself, tries out and removes when they are old: copies for 8 hours, snapshots for 2 days, the last of each day for 30 days, the first of each year for ten years.",
+    keys: &[
+        required(
+            "to",
+            Kind::Text(""),
+            "Folder of backups, best on another disk or a mount of another place; made if it is not there.",
+        ),
+        key(
+            "every",
+            Kind::Duration {
+                min: SECOND,
+                max: 7 * DAY,
+            },
+            "\"6h\"",
+            "How often a snapshot is made, of which all is read again.",
+        ),
+        key(
+            "journal_every",
+            Kind::Duration {
+                min: SECOND,
+                max: DAY,
+            },
+            "\"15m\"",
+            "How often a copy is made between snapshots: the most that is lost when the disk is.",
+        ),
+        key(
+            "drill_every",
+            Kind::Duration {
+                min: SECOND,
+                max: 92 * DAY,
+            },
+            "\"7d\"",
+            "How often the newest backup is put back into an empty folder, to see that it can be.",
+        ),
+    ],
+    instead: &[
+        ("path", "to"),
+        ("dir", "to"),
+        ("folder", "to"),
+        ("copy_every", "journal_every"),
     ],
     later: &[],
 };

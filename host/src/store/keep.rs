@@ -1,6 +1,6 @@
-//! Looks after a state folder from outside: checks it, makes it smaller, copies it while a host writes, and puts a copy in its place.
+//! Looks after a state folder from outside: checks it, counts what it holds, makes it smaller, copies its rows while a host writes, and puts a copy in its place.
 //!
-//! Invariants: a copy is one moment of the store, and was opened and read whole before it is called one. Nothing that was there is overwritten without being told to, and even then it is moved aside.
+//! Invariants: a copy is one moment of the store. Nothing that was there is overwritten without being told to, and even then it is moved aside.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use hex::FromHex as _;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
+use utoipa::ToSchema;
 
 use super::StoreError;
 use super::artifacts::make_directory;
@@ -21,9 +22,9 @@ use super::lock::Lock;
 /// The database in a state folder.
 pub const DATABASE: &str = "infinity.db";
 /// The files of artifacts in a state folder.
-const ARTIFACTS: &str = "artifacts";
+pub(super) const ARTIFACTS: &str = "artifacts";
 /// Other files that belong to what happened.
-const BESIDE: [&str; 3] = ["pause.flag", "scheduler.log", crate::audit::seal::FILE];
+pub(super) const BESIDE: [&str; 3] = ["pause.flag", "scheduler.log", crate::audit::seal::FILE];
 /// Problems that are listed; whoever has more needs a backup and no list.
 const PROBLEMS_MAX: i64 = 100;
 /// How often the size of a growing copy is looked at.
@@ -45,6 +46,29 @@ pub struct Checked {
     pub artifacts: u64,
     /// Bytes of the database and those files.
     pub bytes: u64,
+}
+
+/// How much a store holds, and up to when.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StoreCounts)]
+pub struct Counts {
+    /// Runs recorded.
+    pub runs: u64,
+    /// Events kept.
+    pub events: u64,
+    /// Effects kept.
+    pub effects: u64,
+    /// Keys of the API, those that are revoked among them.
+    pub keys: u64,
+    /// Files of artifacts that rows name.
+    pub artifacts: u64,
+    /// Records of the journal.
+    pub journal: u64,
+    /// The hash of its last record; empty when it has none.
+    pub journal_end: String,
+    /// When the newest event or record was written.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub newest_at: Option<Timestamp>,
 }
 
 /// What making a store smaller did.
@@ -74,11 +98,11 @@ async fn connect(database: &Path, write: bool) -> Result<SqliteConnection, Store
         .map_err(|error| StoreError::database(database, error))
 }
 
-/// Reads a store whole and says what is wrong with it. A host may be writing meanwhile.
+/// Reads the rows of a store and says what is wrong with them. A host may be writing meanwhile.
 ///
 /// # Errors
 /// When there is no database, or it cannot be read at all.
-pub async fn check(state: &Path, progress: Progress<'_>) -> Result<Checked, StoreError> {
+pub async fn check_rows(state: &Path, progress: Progress<'_>) -> Result<Checked, StoreError> {
     let database = state.join(DATABASE);
     let fail = |error| StoreError::database(&database, error);
     let mut connection = connect(&database, false).await?;
@@ -115,11 +139,7 @@ pub async fn check(state: &Path, progress: Progress<'_>) -> Result<Checked, Stor
     checked.events = u64::try_from(events).unwrap_or(0);
     progress("reading the database", 1, 1);
     // A store of an earlier version, which nobody has opened since, has none.
-    let has_journal = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'journal'")
-        .fetch_optional(&mut connection)
-        .await
-        .map_err(fail)?;
-    if has_journal.is_some() {
+    if has_table(&mut connection, "journal").await.map_err(fail)? {
         match super::journal::verify(state, &[], progress).await {
             Ok(verified) => checked.problems.extend(
                 verified
@@ -129,14 +149,23 @@ pub async fn check(state: &Path, progress: Progress<'_>) -> Result<Checked, Stor
             Err(error) => checked.problems.push(format!("the journal: {error}")),
         }
     }
-    let named = sqlx::query("SELECT digest, max(size) FROM artifacts GROUP BY digest")
-        .fetch_all(&mut connection)
-        .await
-        .map_err(fail)?;
+    let _ = connection.close().await;
+    Ok(checked)
+}
+
+/// Reads a store whole, its rows and the files that they name, and says what is wrong with it. A host may be writing meanwhile.
+///
+/// # Errors
+/// When there is no database, or it cannot be read at all.
+pub async fn check(state: &Path, progress: Progress<'_>) -> Result<Checked, StoreError> {
+    let database = state.join(DATABASE);
+    let fail = |error| StoreError::database(&database, error);
+    let mut checked = check_rows(state, progress).await?;
+    let named = named(state).await?;
+    let mut connection = connect(&database, false).await?;
     let total = named.len() as u64;
-    for (done, row) in named.iter().enumerate() {
+    for (done, digest) in named.into_iter().enumerate() {
         progress("reading artifacts", done as u64, total);
-        let digest: Vec<u8> = row.try_get(0).map_err(fail)?;
         let path = artifact(state, &digest);
         let read = tokio::task::spawn_blocking(move || {
             fs::read(&path).map(|bytes| {
@@ -177,7 +206,7 @@ async fn is_named(connection: &mut SqliteConnection, digest: &[u8]) -> Result<bo
     Ok(there.is_some())
 }
 
-fn artifact(state: &Path, digest: &[u8]) -> PathBuf {
+pub(super) fn artifact(state: &Path, digest: &[u8]) -> PathBuf {
     let first = digest.first().copied().unwrap_or(0);
     state
         .join(ARTIFACTS)
@@ -185,7 +214,7 @@ fn artifact(state: &Path, digest: &[u8]) -> PathBuf {
         .join(hex::encode(digest))
 }
 
-fn length(path: &Path) -> u64 {
+pub(super) fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
@@ -223,22 +252,16 @@ pub async fn vacuum(state: &Path, progress: Progress<'_>) -> Result<Vacuumed, St
     })
 }
 
-/// Copies a store into a new folder, as of one moment, and reads the copy whole. A host may be writing meanwhile and is not held up.
+/// Copies the database and what lies beside it, but no files of artifacts, into a new folder, as of one moment. A host may be writing meanwhile and is not held up.
 ///
 /// # Errors
-/// [`StoreError::Occupied`] when the folder holds something already; [`StoreError::Corrupt`] when the copy is not whole.
-pub async fn backup(
-    state: &Path,
-    to: &Path,
-    progress: Progress<'_>,
-) -> Result<Checked, StoreError> {
+/// [`StoreError::Occupied`] when the folder holds something already.
+pub async fn copy(state: &Path, to: &Path, progress: Progress<'_>) -> Result<(), StoreError> {
     let database = state.join(DATABASE);
     let mut connection = connect(&database, false).await?;
     empty(to)?;
     let fail_io = |error| StoreError::io(to, error);
     make_directory(to).map_err(fail_io)?;
-    // Files before and after the rows: what is pruned meanwhile was copied before, what is written meanwhile is copied after.
-    copy_artifacts(state, to, progress).await?;
     let copy = to.join(DATABASE);
     let total = length(&database);
     {
@@ -257,28 +280,107 @@ pub async fn backup(
         }
     }
     progress("copying the database", total, total);
-    let _ = connection.close().await;
     // What is copied goes back to a write-ahead log when a host opens it; until then it is one file.
-    copy_artifacts(state, to, progress).await?;
+    let _ = connection.close().await;
     for name in BESIDE {
         let from = state.join(name);
         if from.is_file() {
             fs::copy(&from, to.join(name)).map_err(fail_io)?;
         }
     }
-    remove_unnamed(to).await?;
-    File::open(&copy)
-        .and_then(|file| file.sync_all())
-        .and_then(|()| File::open(to)?.sync_all())
-        .map_err(fail_io)?;
-    let checked = check(to, progress).await?;
-    match checked.problems.first() {
-        None => Ok(checked),
-        Some(problem) => Err(StoreError::Corrupt {
-            path: copy,
-            detail: problem.clone(),
-        }),
+    File::open(to)
+        .and_then(|folder| folder.sync_all())
+        .map_err(fail_io)
+}
+
+/// The digests of all artifacts that rows of a store name, each once.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) async fn named(state: &Path) -> Result<Vec<Vec<u8>>, StoreError> {
+    let database = state.join(DATABASE);
+    let mut connection = connect(&database, false).await?;
+    let named = sqlx::query_scalar("SELECT DISTINCT digest FROM artifacts ORDER BY digest")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(|error| StoreError::database(&database, error))?;
+    let _ = connection.close().await;
+    Ok(named)
+}
+
+/// Counts what a store holds.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn counts(state: &Path) -> Result<Counts, StoreError> {
+    let database = state.join(DATABASE);
+    let fail = |error| StoreError::database(&database, error);
+    let mut connection = connect(&database, false).await?;
+    let mut counts = Counts::default();
+    for (table, field) in [
+        ("runs", &mut counts.runs),
+        ("events", &mut counts.events),
+        ("effects", &mut counts.effects),
+        ("api_keys", &mut counts.keys),
+        ("journal", &mut counts.journal),
+    ] {
+        // A store of an earlier version, which nobody has opened since, may not have it.
+        if has_table(&mut connection, table).await.map_err(fail)? {
+            let rows: i64 =
+                sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+                    .fetch_one(&mut connection)
+                    .await
+                    .map_err(fail)?;
+            *field = u64::try_from(rows).unwrap_or(0);
+        }
     }
+    let event: Option<i64> = sqlx::query_scalar("SELECT max(time) FROM events")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(fail)?;
+    counts.newest_at = event.and_then(|time| Timestamp::from_microsecond(time).ok());
+    if counts.journal > 0 {
+        let (hash, at): (Vec<u8>, i64) =
+            sqlx::query_as("SELECT hash, at FROM journal ORDER BY seq DESC LIMIT 1")
+                .fetch_one(&mut connection)
+                .await
+                .map_err(fail)?;
+        counts.journal_end = hex::encode(hash);
+        counts.newest_at = counts.newest_at.max(Timestamp::from_microsecond(at).ok());
+    }
+    counts.artifacts = sqlx::query_scalar::<_, i64>("SELECT count(DISTINCT digest) FROM artifacts")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(fail)?
+        .try_into()
+        .unwrap_or(0);
+    let _ = connection.close().await;
+    Ok(counts)
+}
+
+/// The hash of the journal's record at a place; none when there is no such record.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) async fn journal_hash(state: &Path, seq: u64) -> Result<Option<String>, StoreError> {
+    let database = state.join(DATABASE);
+    let fail = |error| StoreError::database(&database, error);
+    let mut connection = connect(&database, false).await?;
+    let found: Option<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM journal WHERE seq = ?")
+        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
+        .fetch_optional(&mut connection)
+        .await
+        .map_err(fail)?;
+    let _ = connection.close().await;
+    Ok(found.map(hex::encode))
+}
+
+async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, sqlx::Error> {
+    let there = sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?")
+        .bind(name)
+        .fetch_optional(connection)
+        .await?;
+    Ok(there.is_some())
 }
 
 /// Puts a backup in a state folder's place. What is there is refused unless `replace`, and is then moved into a folder beside it, whose path is the answer.
@@ -444,36 +546,11 @@ async fn copy_artifacts(from: &Path, to: &Path, progress: Progress<'_>) -> Resul
     Ok(())
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect()
-}
-
-/// Removes files of a copy that no row of it names.
-async fn remove_unnamed(copy: &Path) -> Result<(), StoreError> {
-    let database = copy.join(DATABASE);
-    let mut connection = connect(&database, false).await?;
-    for shard in entries(&copy.join(ARTIFACTS)) {
-        for file in entries(&shard) {
-            let digest = file
-                .file_name()
-                .and_then(|name| name.to_str())
-                .and_then(|name| <[u8; 32]>::from_hex(name).ok());
-            let named = match digest {
-                Some(digest) => is_named(&mut connection, &digest)
-                    .await
-                    .map_err(|error| StoreError::database(&database, error))?,
-                None => false,
-            };
-            if !named {
-                fs::remove_file(&file).map_err(|error| StoreError::io(&file, error))?;
-            }
-        }
-    }
-    let _ = connection.close().await;
-    Ok(())
 }

@@ -1,19 +1,18 @@
-//! Backups that say nothing to who finds them: a copy of the state folder in one sealed file, and back.
+//! Sealed files that say nothing to who finds them: a folder in one file, and back.
 //!
-//! The file is a compressed archive in parts, each sealed with AES-256-GCM for its place in this backup, so that none can be changed, left out, moved or taken from another. The keys are in
+//! Such a file is a compressed archive in parts, each sealed with AES-256-GCM for its place in this backup, so that none can be changed, left out, moved or taken from another. The keys are in
 //! `backup.keys` in the state folder, which is in no backup.
 //!
-//! Invariants: what is called a backup was read back whole; what was not sealed here is not unpacked.
+//! Invariant: what was not sealed here is not unpacked.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use aws_lc_rs::rand;
 
 use super::StoreError;
-use super::keep::{self, Checked, Progress};
 use crate::audit::seal::Sealer;
 
 /// The keys in a state folder.
@@ -148,7 +147,7 @@ impl<R: Read> Read for Opening<'_, R> {
 }
 
 /// Writes a folder into one sealed file.
-fn seal(sealer: &Sealer, folder: &Path, file: &Path) -> io::Result<()> {
+pub(super) fn seal(sealer: &Sealer, folder: &Path, file: &Path) -> io::Result<()> {
     let mut id = [0; 16];
     rand::fill(&mut id).map_err(|_| io::Error::other("there is no randomness"))?;
     let mut to = BufWriter::new(
@@ -177,7 +176,7 @@ fn seal(sealer: &Sealer, folder: &Path, file: &Path) -> io::Result<()> {
 }
 
 /// Writes what is in a sealed file into a folder.
-fn unseal(sealer: &Sealer, file: &Path, folder: &Path) -> io::Result<()> {
+pub(super) fn unseal(sealer: &Sealer, file: &Path, folder: &Path) -> io::Result<()> {
     let mut from = BufReader::new(File::open(file)?);
     let mut magic = [0; 8];
     let mut id = [0; 16];
@@ -204,7 +203,8 @@ fn unseal(sealer: &Sealer, file: &Path, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn keys(state: &Path, making: bool) -> Result<Sealer, StoreError> {
+/// The keys in a state folder, made if there are none and `making`.
+pub(super) fn keys(state: &Path, making: bool) -> Result<Sealer, StoreError> {
     let path = state.join(KEYS);
     let opened = if making {
         Sealer::open_file(&path)
@@ -214,20 +214,8 @@ fn keys(state: &Path, making: bool) -> Result<Sealer, StoreError> {
     opened.map_err(|error| StoreError::io(&path, error))
 }
 
-/// A folder beside another that is gone when this is.
-fn beside(path: &Path) -> Result<tempfile::TempDir, StoreError> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    tempfile::Builder::new()
-        .prefix(".infinity-backup-")
-        .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir_in(parent)
-        .map_err(|error| StoreError::io(parent, error))
-}
-
-async fn blocking(
+/// Does what may block, and says of damage that it is some.
+pub(super) async fn blocking(
     path: &Path,
     work: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> Result<(), StoreError> {
@@ -241,85 +229,6 @@ async fn blocking(
         },
         _ => StoreError::io(path, error),
     })
-}
-
-/// As [`keep::backup`], in one sealed file in the folder `to`. It takes twice its room for a while.
-///
-/// # Errors
-/// As there; and when the keys cannot be read or made.
-pub async fn backup(
-    state: &Path,
-    to: &Path,
-    progress: Progress<'_>,
-) -> Result<Checked, StoreError> {
-    if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(StoreError::Occupied {
-            path: to.to_owned(),
-        });
-    }
-    let sealer = std::sync::Arc::new(keys(state, true)?);
-    // Beside the store, as what is in the clear does not belong where backups are kept.
-    let room = beside(state)?;
-    let plain = room.path().join("copy");
-    let checked = keep::backup(state, &plain, progress).await?;
-    fs::create_dir_all(to).map_err(|error| StoreError::io(to, error))?;
-    let content = to.join(CONTENT);
-    progress("sealing", 0, 1);
-    let (own, from, file) = (std::sync::Arc::clone(&sealer), plain, content.clone());
-    blocking(&content, move || seal(&own, &from, &file)).await?;
-    progress("reading it again", 0, 1);
-    let (again, file) = (room.path().join("again"), content.clone());
-    let unpacked = again.clone();
-    blocking(&content, move || {
-        fs::create_dir(&again)?;
-        unseal(&sealer, &file, &again)
-    })
-    .await?;
-    let read = keep::check(&unpacked, progress).await?;
-    match read.problems.first() {
-        None if read.runs == checked.runs && read.events == checked.events => Ok(checked),
-        None => Err(StoreError::Corrupt {
-            path: content,
-            detail: "it does not hold what was put into it".into(),
-        }),
-        Some(problem) => Err(StoreError::Corrupt {
-            path: content,
-            detail: problem.clone(),
-        }),
-    }
-}
-
-/// As [`keep::restore`], of a backup that is sealed, with the keys of the state folder or of a file; or of one that is not.
-///
-/// # Errors
-/// As there; [`StoreError::Corrupt`] when it is not what was sealed.
-pub async fn restore(
-    from: &Path,
-    state: &Path,
-    own_keys: Option<&Path>,
-    replace: bool,
-    progress: Progress<'_>,
-) -> Result<(Checked, Option<PathBuf>), StoreError> {
-    let content = from.join(CONTENT);
-    if !content.is_file() {
-        return keep::restore(from, state, replace, progress).await;
-    }
-    let sealer = match own_keys {
-        Some(path) => {
-            Sealer::open_file_to_read(path).map_err(|error| StoreError::io(path, error))?
-        }
-        None => keys(state, false)?,
-    };
-    let room = beside(state)?;
-    let plain = room.path().join("copy");
-    progress("opening", 0, 1);
-    let (file, unpacked) = (content.clone(), plain.clone());
-    blocking(&content, move || {
-        fs::create_dir(&unpacked)?;
-        unseal(&sealer, &file, &unpacked)
-    })
-    .await?;
-    keep::restore(&plain, state, replace, progress).await
 }
 
 /// Seals backups with a new key from now on, and gives its number; older ones open as before.
@@ -336,6 +245,7 @@ pub fn rotate_key(state: &Path) -> Result<u32, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     fn file(sealer: &Sealer, folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
         let plain = folder.join(format!("{name}-plain"));

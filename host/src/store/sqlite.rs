@@ -295,7 +295,8 @@ impl SqliteStore {
 }
 
 /// The file system of a directory, if it is one over a network: SQLite's log in shared memory and `flock` mean nothing there.
-fn network_file_system(path: &Path) -> Option<&'static str> {
+#[must_use]
+pub fn network_file_system(path: &Path) -> Option<&'static str> {
     remote(rustix::fs::statfs(path).ok()?.f_type.cast_unsigned() & 0xffff_ffff)
 }
 
