@@ -18,6 +18,7 @@ mod plugin;
 mod policy;
 mod run;
 mod schedule;
+mod selftest;
 mod show;
 mod sign_in;
 mod store;
@@ -184,6 +185,8 @@ pub enum Command {
     /// Test policies, or ask them something
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Prove on this machine that guests are contained: attack a host that is thrown away
+    Selftest(selftest::SelftestArguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -436,6 +439,7 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             output.raw(&text);
             Ok(0)
         }
+        Command::Selftest(arguments) => selftest::execute(arguments, output).await,
         Command::Config(command) => config::execute(command, global, output),
         Command::Policy(command) => policy::execute(command, global, launcher, output).await,
         Command::Plugin(command) => plugin::execute(command, global, launcher, output).await,
@@ -589,6 +593,7 @@ mod tests {
             "infinity store backup x",
             "infinity store restore x --replace",
             "infinity log-level debug",
+            "infinity selftest --only H01,H13 --soak 30m --markdown selftest.md --json",
             "infinity dev plugins/hello --once",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));
