@@ -456,7 +456,8 @@ async fn keep_canary(api: Arc<Api>, watch: Arc<Mutex<Watch>>) {
         }
         drop(watch);
         // A tick that was missed is counted as lateness once, not made up for.
-        due = due.max(tokio::time::Instant::now() - CANARY_EVERY);
+        let tick_ago = tokio::time::Instant::now().checked_sub(CANARY_EVERY);
+        due = due.max(tick_ago.unwrap_or(due));
     }
 }
 
