@@ -22,8 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for entry in fs::read_dir(from.join(folder))? {
             let path = entry?.path();
             let text = assembled(&path, &from.join("parts"))?;
-            let bytes = wat::parse_str(&text)
-                .map_err(|error| format!("`{}`: {error}", path.display()))?;
+            let bytes =
+                wat::parse_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
             let name = path.file_stem().unwrap_or_default();
             fs::write(to.join(name).with_extension("wasm"), bytes)?;
         }

@@ -118,9 +118,12 @@ fn only_the_rows_that_were_asked_for_are_tried() {
 #[test]
 fn a_soak_repeats_the_attacks_and_looks_at_the_host() {
     let folder = folder();
-    let output = command(&folder, &["--json", "--only", "H04,H13,H25", "--soak", "5s"])
-        .output()
-        .unwrap();
+    let output = command(
+        &folder,
+        &["--json", "--only", "H04,H13,H25", "--soak", "5s"],
+    )
+    .output()
+    .unwrap();
     assert!(output.status.success(), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let soak = &report["soak"];

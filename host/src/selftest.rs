@@ -273,7 +273,7 @@ async fn attack(
     let api = Arc::clone(&host.api);
     progress(0, cases.len(), "looking how quick the machine is");
     let oracle = Oracle::start(Arc::clone(&api), QUIET).await?;
-    let agents = api.get("/v1/agents?limit=500").await?;
+    let agents = api.get("/v1/agents").await?;
     let digests = std::mem::take(&mut host.digests);
     let range = Range {
         api: &api,
@@ -392,10 +392,7 @@ fn judged(case: &Case, range: &Range<'_>, run: &Value) -> judge::Judged {
 }
 
 /// The attack itself: its runs, which all have to end as expected, and what else was seen.
-async fn act(
-    case: &Case,
-    range: &Range<'_>,
-) -> Result<(Vec<Value>, Vec<Remark>), SelftestError> {
+async fn act(case: &Case, range: &Range<'_>) -> Result<(Vec<Value>, Vec<Remark>), SelftestError> {
     let api = range.api;
     let agent = case.name;
     if let Some(folder) = case.empties {
@@ -404,9 +401,7 @@ async fn act(
     let mut remarks = Vec::new();
     let runs = match case.act {
         Act::Run => vec![api.run(agent).await?],
-        Act::Eight => {
-            futures::future::try_join_all((0..ATTACKERS).map(|_| api.run(agent))).await?
-        }
+        Act::Eight => futures::future::try_join_all((0..ATTACKERS).map(|_| api.run(agent))).await?,
         Act::Twice => {
             let runs = vec![api.run(agent).await?, api.run(agent).await?];
             let fuel = |run: &Value| run["usage"]["fuel"].as_u64();
@@ -488,7 +483,9 @@ async fn chain(api: &Api, agents: &[&str]) -> Result<Vec<Remark>, SelftestError>
         tokio::time::sleep(Duration::from_millis(500)).await;
         let mut count = 0;
         for agent in agents {
-            let runs = api.get(&format!("/v1/runs?agent={agent}&limit=200")).await?;
+            let runs = api
+                .get(&format!("/v1/runs?agent={agent}&limit=200"))
+                .await?;
             count += runs["items"].as_array().map_or(0, Vec::len);
         }
         if count == before || Instant::now() > until {
@@ -503,7 +500,9 @@ async fn chain(api: &Api, agents: &[&str]) -> Result<Vec<Remark>, SelftestError>
         )));
     }
     if before < 2 {
-        remarks.push(Remark::grave("its events started nothing, so nothing was shown"));
+        remarks.push(Remark::grave(
+            "its events started nothing, so nothing was shown",
+        ));
     }
     Ok(remarks)
 }
@@ -529,11 +528,7 @@ async fn quarantine(api: &Api, agent: &str) -> Result<Vec<Remark>, SelftestError
 }
 
 /// Whether the log that is kept is inert and within its limit.
-async fn log(
-    api: &Api,
-    run: &Value,
-    limits: Option<&Value>,
-) -> Result<Vec<Remark>, SelftestError> {
+async fn log(api: &Api, run: &Value, limits: Option<&Value>) -> Result<Vec<Remark>, SelftestError> {
     let id = run["id"].as_str().unwrap_or_default();
     let most = limits.and_then(|limits| limits["log_bytes"].as_u64());
     let (mut bytes, mut active, mut after) = (0, 0_u64, String::new());
@@ -709,7 +704,10 @@ mod tests {
     fn a_row_that_is_not_there_is_an_error_with_those_that_are() {
         let error = chosen(&["H99".to_owned()]).map(drop).expect_err("an error");
         let text = error.to_string();
-        assert!(text.starts_with("there is no case `H99`; there are H01, H02"), "{text}");
+        assert!(
+            text.starts_with("there is no case `H99`; there are H01, H02"),
+            "{text}"
+        );
         assert!(text.ends_with("H57"), "{text}");
     }
 }

@@ -3,7 +3,9 @@
 use super::output::{Output, micros, plural};
 use super::run::length_of_time;
 use super::{CliError, Done, EXIT_FAILED};
-use crate::selftest::{self, CaseResult, SelftestError, SelftestOptions, SelftestReport, SoakResult};
+use crate::selftest::{
+    self, CaseResult, SelftestError, SelftestOptions, SelftestReport, SoakResult,
+};
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -43,8 +45,9 @@ impl From<SelftestError> for CliError {
         let message = error.to_string();
         match error {
             SelftestError::Unknown { .. } => Self::input(message),
-            SelftestError::Folder(_) => Self::failed(message)
-                .with_hint("it needs some 50 MiB in the folder for temporary files; `TMPDIR` names another"),
+            SelftestError::Folder(_) => Self::failed(message).with_hint(
+                "it needs some 50 MiB in the folder for temporary files; `TMPDIR` names another",
+            ),
             _ => Self::failed(message),
         }
     }
@@ -138,6 +141,9 @@ fn total(report: &SelftestReport) -> String {
     if report.passed() {
         let cases = plural(report.contained as u64, "attack");
         return format!("all contained: {cases} in {took}");
+    }
+    if report.failed == 0 {
+        return format!("not all contained during the soak, in {took}");
     }
     format!(
         "{} not contained, {} contained, in {took}",

@@ -91,8 +91,8 @@ impl Host {
             .and_then(|listener| listener.local_addr())
             .map_err(SelftestError::Folder)?
             .port();
-        let digests = fill(folder.path(), &program, server, sink, own)
-            .map_err(SelftestError::Folder)?;
+        let digests =
+            fill(folder.path(), &program, server, sink, own).map_err(SelftestError::Folder)?;
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(ANSWER_MAX)
@@ -154,7 +154,6 @@ impl Host {
         let end = &bytes[bytes.len().saturating_sub(LOG_SHOWN)..];
         String::from_utf8_lossy(end).into_owned()
     }
-
 }
 
 impl Api {
@@ -269,7 +268,10 @@ fn fill(
         fs::create_dir_all(root.join(folder))?;
     }
     fs::write(root.join("data/own.txt"), "the guest's own\n")?;
-    fs::write(root.join("neighbour/note.txt"), "what the neighbour knows\n")?;
+    fs::write(
+        root.join("neighbour/note.txt"),
+        "what the neighbour knows\n",
+    )?;
     fs::write(root.join("outside/passwd"), "nobody may read this\n")?;
     fs::write(root.join("ro/file.txt"), "original\n")?;
     symlink("../../outside", root.join("data/tree/up"))?;
@@ -294,7 +296,10 @@ fn fill(
     for (name, bytes) in guests::made(&fs::read(program)?) {
         plugin(name, &bytes)?;
     }
-    fs::write(root.join("plugins.toml"), configuration(server.port, sink.port, own))?;
+    fs::write(
+        root.join("plugins.toml"),
+        configuration(server.port, sink.port, own),
+    )?;
     Ok(digests)
 }
 

@@ -144,14 +144,12 @@ fn within(run: &Value, limits: &Value) -> Vec<Remark> {
     ];
     used.into_iter()
         .filter_map(|(used, limit, slack)| {
-            let (Some(count), Some(most)) =
-                (run["usage"][used].as_u64(), limits[limit].as_u64())
+            let (Some(count), Some(most)) = (run["usage"][used].as_u64(), limits[limit].as_u64())
             else {
                 return Some(Remark::grave(format!("its record does not say `{used}`")));
             };
-            (count > most + slack).then(|| {
-                Remark::grave(format!("it used {count} of `{limit}`, {most} are allowed"))
-            })
+            (count > most + slack)
+                .then(|| Remark::grave(format!("it used {count} of `{limit}`, {most} are allowed")))
         })
         .collect()
 }
@@ -241,9 +239,7 @@ mod tests {
         let judged = judge(&EXPECTED, &run, &limits(), "sha256:aa", 20, 0);
         assert_eq!(
             judged.remarks,
-            [Remark::grave(
-                "it used 12 of `host_calls`, 10 are allowed"
-            )]
+            [Remark::grave("it used 12 of `host_calls`, 10 are allowed")]
         );
     }
 

@@ -170,9 +170,7 @@ impl Oracle {
                 "the neighbour's key is not what it was: {}",
                 run["message"].as_str().unwrap_or_default()
             ))),
-            Err(error) => remarks.push(Remark::grave(format!(
-                "the neighbour cannot run: {error}"
-            ))),
+            Err(error) => remarks.push(Remark::grave(format!("the neighbour cannot run: {error}"))),
         }
         match self.api.watched() {
             Ok(now) => {
@@ -303,7 +301,7 @@ impl Oracle {
             }
         }
         let list = self
-            .host
+            .api
             .get(&format!("/v1/runs?agent={agent}&limit=200"))
             .await?;
         let records = list["items"]
@@ -344,7 +342,9 @@ impl Oracle {
                         (event["type"].as_str(), event["subject"].as_str())
                         && kind.starts_with("run.")
                     {
-                        ends.entry(run.to_owned()).or_default().push(kind.to_owned());
+                        ends.entry(run.to_owned())
+                            .or_default()
+                            .push(kind.to_owned());
                     }
                 }
             }

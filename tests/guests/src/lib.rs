@@ -227,7 +227,11 @@ mod tests {
                 "`{name}.wat` is not in README.md"
             );
         }
-        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../host/selftest/agents")).unwrap();
+        let files = std::fs::read_dir(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../host/selftest/agents"
+        ))
+        .unwrap();
         assert_eq!(files.count(), COMPONENTS.len());
     }
 
