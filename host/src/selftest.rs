@@ -582,7 +582,8 @@ async fn soak(
         seen.lock().unwrap_or_else(PoisonError::into_inner)
     });
     let minutes = time.as_secs().div_ceil(60);
-    let before = oracle.figures()?;
+    // What stays after the first look is what eight at once need; beyond it nothing may grow.
+    let mut before = oracle.figures()?;
     let (mut looks, mut early) = (0, None);
     while began.elapsed() < time && !repeated.is_empty() {
         let left = time.saturating_sub(began.elapsed());
@@ -627,7 +628,7 @@ async fn soak(
         oracle.read_events().await?;
         looks += 1;
         let now = oracle.figures()?;
-        early.get_or_insert(now);
+        before = *early.get_or_insert(now);
         let mut seen = lock();
         seen.2.extend(remarks);
         progress(

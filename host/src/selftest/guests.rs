@@ -1,11 +1,14 @@
-//! What attacks: components that the build made of `host/selftest`, and files that are none, which are made here.
+//! What attacks: the components of `host/selftest/components`, made of the texts beside them, and files that are none, which are made here.
+//!
+//! The components are committed, so that the program needs no parser of text and no wasm target to be built. A test makes them anew and compares; with
+//! `INFINITY_WRITE_GUESTS=1` it writes them. In a text the line `;; include: NAME` stands for `parts/NAME.wat`.
 
 /// Declares the components once, by the name of their file.
 macro_rules! components {
     ($($name:literal,)*) => {
         /// Name and bytes of every component that the program carries.
         pub(super) const COMPONENTS: &[(&str, &[u8])] =
-            &[$(($name, include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm")))),*];
+            &[$(($name, include_bytes!(concat!("../../selftest/components/", $name, ".wasm")))),*];
     };
 }
 
@@ -127,6 +130,61 @@ fn length(mut value: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    /// Spare core instances of `many_instances`: half as many again as the limit of the selftest allows.
+    const REPEATED: usize = 150;
+
+    /// The text of a guest with its parts in place.
+    fn assembled(path: &Path, parts: &Path) -> String {
+        let read = |path: &Path| fs::read_to_string(path).expect("a text");
+        let mut text = String::new();
+        for line in read(path).lines() {
+            if let Some(part) = line.trim().strip_prefix(";; include: ") {
+                text.push_str(&read(&parts.join(part).with_extension("wat")));
+                continue;
+            }
+            let repeated = line.ends_with(";; repeated");
+            for _ in 0..if repeated { REPEATED } else { 1 } {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn the_components_are_those_of_the_texts() {
+        let place = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("selftest");
+        let writes = std::env::var_os("INFINITY_WRITE_GUESTS").is_some();
+        for (name, committed) in COMPONENTS {
+            let texts = ["attacks", "agents"]
+                .map(|folder| place.join(folder).join(name).with_extension("wat"));
+            let text = texts.iter().find(|path| path.exists()).expect(name);
+            let made = wat::parse_str(assembled(text, &place.join("parts"))).expect(name);
+            if writes {
+                let file = place.join("components").join(name).with_extension("wasm");
+                fs::write(file, made).expect("a file");
+            } else {
+                assert!(
+                    made == *committed,
+                    "`{name}.wasm` is not what its text says: run this test with INFINITY_WRITE_GUESTS=1"
+                );
+            }
+        }
+        let files = fs::read_dir(place.join("components")).expect("a folder");
+        assert_eq!(files.count(), COMPONENTS.len());
+        let attacks = fs::read_dir(place.join("attacks")).expect("a folder");
+        for entry in attacks {
+            let path = entry.expect("an entry").path();
+            let name = path.file_stem().and_then(|name| name.to_str());
+            assert!(
+                COMPONENTS.iter().any(|(known, _)| Some(*known) == name),
+                "nobody runs {name:?}"
+            );
+        }
+    }
 
     #[test]
     fn the_guest_that_takes_too_long_to_compile_is_valid() {
