@@ -21,6 +21,7 @@ mod plugin;
 mod policy;
 mod run;
 mod schedule;
+mod selftest;
 mod show;
 mod sign_in;
 mod store;
@@ -196,6 +197,8 @@ pub enum Command {
     /// Test policies, or ask them something
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Prove on this machine that guests are contained: attack a host that is thrown away
+    Selftest(selftest::SelftestArguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -458,6 +461,7 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             Ok(0)
         }
         Command::Config(command) => config::execute(command, global, launcher, output).await,
+        Command::Selftest(arguments) => selftest::execute(arguments, output).await,
         Command::Policy(command) => policy::execute(command, global, launcher, output).await,
         Command::Plugin(command) => plugin::execute(command, global, launcher, output).await,
         Command::Run(options) => {
@@ -625,6 +629,7 @@ mod tests {
             "infinity alerts --state firing",
             "infinity alerts silence disk_high --for 2h --reason moving",
             "infinity alerts unsilence disk_high",
+            "infinity selftest --only H01,H13 --soak 30m --markdown selftest.md --json",
             "infinity dev plugins/hello --once",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));

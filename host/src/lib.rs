@@ -35,6 +35,7 @@ pub mod runtime;
 pub mod sandbox;
 pub mod sarif;
 pub mod schedule;
+pub mod selftest;
 pub mod store;
 pub mod supply;
 pub mod timetable;

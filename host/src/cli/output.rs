@@ -149,6 +149,16 @@ impl Output {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 
+    /// A bar on standard error for what has many steps; invisible unless a person watches.
+    #[must_use]
+    pub fn bar(&self) -> ProgressBar {
+        let bar = self.spinner("");
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar
+    }
+
     /// A spinner on standard error while something takes long; invisible unless a person watches.
     #[must_use]
     pub fn spinner(&self, message: &str) -> ProgressBar {

@@ -53,7 +53,7 @@ impl RunOptions {
     }
 }
 
-fn length_of_time(text: &str) -> Result<Duration, String> {
+pub(super) fn length_of_time(text: &str) -> Result<Duration, String> {
     text.parse::<SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())

@@ -132,7 +132,7 @@ macro_rules! components {
     ($($name:literal,)*) => {
         /// Name and text of the components that are written by hand, for what Rust cannot express; `README.md` says what each does. Each has at least one test.
         pub const COMPONENTS: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../wat/", $name, ".wat")))),*];
+            &[$(($name, include_str!(concat!("../../../host/selftest/agents/", $name, ".wat")))),*];
     };
 }
 
@@ -172,7 +172,7 @@ pub fn component_text(name: &str) -> Option<&'static str> {
 /// The component `many_instances` with `count` spare core instances, each with a table.
 #[must_use]
 pub fn many_instances(count: usize) -> String {
-    let lines = include_str!("../wat/many_instances.wat").lines();
+    let lines = include_str!("../../../host/selftest/agents/many_instances.wat").lines();
     lines
         .flat_map(|line| {
             let times = if line.ends_with(";; repeated") {
@@ -227,7 +227,11 @@ mod tests {
                 "`{name}.wat` is not in README.md"
             );
         }
-        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/wat")).unwrap();
+        let files = std::fs::read_dir(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../host/selftest/agents"
+        ))
+        .unwrap();
         assert_eq!(files.count(), COMPONENTS.len());
     }
 
