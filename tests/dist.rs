@@ -442,7 +442,7 @@ impl Drop for Served {
 }
 
 fn is_ready(debian: &Debian) -> bool {
-    let Ok(address) = fs::read_to_string(debian.path("/var/lib/infinity/address")) else {
+    let Ok(address) = fs::read_to_string(debian.path("/var/lib/infinity/state/address")) else {
         return false;
     };
     reqwest::blocking::get(format!("http://{}/ready", address.trim()))
