@@ -49,6 +49,18 @@ use std::process::ExitCode;
 /// The configuration that is read when no other is named.
 pub const DEFAULT_CONFIG: &str = "plugins.toml";
 
+/// Where a package puts the configuration: read when no other is named and the folder has none.
+pub const SYSTEM_CONFIG: &str = "/etc/infinity/plugins.toml";
+
+/// The configuration of the folder that one is in, or else of the system.
+fn default_config() -> &'static str {
+    if !Path::new(DEFAULT_CONFIG).exists() && Path::new(SYSTEM_CONFIG).exists() {
+        SYSTEM_CONFIG
+    } else {
+        DEFAULT_CONFIG
+    }
+}
+
 /// Runs automation agents that nobody has to trust
 #[derive(Debug, Parser)]
 #[command(name = "infinity", version, about, arg_required_else_help = true)]
@@ -63,7 +75,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct GlobalOptions {
     /// The configuration
-    #[arg(long, global = true, env = "INFINITY_CONFIG", value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    #[arg(long, global = true, env = "INFINITY_CONFIG", value_name = "FILE", default_value = default_config())]
     pub config: PathBuf,
     /// A host elsewhere, instead of the configuration's on this machine; with the key of `INFINITY_API_KEY`, or as who signed in
     #[arg(long, global = true, env = "INFINITY_URL", value_name = "URL")]

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-const TARGET: &str = "wasm32-wasip2";
+/// What guests are built for.
+pub(crate) const TARGET: &str = "wasm32-wasip2";
 
 /// The plugins that are shipped: package and file name.
-const PLUGINS: [&str; 9] = [
+pub(crate) const PLUGINS: [&str; 9] = [
     "analysis",
     "autodeploy",
     "badge",

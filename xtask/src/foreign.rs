@@ -114,6 +114,7 @@ pub(crate) fn languages(root: &Path) -> anyhow::Result<()> {
         github(root, &place)?;
         identity(root, &place)?;
         assistant(root, &place)?;
+        schemas(root, &place)?;
     } else if ci {
         bail!(
             "Node.js with npm is missing: install the packages {}",
@@ -246,6 +247,12 @@ fn assistant(root: &Path, place: &Path) -> anyhow::Result<()> {
         &wanted,
         "a client of the Model Context Protocol",
     )
+}
+
+/// CycloneDX's published schemas, to judge the list of what is shipped by.
+fn schemas(root: &Path, place: &Path) -> anyhow::Result<()> {
+    let wanted = root.join("tests/dist/package.json");
+    modules(&place.join("cyclonedx"), &wanted, "CycloneDX's schemas")
 }
 
 /// Fetches what a `package.json` names into a folder, unless it is there.

@@ -1,9 +1,11 @@
-//! The only build driver: `cargo xtask up | build | test | soak | fuzz | bench`.
+//! The only build driver: `cargo xtask up | build | dist | test | soak | fuzz | bench`.
 //!
 //! It calls `cargo` with one profile and one target directory, so that wasmtime's compiler is built once, and puts the components where the host looks for them.
 
 mod bench;
 mod build;
+mod debian;
+mod dist;
 mod foreign;
 mod fuzz;
 mod immortal;
@@ -20,6 +22,7 @@ cargo xtask COMMAND
 
   up       build everything and serve with plugins.toml; Ctrl-C drains and stops
   build    build the host and the shipped plugins
+  dist     make what is shipped in target/dist: archive, package for Debian, SBOM, digests: cargo xtask dist [--no-build] [--json]
   test     run every suite
   soak     run every suite at full counts
   fuzz     look for bytes that break what must hold, a minute for each target: cargo xtask fuzz [TARGET...] [--seconds N]; takes a nightly compiler and cargo-fuzz
@@ -46,6 +49,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
             build::all(&root)?;
             Ok(ExitCode::SUCCESS)
         }
+        Some("dist") => dist::run(&root, rest),
         Some("test") => suites::run(&root, false, rest),
         Some("soak") => suites::run(&root, true, rest),
         Some("fuzz") => fuzz::run(&root, rest),

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
+/// The components that this makes, beside the plugins.
+pub(crate) const INTERPRETERS: [&str; 2] = ["javascript", "python"];
+
 /// Makes the components of the languages whose tools are there, where they are older than what they are made from.
 pub(crate) fn components(root: &Path) -> anyhow::Result<()> {
     let dist = root.join("plugins/dist");

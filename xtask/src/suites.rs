@@ -1,7 +1,7 @@
 //! Every suite in one go: unit tests, tests from outside, the policies' own tests and the secrets rule over this repository.
 
 use crate::run::{cargo, checked, say};
-use crate::{build, foreign, runners};
+use crate::{build, debian, foreign, runners};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -13,6 +13,7 @@ pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Resu
     foreign::components(root)?;
     foreign::languages(root)?;
     foreign::registry(root)?;
+    debian::system(root)?;
     runners::components(root)?;
     build::workspace(root)?;
     let mut tests = cargo(root);
