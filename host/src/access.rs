@@ -91,7 +91,7 @@ impl fmt::Display for Role {
 }
 
 /// What requests are about.
-pub const RESOURCES: [&str; 19] = [
+pub const RESOURCES: [&str; 20] = [
     "agents",
     "audit",
     "badges",
@@ -111,6 +111,7 @@ pub const RESOURCES: [&str; 19] = [
     "repositories",
     "runs",
     "schedule",
+    "secrets",
 ];
 
 /// What can be done with them.

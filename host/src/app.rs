@@ -4,9 +4,11 @@
 mod control;
 mod github;
 mod kill;
+mod secrets;
 mod spend;
 mod ways;
 
+use self::secrets::Revealed;
 use self::ways::{
     Boards, Judges, Keys, Panels, Policies, Posted, Scheduled, Sources, Steering, Steps, Telling,
 };
@@ -42,6 +44,7 @@ use crate::sandbox::checks::Judge;
 use crate::sandbox::http::{EgressGate, GateSettings};
 use crate::sandbox::{LocalSandbox, Sandbox, SandboxOptions};
 use crate::schedule;
+use crate::secrets::Secrets;
 use crate::store::{Retention, SqliteStore, Store};
 use crate::tls::Tls;
 use anyhow::Context as _;
@@ -144,11 +147,14 @@ const KEEP_COUNTS_EVERY: Duration = Duration::from_secs(5);
 pub struct Options {
     /// The program that is called as `PROGRAM compile-worker JOB`; this one unless set.
     pub worker: Option<PathBuf>,
+    /// Where the values in the configuration came from; what this machine has of them unless set.
+    pub secrets: Option<Arc<Secrets>>,
 }
 
 /// The host, joined.
 pub struct App {
     config: Arc<Config>,
+    secrets: Arc<Secrets>,
     forges: Forges,
     store: Arc<SqliteStore>,
     sandbox: Arc<LocalSandbox>,
@@ -236,6 +242,9 @@ impl App {
         progress: &(dyn Fn(&str) + Send + Sync),
     ) -> anyhow::Result<Arc<Self>> {
         let config = Arc::new(config);
+        let secrets = options
+            .secrets
+            .unwrap_or_else(|| Arc::new(Secrets::open(&config.path, &config.host.state)));
         let store = Arc::new(
             open_store(config.host.state.clone(), config.host.access.journal.sealed).await?,
         );
@@ -289,6 +298,10 @@ impl App {
             }),
             views: Arc::new(Panels(config.host.state.clone())),
             judge: Arc::clone(&judges) as Arc<dyn Judge>,
+            revealer: Arc::new(Revealed {
+                secrets: Arc::clone(&secrets),
+                store: Arc::clone(&dynamic),
+            }),
             forges: &forges,
             previous: None,
             progress,
@@ -360,6 +373,7 @@ impl App {
         ));
         Ok(Arc::new(Self {
             config,
+            secrets,
             forges,
             store,
             sandbox,
@@ -585,6 +599,8 @@ impl App {
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.keep_counts().await }));
         let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.watch_secrets().await }));
+        let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.watch_kill_file().await }));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.watch_kill_signal().await }));
@@ -714,6 +730,10 @@ impl App {
                 }),
                 views: Arc::new(Panels(self.config.host.state.clone())),
                 judge: Arc::new(Judges::of(&self.checks)),
+                revealer: Arc::new(Revealed {
+                    secrets: Arc::clone(&self.secrets),
+                    store: Arc::clone(&self.store) as Arc<dyn Store>,
+                }),
                 forges: &self.forges,
                 previous: Some(Arc::clone(&previous)),
                 progress: &|_| {},

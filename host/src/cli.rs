@@ -18,6 +18,7 @@ mod plugin;
 mod policy;
 mod run;
 mod schedule;
+mod secret;
 mod show;
 mod sign_in;
 mod store;
@@ -26,9 +27,10 @@ mod timeline;
 
 pub use client::Client;
 pub use output::{Output, printable};
+pub use secret::SecretPlace;
 
 use crate::api::Problem;
-use crate::config::ConfigErrors;
+use crate::config::{Config, ConfigErrors};
 use crate::logging::LogLevel;
 use crate::sandbox::call::Decision;
 use crate::sandbox::inspect::Inspection;
@@ -140,6 +142,9 @@ pub enum Command {
     /// Keys for programs and people that come over the network: create, list, rotate, revoke
     #[command(subcommand)]
     Key(access::KeyCommand),
+    /// Values that the configuration names without holding them: set, list, rotate, rm
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Sign in to a host elsewhere, by way of who vouches for you there
     Login(sign_in::LoginOptions),
     /// End the session that `login` began
@@ -280,6 +285,18 @@ pub trait Launcher: Send + Sync {
     /// # Errors
     /// [`CliError::Config`] when the configuration has mistakes; otherwise what keeps a host from starting.
     async fn connect(&self, global: &GlobalOptions) -> Result<Client, CliError>;
+
+    /// The configuration, with the values that it names.
+    ///
+    /// # Errors
+    /// [`CliError::Config`] when it has mistakes.
+    async fn config(&self, global: &GlobalOptions) -> Result<Config, CliError>;
+
+    /// Where secrets are changed: which works without a configuration that is right, as it may be a secret that it lacks.
+    ///
+    /// # Errors
+    /// What keeps a host from starting.
+    async fn secrets(&self, global: &GlobalOptions) -> Result<SecretPlace, CliError>;
 
     /// The state folder.
     ///
@@ -436,7 +453,10 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
             output.raw(&text);
             Ok(0)
         }
-        Command::Config(command) => config::execute(command, global, output),
+        Command::Config(command) => config::execute(command, global, launcher, output).await,
+        Command::Secret(command) => {
+            secret::execute(command, &launcher.secrets(global).await?, output).await
+        }
         Command::Policy(command) => policy::execute(command, global, launcher, output).await,
         Command::Plugin(command) => plugin::execute(command, global, launcher, output).await,
         Command::Run(options) => {
@@ -590,6 +610,7 @@ mod tests {
             "infinity store restore x --replace",
             "infinity log-level debug",
             "infinity dev plugins/hello --once",
+            "infinity secret rotate TOKEN --value-stdin --grace 0m",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());

@@ -20,6 +20,7 @@ mod pipelines;
 mod reader;
 mod schema;
 mod secret;
+mod secrets;
 mod sign_in;
 mod tls;
 mod triggers;
@@ -58,6 +59,10 @@ pub use self::host::{
 pub use self::pipelines::{PipelineConfig, StepConfig};
 pub use self::schema::schema;
 pub use self::secret::Secret;
+pub use self::secrets::{
+    SecretConfig, SecretsConfig, VaultConfig, VaultLogin, VaultPlace, is_secret_name, secrets_of,
+    secrets_used, text_of,
+};
 pub use self::sign_in::{Identity, RoleRule, SignInConfig};
 pub use self::tls::TlsConfig;
 pub use self::triggers::{CatchUp, Maintenance, Overlap, ScheduleConfig};
@@ -81,6 +86,8 @@ pub struct Config {
     pub repositories: BTreeMap<String, RepositoryConfig>,
     /// `[github]`.
     pub github: GithubConfig,
+    /// `[secrets]`.
+    pub secrets: SecretsConfig,
     /// `[channels]`, by name, with that of `DISCORD_WEBHOOK`.
     pub channels: BTreeMap<String, ChannelConfig>,
     /// `[agents]`, by name, those with `enabled = false` among them.
@@ -360,6 +367,7 @@ fn check(
         &mut errors,
     );
     let github = github::read(&root, &root_path, environment, &mut errors);
+    let secrets = secrets::read(&root, &root_path, environment, &mut errors);
     let (names, repositories) = read_repositories(&root, &root_path, &github, &mut errors);
     let discord = host.variables.discord_webhook.as_ref();
     let channels = channels::read(&root, environment, discord, &mut errors);
@@ -434,6 +442,7 @@ fn check(
             host,
             repositories,
             github,
+            secrets,
             channels,
             agents: checked_agents,
             entries: entries.into_iter().map(str::to_owned).collect(),

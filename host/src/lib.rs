@@ -31,6 +31,7 @@ pub mod runtime;
 pub mod sandbox;
 pub mod sarif;
 pub mod schedule;
+pub mod secrets;
 pub mod store;
 pub mod timetable;
 pub mod tls;

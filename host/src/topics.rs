@@ -31,6 +31,7 @@ pub const TOPICS: &[Topic] = &[
             "killswitch.awaiting_recovery",
             "security.ban",
             "security.incident",
+            "secret.overdue",
         ],
         "what a person should look at now",
     ),
@@ -67,7 +68,7 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
 }
 
 /// What types of the host's own events begin with: nobody else says that a run ended.
-pub const OWN_TYPES: [&str; 13] = [
+pub const OWN_TYPES: [&str; 14] = [
     "run.",
     "agent.",
     "policy.",
@@ -81,6 +82,7 @@ pub const OWN_TYPES: [&str; 13] = [
     "session.",
     "status.",
     "factor.",
+    "secret.",
 ];
 
 /// Whether a type, or some type of a pattern, is one of the host's own.

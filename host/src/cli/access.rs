@@ -20,7 +20,7 @@ fn key_id(typed: &str) -> Result<Uuid, String> {
 }
 
 /// A length of time as it is typed, such as `90d`.
-fn length(typed: &str) -> Result<SignedDuration, String> {
+pub(super) fn length(typed: &str) -> Result<SignedDuration, String> {
     let wrong =
         || "that is no length of time; write for instance `30m`, `12h`, `90d` or `4w`".to_owned();
     let unit = typed.chars().last().ok_or_else(wrong)?;

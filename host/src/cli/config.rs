@@ -1,7 +1,7 @@
 //! `infinity config`: the same check as a start, stopped there; and the schema for editors.
 
-use super::{CliError, Done, GlobalOptions, Output};
-use crate::config::{Overrides, load, schema};
+use super::{Done, GlobalOptions, Launcher, Output};
+use crate::config::schema;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -14,13 +14,16 @@ pub enum ConfigCommand {
     Schema,
 }
 
-pub(super) fn execute(command: &ConfigCommand, global: &GlobalOptions, output: &Output) -> Done {
+pub(super) async fn execute(
+    command: &ConfigCommand,
+    global: &GlobalOptions,
+    launcher: &dyn Launcher,
+    output: &Output,
+) -> Done {
     match command {
         ConfigCommand::Schema => output.value(&schema()),
         ConfigCommand::Check => {
-            let environment = |name: &str| std::env::var(name).ok();
-            let config = load(&global.config, &environment, &Overrides::default())
-                .map_err(CliError::from)?;
+            let config = launcher.config(global).await?;
             let count = config.agents.len();
             if output.is_json() {
                 output.value(&json!({ "errors": [], "more": 0, "agents": count }));
