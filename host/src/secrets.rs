@@ -43,6 +43,9 @@ pub const OVERDUE_AFTER: SignedDuration = SignedDuration::from_hours(10 * 24);
 /// How often files and the sealed file are read again, where no Vault is asked more often.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// Values of one secret that are remembered: the configuration is read again soon after each change.
+const HISTORY_MAX: usize = 8;
+
 /// What the host itself takes from the environment, without `${…}`.
 const OWN: [&str; 3] = ["DISCORD_WEBHOOK", "FOUNDER_API_KEY", "GITHUB_TOKEN"];
 
@@ -92,6 +95,8 @@ struct Snapshot {
     /// Who names a secret in `plugins.toml`, by its name.
     used_by: BTreeMap<String, BTreeSet<String>>,
     entries: BTreeMap<String, Entry>,
+    /// Values since this process began, the latest last: the configuration in force may have any of them.
+    history: BTreeMap<String, Vec<Secret>>,
     problems: Vec<String>,
 }
 
@@ -128,7 +133,9 @@ pub struct SecretView {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The name is none.
-    #[error("a secret's name is a capital letter, then capital letters, digits and `_`; at most 64")]
+    #[error(
+        "a secret's name is a capital letter, then capital letters, digits and `_`; at most 64"
+    )]
     Name,
     /// The value is none.
     #[error("a secret's value is 1 byte to 64 KiB of text without null characters")]
@@ -239,24 +246,25 @@ impl Secrets {
         })
     }
 
-    /// The other values that count where this one does, while a replacement is in its grace: the one before it, or the one after it that the configuration in force does not have yet.
+    /// The other values that count where this one does: the one before it while that is in its grace, and the one after it that the configuration in force does not have yet.
     #[must_use]
     pub fn beside(&self, value: &str) -> Vec<Secret> {
         let at = now();
         let seen = self.seen.load();
         let mut others = Vec::new();
-        for entry in seen.entries.values() {
-            let Some((previous, until)) = &entry.previous else {
-                continue;
-            };
-            if *until <= at {
+        for (name, entry) in &seen.entries {
+            let history = seen.history.get(name);
+            let was_known = history
+                .into_iter()
+                .flatten()
+                .any(|known| known.expose() == value);
+            let previous = entry.previous.as_ref().map(|(previous, _)| previous);
+            if !was_known && previous.is_none_or(|previous| previous.expose() != value) {
                 continue;
             }
-            if entry.value.expose() == value {
-                others.push(previous.clone());
-            } else if previous.expose() == value {
-                others.push(entry.value.clone());
-            }
+            let previous = entry.previous.iter().filter(|(_, until)| *until > at);
+            let counting = std::iter::once(&entry.value).chain(previous.map(|(value, _)| value));
+            others.extend(counting.filter(|other| other.expose() != value).cloned());
         }
         others
     }
@@ -366,7 +374,8 @@ impl Secrets {
     fn look(&self, before: &Snapshot) -> (Snapshot, BTreeSet<String>) {
         let text = config::text_of(&self.file).unwrap_or_default();
         let mut problems = Vec::new();
-        let (contents, mut entries): (Contents, BTreeMap<String, Entry>) = match self.sealed.read() {
+        let (contents, mut entries): (Contents, BTreeMap<String, Entry>) = match self.sealed.read()
+        {
             Ok(contents) => {
                 let secrets = contents.secrets.iter();
                 let entries = secrets
@@ -387,8 +396,7 @@ impl Secrets {
         // The way into Vault may itself be a secret, in a file for instance.
         let with = |entries: &BTreeMap<String, Entry>| {
             config::secrets_of(&text, &self.file, &|name| {
-                environment(name)
-                    .or_else(|| Some(entries.get(name)?.value.expose().to_owned()))
+                environment(name).or_else(|| Some(entries.get(name)?.value.expose().to_owned()))
             })
         };
         if let Some(files) = with(&entries).files {
@@ -452,13 +460,22 @@ impl Secrets {
             settings,
             used_by,
             entries,
+            history: before.history.clone(),
             problems,
         };
         (snapshot, local)
     }
 
     /// Puts what was seen in force, and says whether a value is different. Names in `asked` were just asked for.
-    fn take(&self, snapshot: Snapshot, asked: &[String]) -> bool {
+    fn take(&self, mut snapshot: Snapshot, asked: &[String]) -> bool {
+        for (name, entry) in &snapshot.entries {
+            let history = snapshot.history.entry(name.clone()).or_default();
+            if history.last() != Some(&entry.value) {
+                history.push(entry.value.clone());
+                let more = history.len().saturating_sub(HISTORY_MAX);
+                history.drain(..more);
+            }
+        }
         known::learn(snapshot.entries.values().flat_map(|entry| {
             let previous = entry.previous.as_ref().map(|(value, _)| value.expose());
             [Some(entry.value.expose()), previous].into_iter().flatten()
@@ -843,8 +860,7 @@ fn view(seen: &Snapshot, name: &str) -> SecretView {
     let at = now();
     let is_overdue = |entry: &Entry| {
         entry.changed_at.is_some_and(|changed_at| {
-            at.duration_since(changed_at)
-                >= length(of.rotate_ms).saturating_add(OVERDUE_AFTER)
+            at.duration_since(changed_at) >= length(of.rotate_ms).saturating_add(OVERDUE_AFTER)
         })
     };
     SecretView {
@@ -902,7 +918,10 @@ mod tests {
             Err(SecretError::Unknown(_))
         ));
         let view = secrets.set("UNIT_HOOK", "first value").await.unwrap();
-        assert_eq!((view.version, view.provider), (Some(1), Some(Provider::Local)));
+        assert_eq!(
+            (view.version, view.provider),
+            (Some(1), Some(Provider::Local))
+        );
         assert_eq!(secrets.value("UNIT_HOOK").as_deref(), Some("first value"));
         assert!(secrets.beside("first value").is_empty());
         let view = secrets.rotate("UNIT_HOOK", None, None).await.unwrap();

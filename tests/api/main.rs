@@ -26,6 +26,7 @@ mod reports;
 mod retries;
 mod runs;
 mod schedule;
+mod secrets;
 mod served;
 mod survival;
 mod sync;

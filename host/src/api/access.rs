@@ -903,7 +903,8 @@ mod tests {
             // Whoever reads changes nothing.
             assert_eq!(
                 permission.least == Role::Viewer,
-                *method == "GET" && !["keys", "bans", "audit", "secrets"].contains(&permission.resource),
+                *method == "GET"
+                    && !["keys", "bans", "audit", "secrets"].contains(&permission.resource),
                 "{method} {path}"
             );
         }

@@ -24,8 +24,7 @@ impl From<SecretError> for ApiError {
         let detail = error.to_string();
         match error {
             SecretError::Name => invalid("name", "", detail),
-            SecretError::Value => invalid("value", "/value", detail),
-            SecretError::ByHand(_) => invalid("value", "/value", detail),
+            SecretError::Value | SecretError::ByHand(_) => invalid("value", "/value", detail),
             SecretError::Unknown(_) => Self::not_found(detail),
             SecretError::Elsewhere { .. } => {
                 Self::new(StatusCode::CONFLICT, "secret_elsewhere", detail)
@@ -212,9 +211,9 @@ pub(super) async fn rotate_secret(
     let body = body.unwrap_or_default();
     let grace = match body.grace_seconds {
         None => None,
-        Some(seconds) if seconds <= GRACE_SECONDS_MAX => i64::try_from(seconds)
-            .ok()
-            .map(SignedDuration::from_secs),
+        Some(seconds) if seconds <= GRACE_SECONDS_MAX => {
+            i64::try_from(seconds).ok().map(SignedDuration::from_secs)
+        }
         Some(_) => {
             return Err(invalid("grace", "/grace_seconds", "is more than 90 days"));
         }

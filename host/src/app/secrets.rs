@@ -73,7 +73,9 @@ impl App {
         for name in due.rotate {
             match self.secrets.rotate(&name, None, None).await {
                 Ok(view) => {
-                    tracing::info!("the secret `{name}` has a new value, as the old one was of the age to be replaced");
+                    tracing::info!(
+                        "the secret `{name}` has a new value, as the old one was of the age to be replaced"
+                    );
                     let data = json!({ "provider": view.provider, "version": view.version, "cause": "age",
                         "previous_until": view.previous_until });
                     self.tell(event("secret.rotated", &name, data)).await;
@@ -114,7 +116,9 @@ impl App {
             let mut event = event(&action, &name, json!({ "cause": "command" }));
             event.time = at;
             if let Err(error) = self.publish(event).await {
-                tracing::warn!("that `{name}` changed while no host ran is not in the journal yet: {error}");
+                tracing::warn!(
+                    "that `{name}` changed while no host ran is not in the journal yet: {error}"
+                );
                 return;
             }
         }

@@ -65,16 +65,14 @@ impl From<SecretError> for CliError {
     }
 }
 
-pub(super) async fn execute(
-    command: &SecretCommand,
-    place: &SecretPlace,
-    output: &Output,
-) -> Done {
+pub(super) async fn execute(command: &SecretCommand, place: &SecretPlace, output: &Output) -> Done {
     match command {
         SecretCommand::Set { name } => {
             let value = value(name)?;
             let view = match place {
-                SecretPlace::Host(client) => client.put(&path(name), &json!({ "value": value })).await?,
+                SecretPlace::Host(client) => {
+                    client.put(&path(name), &json!({ "value": value })).await?
+                }
                 SecretPlace::Folder(secrets) => {
                     let view = secrets.set(name, &value).await?;
                     noted(secrets, "secret.set", name)?;
@@ -93,10 +91,14 @@ pub(super) async fn execute(
             let view = match place {
                 SecretPlace::Host(client) => {
                     let body = json!({ "value": value, "grace_seconds": options.grace.map(|grace| grace.as_secs()) });
-                    client.post(&format!("{}/rotations", path(name)), &body).await?
+                    client
+                        .post(&format!("{}/rotations", path(name)), &body)
+                        .await?
                 }
                 SecretPlace::Folder(secrets) => {
-                    let view = secrets.rotate(name, value.as_deref(), options.grace).await?;
+                    let view = secrets
+                        .rotate(name, value.as_deref(), options.grace)
+                        .await?;
                     noted(secrets, "secret.rotated", name)?;
                     view
                 }
@@ -141,10 +143,7 @@ fn shown(what: &str, view: &SecretView, output: &Output) {
     }
     output.line(&format!("`{}` {what}", view.name));
     if let Some(until) = view.previous_until {
-        output.note(&format!(
-            "the value before counts until {}",
-            seconds(until)
-        ));
+        output.note(&format!("the value before counts until {}", seconds(until)));
     }
     if view.used_by.is_empty() {
         output.note(&format!(
@@ -169,7 +168,9 @@ async fn list(place: &SecretPlace, output: &Output) -> Result<(), CliError> {
     let now = Timestamp::now();
     let rows = list.items.iter().map(|view| row(view, now)).collect();
     output.table(
-        &["SECRET", "FROM", "VERSION", "AGE", "REPLACED", "STATE", "USED BY"],
+        &[
+            "SECRET", "FROM", "VERSION", "AGE", "REPLACED", "STATE", "USED BY",
+        ],
         rows,
     );
     for problem in &list.problems {

@@ -216,14 +216,22 @@ fn secrets(
             errors
                 .at(
                     name.span(),
-                    format!("{} in the grants of {agent} is no name of a secret", literal(text)),
+                    format!(
+                        "{} in the grants of {agent} is no name of a secret",
+                        literal(text)
+                    ),
                 )
-                .help(format!("{NAME_HELP}; each secret is granted by its whole name"));
+                .help(format!(
+                    "{NAME_HELP}; each secret is granted by its whole name"
+                ));
         } else if enabled && (context.environment)(text).is_none_or(|value| value.is_empty()) {
             errors
                 .at(
                     name.span(),
-                    format!("{agent} is granted the secret {}, which there is none of", literal(text)),
+                    format!(
+                        "{agent} is granted the secret {}, which there is none of",
+                        literal(text)
+                    ),
                 )
                 .help(format!("give it a value: `infinity secret set {text}`"));
         }
@@ -268,7 +276,10 @@ fn secrets(
                     literal(name)
                 ),
             )
-            .help(format!("add {} to the list, or do not use it", literal(name)));
+            .help(format!(
+                "add {} to the list, or do not use it",
+                literal(name)
+            ));
     }
 }
 

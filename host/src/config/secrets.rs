@@ -173,12 +173,7 @@ pub fn secrets_of(
     let Ok(root_path) = super::root_of(path) else {
         return SecretsConfig::default();
     };
-    let root = Reader::root(
-        document.get_ref(),
-        &keys::ROOT,
-        "the file",
-        &mut errors,
-    );
+    let root = Reader::root(document.get_ref(), &keys::ROOT, "the file", &mut errors);
     read(&root, &root_path, environment, &mut errors)
 }
 
@@ -191,7 +186,9 @@ pub fn secrets_used(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     };
     for (first, value) in &document {
         match value {
-            toml::Value::Table(entries) if ["agents", "channels", "secrets"].contains(&first.as_str()) => {
+            toml::Value::Table(entries)
+                if ["agents", "channels", "secrets"].contains(&first.as_str()) =>
+            {
                 for (name, value) in entries {
                     note_used(value, "", &format!("{first}.{name}"), &mut used_by);
                 }
@@ -258,7 +255,7 @@ fn vault(
     environment: &dyn Fn(&str) -> Option<String>,
     errors: &mut Errors,
 ) -> Option<VaultConfig> {
-    let mut filled = |name: &str, errors: &mut Errors| {
+    let filled = |name: &str, errors: &mut Errors| {
         let written = table.raw_text(name, errors)?;
         fill(&written, "`[secrets.vault]`", true, environment, errors).map(Secret::new)
     };

@@ -53,10 +53,7 @@ pub(super) fn read(folder: &Path) -> (BTreeMap<String, Entry>, Vec<String>) {
 fn read_file(path: &Path) -> Result<Entry, String> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
-        format!(
-            "the secret file `{shown}` cannot be read: {}",
-            error.kind()
-        )
+        format!("the secret file `{shown}` cannot be read: {}", error.kind())
     };
     // A pipe would wait for a writer.
     let file = fs::OpenOptions::new()

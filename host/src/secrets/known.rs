@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -129,7 +129,10 @@ pub fn mask_value(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(mask_value),
         Value::Object(fields) => {
             fields.values_mut().for_each(mask_value);
-            if fields.keys().any(|name| matches!(mask(name), Cow::Owned(_))) {
+            if fields
+                .keys()
+                .any(|name| matches!(mask(name), Cow::Owned(_)))
+            {
                 *fields = std::mem::take(fields)
                     .into_iter()
                     .map(|(name, value)| (mask(&name).into_owned(), value))

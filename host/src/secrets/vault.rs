@@ -221,9 +221,7 @@ impl Vault {
             })
         };
         document().ok_or_else(|| {
-            VaultError::Odd(format!(
-                "`{shown}` is no secret of a KV store of version 2"
-            ))
+            VaultError::Odd(format!("`{shown}` is no secret of a KV store of version 2"))
         })
     }
 
@@ -397,10 +395,7 @@ fn taken(answer: &Value) -> Result<Token, VaultError> {
 fn found(document: &Document, place: &VaultPlace) -> Result<Found, VaultError> {
     let value = document.fields.get(&place.field).and_then(Value::as_str);
     let value = value.filter(|value| !value.is_empty()).ok_or_else(|| {
-        VaultError::Missing(format!(
-            "{}` in the field `{}",
-            place.path, place.field
-        ))
+        VaultError::Missing(format!("{}` in the field `{}", place.path, place.field))
     })?;
     if value.len() > super::VALUE_BYTES_MAX {
         return Err(VaultError::Odd(format!(
