@@ -185,25 +185,26 @@ fn errors(status: u16, words: &[&str]) -> Response {
     answer(status, &json!({ "errors": words }))
 }
 
-/// What stands before every answer but a log-in.
-fn check(kept: &Kept, headers: &HeaderMap) -> Result<String, Response> {
+/// Why a request is not answered, if so.
+fn refused(kept: &Kept, headers: &HeaderMap) -> Option<Response> {
     if let Some(status) = kept.down {
         let words: &[&str] = match status {
             503 => &["Vault is sealed"],
             429 => &["request path \"kv\": rate limit quota exceeded"],
             _ => &["internal error"],
         };
-        return Err(errors(status, words));
+        return Some(errors(status, words));
     }
-    let token = headers
+    let token = token(headers);
+    let is_known = token == ROOT || kept.tokens.contains(token);
+    (!is_known).then(|| errors(403, &["permission denied"]))
+}
+
+fn token(headers: &HeaderMap) -> &str {
+    headers
         .get("x-vault-token")
         .and_then(|token| token.to_str().ok())
-        .unwrap_or_default();
-    if token == ROOT || kept.tokens.contains(token) {
-        Ok(token.to_owned())
-    } else {
-        Err(errors(403, &["permission denied"]))
-    }
+        .unwrap_or_default()
 }
 
 fn auth(token: &str, is_renewable: bool) -> Value {
@@ -228,9 +229,9 @@ async fn login(State(kept): State<Shared>, body: String) -> Response {
 
 async fn renew(State(kept): State<Shared>, headers: HeaderMap) -> Response {
     let kept = lock(&kept);
-    match check(&kept, &headers) {
-        Ok(token) => answer(200, &auth(&token, true)),
-        Err(refused) => refused,
+    match refused(&kept, &headers) {
+        None => answer(200, &auth(token(&headers), true)),
+        Some(refused) => refused,
     }
 }
 
@@ -252,7 +253,7 @@ async fn read(
     headers: HeaderMap,
 ) -> Response {
     let kept = lock(&kept);
-    if let Err(refused) = check(&kept, &headers) {
+    if let Some(refused) = refused(&kept, &headers) {
         return refused;
     }
     let Some(versions) = kept.secrets.get(&path) else {
@@ -283,7 +284,7 @@ async fn metadata(
     headers: HeaderMap,
 ) -> Response {
     let kept = lock(&kept);
-    if let Err(refused) = check(&kept, &headers) {
+    if let Some(refused) = refused(&kept, &headers) {
         return refused;
     }
     match kept.secrets.get(&path) {
@@ -302,7 +303,7 @@ async fn write(
     body: String,
 ) -> Response {
     let mut kept = lock(&kept);
-    if let Err(refused) = check(&kept, &headers) {
+    if let Some(refused) = refused(&kept, &headers) {
         return refused;
     }
     if kept.is_read_only {
@@ -339,7 +340,7 @@ async fn delete(
     body: String,
 ) -> Response {
     let mut kept = lock(&kept);
-    if let Err(refused) = check(&kept, &headers) {
+    if let Some(refused) = refused(&kept, &headers) {
         return refused;
     }
     let body: Value = serde_json::from_str(&body).unwrap_or_default();
