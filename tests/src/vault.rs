@@ -1,4 +1,4 @@
-//! A stand-in for HashiCorp Vault: KV version 2 at `kv/`, log-in by AppRole and by token, as its HTTP API answers.
+//! A stand-in for Vault: a KV store of version 2 at `kv/`, log-in by role and by token, as its HTTP API answers.
 
 use anyhow::Context as _;
 use axum::Router;

@@ -814,9 +814,10 @@ impl ControlPlane for App {
             checks.push(HealthCheck {
                 component: "secrets".into(),
                 ok: problems.is_empty(),
-                detail: match problems.is_empty() {
-                    true => format!("{} known", self.secrets.count()),
-                    false => problems.join("; "),
+                detail: if problems.is_empty() {
+                    format!("{} known", self.secrets.count())
+                } else {
+                    problems.join("; ")
                 },
             });
         }
