@@ -18,9 +18,9 @@ use super::reader::Reader;
 use super::secret::{Piece, Secret, pieces};
 
 /// Default of [`SecretConfig::rotate_ms`]: 90 days.
-pub const DEFAULT_ROTATE_MS: u64 = 90 * 24 * 3_600_000;
+const DEFAULT_ROTATE_MS: u64 = 90 * 24 * 3_600_000;
 /// Default of [`SecretConfig::grace_ms`]: 7 days.
-pub const DEFAULT_GRACE_MS: u64 = 7 * 24 * 3_600_000;
+const DEFAULT_GRACE_MS: u64 = 7 * 24 * 3_600_000;
 /// Default of [`VaultConfig::refresh_ms`]: 5 minutes.
 const DEFAULT_REFRESH_MS: u64 = 5 * 60_000;
 /// Default of [`VaultConfig::mount`]: where Vault itself puts the first one.
