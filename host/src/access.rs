@@ -91,7 +91,7 @@ impl fmt::Display for Role {
 }
 
 /// What requests are about.
-pub const RESOURCES: [&str; 22] = [
+pub const RESOURCES: [&str; 23] = [
     "agents",
     "alerts",
     "audit",
@@ -114,6 +114,7 @@ pub const RESOURCES: [&str; 22] = [
     "repositories",
     "runs",
     "schedule",
+    "secrets",
 ];
 
 /// What can be done with them.

@@ -41,6 +41,7 @@ mod repositories;
 mod runs;
 mod schedule;
 mod search;
+mod secrets;
 mod served;
 mod server;
 mod sign_in;
@@ -58,6 +59,7 @@ pub use config::{ConfigError, ConfigStatus, NewConfig};
 pub use error::{ApiError, InputError, Problem};
 pub use factors::{FactorList, FactorShown};
 pub use keys::{KeyList, SessionView};
+pub use secrets::SecretList;
 pub use server::{Connection, DRAIN_MAX, Listener, serve};
 pub use sign_in::{NewSession, OfferList, SessionList};
 pub use views::{
@@ -86,6 +88,7 @@ use crate::reload::ConfigVersion;
 use crate::runtime::ServeError;
 use crate::sandbox::checks::MayRead;
 use crate::sandbox::serve::ServedBody;
+use crate::secrets::Secrets;
 use crate::store::{Store, StoreError};
 use async_trait::async_trait;
 use axum::extract::State;
@@ -234,6 +237,8 @@ pub enum RecoverError {
 pub struct Webhook {
     /// What it asks of them.
     pub config: WebhookConfig,
+    /// Secrets that count beside its own, while a replacement is in its grace.
+    pub further_secrets: Vec<Secret>,
     /// Whether it crashed too often.
     pub quarantined: bool,
 }
@@ -475,6 +480,11 @@ pub trait ControlPlane: Send + Sync + 'static {
         None
     }
 
+    /// Where the values of the configuration come from; none in a test.
+    fn secrets(&self) -> Option<&Secrets> {
+        None
+    }
+
     /// Whether runs are taken; the text says why not.
     fn ready(&self) -> Result<(), String>;
 }
@@ -510,6 +520,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
         (name = "audit", description = "What was done, and whether the journal of it is whole"),
         (name = "config", description = "What the host runs by: other versions of it, and the way back"),
         (name = "access", description = "Who may call, and who is kept out"),
+        (name = "secrets", description = "What the configuration names without holding it"),
         (name = "host", description = "The host itself"),
     )
 )]
@@ -633,6 +644,9 @@ fn routes() -> (
         .routes(routes!(audit::get_audit_checkpoint))
         .routes(routes!(audit::erase_person))
         .routes(routes!(audit::rotate_audit_key))
+        .routes(routes!(secrets::list_secrets))
+        .routes(routes!(secrets::put_secret, secrets::remove_secret))
+        .routes(routes!(secrets::rotate_secret))
         .routes(routes!(bans::lift_ban))
         .routes(routes!(bans::list_lockouts))
         .routes(routes!(bans::end_lockout))

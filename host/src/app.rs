@@ -6,10 +6,12 @@ mod control;
 mod github;
 mod kill;
 mod reload;
+mod secrets;
 mod spend;
 mod ways;
 
 use self::reload::Versions;
+use self::secrets::Revealed;
 use self::ways::{
     Boards, Judges, Keys, Panels, Policies, Posted, Scheduled, Sources, Steering, Steps, Telling,
 };
@@ -47,6 +49,7 @@ use crate::sandbox::checks::Judge;
 use crate::sandbox::http::{EgressGate, GateSettings};
 use crate::sandbox::{LocalSandbox, Sandbox, SandboxOptions};
 use crate::schedule;
+use crate::secrets::Secrets;
 use crate::store::{Retention, SqliteStore, Store};
 use crate::tls::Tls;
 use anyhow::Context as _;
@@ -157,11 +160,14 @@ pub struct Options {
     pub worker: Option<PathBuf>,
     /// What flags say.
     pub overrides: Overrides,
+    /// Where the values in the configuration came from; what this machine has of them unless set.
+    pub secrets: Option<Arc<Secrets>>,
 }
 
 /// The host, joined.
 pub struct App {
     config: Arc<Config>,
+    secrets: Arc<Secrets>,
     forges: Forges,
     store: Arc<SqliteStore>,
     sandbox: Arc<LocalSandbox>,
@@ -258,6 +264,9 @@ impl App {
         progress: &(dyn Fn(&str) + Send + Sync),
     ) -> anyhow::Result<Arc<Self>> {
         let config = Arc::new(config);
+        let secrets = options
+            .secrets
+            .unwrap_or_else(|| Arc::new(Secrets::open(&config.path, &config.host.state)));
         let store = Arc::new(
             open_store(config.host.state.clone(), config.host.access.journal.sealed).await?,
         );
@@ -311,6 +320,10 @@ impl App {
             }),
             views: Arc::new(Panels(config.host.state.clone())),
             judge: Arc::clone(&judges) as Arc<dyn Judge>,
+            revealer: Arc::new(Revealed {
+                secrets: Arc::clone(&secrets),
+                store: Arc::clone(&dynamic),
+            }),
             forges: &forges,
             previous: None,
             progress,
@@ -388,6 +401,7 @@ impl App {
         let alerts = Alerts::new(config.alerts.clone(), Arc::clone(&metrics));
         Ok(Arc::new(Self {
             config,
+            secrets,
             forges,
             store,
             sandbox,
@@ -645,6 +659,8 @@ impl App {
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.keep_counts().await }));
         until_stopped(Box::pin(Arc::clone(&self.backups).run()));
+        let app = Arc::clone(self);
+        until_stopped(Box::pin(async move { app.watch_secrets().await }));
         let app = Arc::clone(self);
         until_stopped(Box::pin(async move { app.watch_kill_file().await }));
         let app = Arc::clone(self);

@@ -21,6 +21,7 @@ mod plugin;
 mod policy;
 mod run;
 mod schedule;
+mod secret;
 mod selftest;
 mod show;
 mod sign_in;
@@ -31,9 +32,10 @@ mod timeline;
 pub use backup::BackupPlace;
 pub use client::Client;
 pub use output::{Output, printable};
+pub use secret::SecretPlace;
 
 use crate::api::Problem;
-use crate::config::ConfigErrors;
+use crate::config::{Config, ConfigErrors};
 use crate::doctor::Item;
 use crate::logging::LogLevel;
 use crate::sandbox::call::Decision;
@@ -160,6 +162,9 @@ pub enum Command {
     /// Keys for programs and people that come over the network: create, list, rotate, revoke
     #[command(subcommand)]
     Key(access::KeyCommand),
+    /// Values that the configuration names without holding them: set, list, rotate, rm
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Sign in to a host elsewhere, by way of who vouches for you there
     Login(sign_in::LoginOptions),
     /// End the session that `login` began
@@ -307,6 +312,18 @@ pub trait Launcher: Send + Sync {
     /// # Errors
     /// [`CliError::Config`] when the configuration has mistakes; otherwise what keeps a host from starting.
     async fn connect(&self, global: &GlobalOptions) -> Result<Client, CliError>;
+
+    /// The configuration, with the values that it names.
+    ///
+    /// # Errors
+    /// [`CliError::Config`] when it has mistakes.
+    async fn config(&self, global: &GlobalOptions) -> Result<Config, CliError>;
+
+    /// Where secrets are changed: which works without a configuration that is right, as it may be a secret that it lacks.
+    ///
+    /// # Errors
+    /// What keeps a host from starting.
+    async fn secrets(&self, global: &GlobalOptions) -> Result<SecretPlace, CliError>;
 
     /// The state folder.
     ///
@@ -474,6 +491,9 @@ async fn dispatch(cli: &Cli, launcher: &dyn Launcher, output: &Output) -> Done {
         }
         Command::Config(command) => config::execute(command, global, launcher, output).await,
         Command::Selftest(arguments) => selftest::execute(arguments, output).await,
+        Command::Secret(command) => {
+            secret::execute(command, &launcher.secrets(global).await?, output).await
+        }
         Command::Policy(command) => policy::execute(command, global, launcher, output).await,
         Command::Plugin(command) => plugin::execute(command, global, launcher, output).await,
         Command::Run(options) => {
@@ -643,6 +663,7 @@ mod tests {
             "infinity alerts unsilence disk_high",
             "infinity selftest --only H01,H13 --soak 30m --markdown selftest.md --json",
             "infinity dev plugins/hello --once",
+            "infinity secret rotate TOKEN --value-stdin --grace 0m",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());

@@ -22,6 +22,7 @@ mod pipelines;
 mod reader;
 mod schema;
 mod secret;
+mod secrets;
 mod sign_in;
 mod supply;
 mod tls;
@@ -63,6 +64,10 @@ pub use self::host::{
 pub use self::pipelines::{PipelineConfig, StepConfig};
 pub use self::schema::schema;
 pub use self::secret::Secret;
+pub use self::secrets::{
+    SecretConfig, SecretsConfig, VaultConfig, VaultLogin, VaultPlace, is_secret_name, secrets_of,
+    secrets_used, text_of,
+};
 pub use self::sign_in::{Identity, RoleRule, SignInConfig};
 pub use self::supply::{Require, SupplyConfig};
 pub use self::tls::TlsConfig;
@@ -91,6 +96,8 @@ pub struct Config {
     pub github: GithubConfig,
     /// `[backup]`; none when the host makes none by itself.
     pub backup: Option<BackupConfig>,
+    /// `[secrets]`.
+    pub secrets: SecretsConfig,
     /// `[channels]`, by name, with that of `DISCORD_WEBHOOK`.
     pub channels: BTreeMap<String, ChannelConfig>,
     /// `[alerts]`.
@@ -385,6 +392,7 @@ fn check(
     let supply = supply::read(&root, path, &root_path, &mut errors);
     let github = github::read(&root, &root_path, environment, &mut errors);
     let backup = backup::read(&root, &root_path, &host.state, &mut errors);
+    let secrets = secrets::read(&root, &root_path, environment, &mut errors);
     let (names, repositories) = read_repositories(&root, &root_path, &github, &mut errors);
     let discord = host.variables.discord_webhook.as_ref();
     let channels = channels::read(&root, environment, discord, &mut errors);
@@ -466,6 +474,7 @@ fn check(
             repositories,
             github,
             backup,
+            secrets,
             channels,
             alerts,
             agents: checked_agents,

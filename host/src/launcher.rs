@@ -4,7 +4,7 @@
 use crate::app::{ADDRESS_FILE, App, Options, SOCKET_FILE};
 use crate::cli::{
     BackupPlace, CliError, Client, GlobalOptions, Launcher, PolicyAnswer, PolicyEvalOptions,
-    PolicyTest, PolicyTestOptions, PolicyTestOutcome, ServeOptions,
+    PolicyTest, PolicyTestOptions, PolicyTestOutcome, SecretPlace, ServeOptions,
 };
 use crate::config::{self, Config, Overrides};
 use crate::diagnostics;
@@ -21,6 +21,7 @@ use crate::sandbox::{
     CallEnd, InitFile, InitInput, Job, LoadRequest, Loaded, LocalSandbox, Sandbox, SandboxOptions,
     digest, worker,
 };
+use crate::secrets::Secrets;
 use crate::store::{StoreError, keep};
 use crate::supply::Supply;
 use async_trait::async_trait;
@@ -77,9 +78,38 @@ fn failed(error: &anyhow::Error) -> CliError {
     }
 }
 
-fn load(global: &GlobalOptions, overrides: &Overrides) -> Result<Config, CliError> {
-    config::load(&global.config, &|name| std::env::var(name).ok(), overrides)
+/// What this machine has of the secrets that a configuration names.
+fn secrets_here(global: &GlobalOptions, overrides: &Overrides) -> Secrets {
+    let state = match &overrides.state {
+        Some(state) => state.clone(),
+        None => state_despite_mistakes(&global.config),
+    };
+    Secrets::open(&global.config, &state)
+}
+
+fn load_with(
+    secrets: &Secrets,
+    global: &GlobalOptions,
+    overrides: &Overrides,
+) -> Result<Config, CliError> {
+    config::load(&global.config, &|name| secrets.value(name), overrides)
         .map_err(|errors| CliError::Config(Box::new(errors)))
+}
+
+/// The configuration with its secrets, for which a Vault is asked where there is one.
+async fn load(
+    global: &GlobalOptions,
+    overrides: &Overrides,
+) -> Result<(Config, Arc<Secrets>), CliError> {
+    let secrets = Arc::new(secrets_here(global, overrides));
+    secrets.refresh().await;
+    let config = load_with(&secrets, global, overrides).inspect_err(|_| {
+        // Why a value is missing that the configuration asks for.
+        for problem in secrets.problems() {
+            let _ = writeln!(std::io::stderr(), "warning: {problem}");
+        }
+    })?;
+    Ok((config, secrets))
 }
 
 /// What a person who starts a host wants to know first.
@@ -152,8 +182,8 @@ impl Launcher for Program {
         if let Some(url) = &global.url {
             return Client::remote(url);
         }
-        let config = match load(global, &Overrides::default()) {
-            Ok(config) => config,
+        let (config, secrets) = match load(global, &Overrides::default()).await {
+            Ok(loaded) => loaded,
             // Whoever has to stop a host must not have to mend its configuration first.
             Err(mistakes) => {
                 let state = state_despite_mistakes(&global.config);
@@ -166,13 +196,36 @@ impl Launcher for Program {
         logging::start(LogLevel::Warn, diagnostics::color());
         // One that connects again wants to see what changed.
         self.close().await.map_err(|error| failed(&error))?;
-        let app = App::open(config, Options::default(), &|_| {})
+        let options = Options {
+            secrets: Some(secrets),
+            ..Options::default()
+        };
+        let app = App::open(config, options, &|_| {})
             .await
             .map_err(|error| failed(&error))?;
         app.begin(false).await.map_err(|error| failed(&error))?;
         let client = Client::local(app.router());
         *self.app.lock().await = Some(app);
         Ok(client)
+    }
+
+    async fn config(&self, global: &GlobalOptions) -> Result<Config, CliError> {
+        let (config, _) = load(global, &Overrides::default()).await?;
+        Ok(config)
+    }
+
+    async fn secrets(&self, global: &GlobalOptions) -> Result<SecretPlace, CliError> {
+        if global.url.is_none() {
+            if let Some(client) = on_socket(&state_despite_mistakes(&global.config)).await? {
+                return Ok(SecretPlace::Host(client));
+            }
+            let secrets = Arc::new(secrets_here(global, &Overrides::default()));
+            secrets.refresh().await;
+            if load_with(&secrets, global, &Overrides::default()).is_err() {
+                return Ok(SecretPlace::Folder(secrets));
+            }
+        }
+        self.connect(global).await.map(SecretPlace::Host)
     }
 
     fn state(&self, global: &GlobalOptions) -> Result<PathBuf, CliError> {
@@ -183,14 +236,15 @@ impl Launcher for Program {
         if let Some(url) = &global.url {
             return Client::remote(url).map(Some);
         }
-        match load(global, &Overrides::default()) {
-            Ok(config) => running(&config).await,
+        match load(global, &Overrides::default()).await {
+            Ok((config, _)) => running(&config).await,
             Err(_) => on_socket(&state_despite_mistakes(&global.config)).await,
         }
     }
 
     fn backups(&self, global: &GlobalOptions) -> Result<BackupPlace, CliError> {
-        match load(global, &Overrides::default()) {
+        let overrides = Overrides::default();
+        match load_with(&secrets_here(global, &overrides), global, &overrides) {
             Ok(config) => Ok(BackupPlace {
                 state: config.host.state,
                 seals: config.host.access.journal.seals_backups,
@@ -213,8 +267,8 @@ impl Launcher for Program {
     }
 
     async fn doctor(&self, global: &GlobalOptions) -> Vec<Item> {
-        let config = match load(global, &Overrides::default()) {
-            Ok(config) => Arc::new(config),
+        let config = match load(global, &Overrides::default()).await {
+            Ok((config, _)) => Arc::new(config),
             Err(error) => {
                 return vec![doctor::fail(
                     List::Application,
@@ -234,10 +288,14 @@ impl Launcher for Program {
             listen: options.listen,
             state: options.state.clone(),
         };
-        let config = load(global, &overrides)?;
+        let (config, secrets) = load(global, &overrides).await?;
         logging::start(LogLevel::Info, diagnostics::color());
+        for problem in secrets.problems() {
+            tracing::warn!("{problem}");
+        }
         let options = Options {
             overrides,
+            secrets: Some(secrets),
             ..Options::default()
         };
         let app = App::open(config, options, &|what| {
@@ -486,7 +544,7 @@ struct PolicyEngine {
 
 impl PolicyEngine {
     async fn open(global: &GlobalOptions, policies: Option<&Path>) -> Result<Self, CliError> {
-        let config = load(global, &Overrides::default())?;
+        let (config, _) = load(global, &Overrides::default()).await?;
         let policies = policies.map_or_else(|| config.root.join("policies"), PathBuf::from);
         let files = if policies.is_dir() {
             policy_files(&policies).map_err(|refusal| CliError::Input {
@@ -581,8 +639,8 @@ impl PolicyEngine {
 /// Whether the policies beside the configuration can be asked.
 async fn policies_load(global: &GlobalOptions) -> Item {
     let (list, name) = (List::Application, "policies");
-    let folder = match load(global, &Overrides::default()) {
-        Ok(config) => config.root.join("policies"),
+    let folder = match load(global, &Overrides::default()).await {
+        Ok((config, _)) => config.root.join("policies"),
         Err(error) => return doctor::unknown(list, name, error.to_string()),
     };
     if !folder.is_dir() {

@@ -35,6 +35,7 @@ pub mod runtime;
 pub mod sandbox;
 pub mod sarif;
 pub mod schedule;
+pub mod secrets;
 pub mod selftest;
 pub mod store;
 pub mod supply;

@@ -1,5 +1,6 @@
 //! The host's log on standard error: one for the process, with a level that can be changed while it runs.
 
+use crate::secrets::known::MaskedErrors;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -49,7 +50,7 @@ pub fn start(level: LogLevel, color: bool) {
     let first = EnvFilter::try_from_default_env().unwrap_or_else(|_| filter(level));
     let (first, handle) = reload::Layer::new(first);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(MaskedErrors::default)
         .with_ansi(color)
         .with_target(false);
     if tracing_subscriber::registry()

@@ -10,6 +10,7 @@ use crate::sandbox::files::Directory;
 use crate::sandbox::http::{Credential, HttpGrant};
 use crate::sandbox::inspect::{Inspection, World, inspect};
 use crate::sandbox::key_value::KeyValue;
+use crate::sandbox::secrets::Reveals;
 use crate::sandbox::state::Capabilities;
 use crate::sandbox::views::Views;
 use crate::sandbox::{InitFile, InitInput, LoadError, LoadRequest, Loaded, Sandbox, digest};
@@ -216,6 +217,8 @@ pub struct Surroundings<'a> {
     pub views: Arc<dyn Views>,
     /// Who judges code for agents.
     pub judge: Arc<dyn Judge>,
+    /// Who gives agents secrets.
+    pub revealer: Arc<dyn Reveals>,
     /// Opens repositories.
     pub forges: &'a Forges,
     /// The registry in force, whose agents stay where nothing of theirs changed.
@@ -701,6 +704,8 @@ async fn capabilities(
         views: agent.grants.views.clone(),
         viewer: Some(Arc::clone(&surroundings.views)),
         judge: agent.grants.checks.then(|| Arc::clone(&surroundings.judge)),
+        reveal: agent.grants.reveal.clone(),
+        revealer: Some(Arc::clone(&surroundings.revealer)),
         threads: Some(Arc::clone(&surroundings.threads)),
         repositories,
         http: http.into(),

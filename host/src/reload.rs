@@ -207,6 +207,7 @@ pub fn capabilities(config: &AgentConfig) -> BTreeSet<String> {
     for (key, names) in listed {
         lines.extend(names.iter().map(|name| format!("{key} {name}")));
     }
+    lines.extend(grants.reveal.iter().map(|name| format!("reveal {name}")));
     lines.extend(grants.environment.keys().map(|name| format!("env {name}")));
     if grants.checks {
         lines.insert("checks".into());

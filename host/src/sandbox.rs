@@ -26,6 +26,7 @@ pub mod meter;
 mod outcome;
 mod random;
 mod repositories;
+pub mod secrets;
 pub mod serve;
 mod settings;
 mod sockets;

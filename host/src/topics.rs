@@ -33,6 +33,7 @@ pub const TOPICS: &[Topic] = &[
             "killswitch.awaiting_recovery",
             "security.ban",
             "security.incident",
+            "secret.overdue",
         ],
         "what a person should look at now",
     ),
@@ -69,7 +70,7 @@ pub fn matches(pattern: &str, kind: &str) -> bool {
 }
 
 /// What types of the host's own events begin with: nobody else says that a run ended.
-pub const OWN_TYPES: [&str; 16] = [
+pub const OWN_TYPES: [&str; 17] = [
     "run.",
     "agent.",
     "alert.",
@@ -86,6 +87,7 @@ pub const OWN_TYPES: [&str; 16] = [
     "status.",
     "factor.",
     "backup.",
+    "secret.",
 ];
 
 /// Whether a type, or some type of a pattern, is one of the host's own.

@@ -316,6 +316,13 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         &format!("/v1/keys/{id}/rotate"),
     )?;
     keep("delete", "/v1/keys/{id}", None, &format!("/v1/keys/{id}"))?;
+    let value = json!({ "value": "a value that is in no answer" });
+    let path = "/v1/secrets/{name}";
+    keep("put", path, Some(&value), "/v1/secrets/API_TOKEN")?;
+    let now = json!({ "value": "the value after it", "grace_seconds": 0 });
+    let path = "/v1/secrets/{name}/rotations";
+    keep("post", path, Some(&now), "/v1/secrets/API_TOKEN/rotations")?;
+    keep("get", "/v1/secrets", None, "/v1/secrets")?;
     for path in [
         "/v1/keys",
         "/v1/session",

@@ -29,6 +29,7 @@ mod reports;
 mod retries;
 mod runs;
 mod schedule;
+mod secrets;
 mod served;
 mod survival;
 mod sync;

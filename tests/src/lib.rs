@@ -7,5 +7,6 @@ pub mod github;
 pub mod host;
 pub mod identity;
 pub mod soak;
+pub mod vault;
 
 pub use git::git;

@@ -208,6 +208,14 @@ pub(crate) const STATED: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/runs/{id}/logs", read("runs")),
     ("GET", "/v1/runs/{id}/report", read("runs")),
     ("GET", "/v1/runs/{id}/sarif", read("runs")),
+    ("GET", "/v1/secrets", admin("secrets", "read")),
+    ("DELETE", "/v1/secrets/{name}", admin("secrets", "delete")),
+    ("PUT", "/v1/secrets/{name}", admin("secrets", "change")),
+    (
+        "POST",
+        "/v1/secrets/{name}/rotations",
+        admin("secrets", "change"),
+    ),
     ("DELETE", "/v1/session", Nothing),
     ("GET", "/v1/session", Anyone),
     ("POST", "/v1/session/factor", Anyone),
@@ -920,7 +928,8 @@ mod tests {
             assert_eq!(
                 permission.least == Role::Viewer,
                 *method == "GET"
-                    && !["keys", "bans", "audit", "backups", "config"].contains(&permission.resource),
+                    && !["keys", "bans", "audit", "backups", "config", "secrets"]
+                        .contains(&permission.resource),
                 "{method} {path}"
             );
         }

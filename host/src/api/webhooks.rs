@@ -80,7 +80,8 @@ pub(super) async fn deliver_webhook(
             "no agent of this name takes deliveries; give it `webhook = { secret = \"${NAME}\" }` in `plugins.toml`",
         ));
     };
-    if !is_signed(&headers, &body, webhook.config.secret.expose().as_bytes()) {
+    let mut secrets = std::iter::once(&webhook.config.secret).chain(&webhook.further_secrets);
+    if !secrets.any(|secret| is_signed(&headers, &body, secret.expose().as_bytes())) {
         return Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "bad_signature",

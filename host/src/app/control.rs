@@ -34,6 +34,7 @@ use crate::sandbox::inspect::World;
 use crate::sandbox::meter::Meter;
 use crate::sandbox::serve::ServedBody;
 use crate::sandbox::{Job, Sandbox};
+use crate::secrets::Secrets;
 use crate::store::{Store, StoreError};
 use crate::timetable::Rhythm;
 use async_trait::async_trait;
@@ -348,13 +349,28 @@ impl ControlPlane for App {
         let registry = self.registry.load();
         let config = registry.agents.get(agent)?.config.webhook.clone()?;
         Some(Webhook {
+            further_secrets: self.secrets.beside(config.secret.expose()),
             config,
             quarantined: self.holds.quarantined(agent),
         })
     }
 
     fn github_secrets(&self) -> Vec<Secret> {
-        self.registry.load().config.github.webhook_secrets.clone()
+        let configured = self
+            .registry
+            .load()
+            .config
+            .github
+            .webhook_secrets
+            .clone();
+        let beside = configured
+            .iter()
+            .flat_map(|secret| self.secrets.beside(secret.expose()));
+        configured.iter().cloned().chain(beside).collect()
+    }
+
+    fn secrets(&self) -> Option<&Secrets> {
+        Some(&self.secrets)
     }
 
     fn workflows(&self) -> Vec<WorkflowView> {
@@ -862,6 +878,18 @@ impl ControlPlane for App {
                 }
             },
         ];
+        if self.secrets.is_used() {
+            let problems = self.secrets.problems();
+            checks.push(HealthCheck {
+                component: "secrets".into(),
+                ok: problems.is_empty(),
+                detail: if problems.is_empty() {
+                    format!("{} known", self.secrets.count())
+                } else {
+                    problems.join("; ")
+                },
+            });
+        }
         for (name, agent) in &registry.agents {
             if !agent.config.enabled || agent.loaded.is_err() {
                 continue;

@@ -4,6 +4,7 @@
 //! mistake in an agent's entry disables that agent alone; anything else that is wrong leaves everything as it was.
 
 use super::kill::host;
+use super::secrets::Revealed;
 use super::ways::{Boards, Judges, Keys, Panels, Policies, exporting};
 use super::{App, WATCH_EVERY};
 use crate::api::{ConfigError, ConfigStatus, NewConfig};
@@ -148,7 +149,15 @@ impl App {
         let mut known = look(current()).await.unwrap_or_default();
         let mut before = known.clone();
         loop {
-            tokio::time::sleep(WATCH_EVERY).await;
+            let secrets = tokio::select! {
+                () = tokio::time::sleep(WATCH_EVERY) => false,
+                () = self.secrets.changed().notified() => true,
+            };
+            if secrets
+                && let Err(error) = self.reload(Asked::by_host(Cause::Secrets)).await
+            {
+                tracing::warn!("what changed of secrets could not be taken up: {error}");
+            }
             // A component is run while it is looked at.
             if self.holds.kill.is_engaged() {
                 continue;
@@ -305,10 +314,11 @@ impl App {
         current: &Arc<Config>,
         text: Option<String>,
     ) -> Result<(Config, String), Box<ConfigErrors>> {
-        let overrides = self.overrides.clone();
+        self.secrets.refresh().await;
+        let (overrides, secrets) = (self.overrides.clone(), Arc::clone(&self.secrets));
         let path = current.path.clone();
         let read = move || {
-            let environment = |name: &str| std::env::var(name).ok();
+            let environment = |name: &str| secrets.value(name);
             match text {
                 // Who hands a text in gets every mistake at once, and changes nothing.
                 Some(text) => {
@@ -431,6 +441,10 @@ impl App {
             }),
             views: Arc::new(Panels(config.host.state.clone())),
             judge: Arc::new(Judges::of(&self.checks)),
+            revealer: Arc::new(Revealed {
+                secrets: Arc::clone(&self.secrets),
+                store: Arc::clone(&self.store) as Arc<dyn Store>,
+            }),
             forges,
             previous,
             progress: &|_| {},

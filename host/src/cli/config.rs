@@ -5,7 +5,7 @@ use super::output::{Output, plural};
 use super::show::{seconds, word};
 use super::{CliError, Done, EXIT_FAILED, GlobalOptions, Launcher, sign_in};
 use crate::api::ConfigStatus;
-use crate::config::{self, Overrides, load, masked, schema};
+use crate::config::{self, Config, masked, schema};
 use crate::reload::{AgentChange, ChangeState, ConfigVersion, VersionState};
 use clap::Subcommand;
 use serde::Deserialize;
@@ -82,7 +82,10 @@ pub(super) async fn execute(
             output.value(&schema());
             return Ok(0);
         }
-        ConfigCommand::Check => return check(global, output),
+        ConfigCommand::Check => {
+            let config = launcher.config(global).await?;
+            return Ok(checked(&config, global, output));
+        }
         _ => {}
     }
     let client = launcher.connect(global).await?;
@@ -122,10 +125,7 @@ pub(super) async fn execute(
     }
 }
 
-fn check(global: &GlobalOptions, output: &Output) -> Done {
-    let environment = |name: &str| std::env::var(name).ok();
-    let config =
-        load(&global.config, &environment, &Overrides::default()).map_err(CliError::from)?;
+fn checked(config: &Config, global: &GlobalOptions, output: &Output) -> i32 {
     let count = config.agents.len();
     if output.is_json() {
         output.value(&json!({ "errors": [], "more": 0, "agents": count }));
@@ -136,7 +136,7 @@ fn check(global: &GlobalOptions, output: &Output) -> Done {
             plural(count as u64, "agent")
         ));
     }
-    Ok(0)
+    0
 }
 
 fn read(file: &Path) -> Result<String, CliError> {

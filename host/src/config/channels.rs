@@ -90,6 +90,7 @@ impl Service {
 pub const DEFAULT_ON: &[&str] = &[
     "security.*",
     "key.*",
+    "secret.overdue",
     "killswitch.*",
     "pipeline.succeeded",
     "pipeline.failed",

@@ -17,6 +17,7 @@ use super::error::{Errors, literal, nearest};
 use super::paths::{granted_directory, overlap, wrong_guest_path};
 use super::reader::{Reader, found};
 use super::secret::{Piece, Secret, is_variable_name, pieces};
+use super::secrets::{NAME_HELP, is_secret_name};
 use crate::topics;
 
 /// What an agent may reach. Source: `[agents.NAME.grants]`.
@@ -40,6 +41,8 @@ pub struct Grants {
     pub views: Vec<String>,
     /// Whether it may have code judged; default `false`. Source: `checks`.
     pub checks: bool,
+    /// Secrets that the guest may read. Source: `reveal`.
+    pub reveal: Vec<String>,
 }
 
 /// What an agent may do with one repository.
@@ -177,7 +180,7 @@ pub(super) fn read(
     errors: &mut Errors,
 ) -> Grants {
     let mut mounts = Mounts::default();
-    Grants {
+    let read = Grants {
         repositories: repositories(grants, agent, &mut mounts, context, errors),
         directories: directories(grants, agent, enabled, &mut mounts, context, errors),
         http: grants
@@ -191,6 +194,92 @@ pub(super) fn read(
         channels: names(grants, "channels", errors),
         views: names(grants, "views", errors),
         checks: grants.boolean("checks", errors).unwrap_or(false),
+        reveal: names(grants, "reveal", errors),
+    };
+    secrets(grants, &read, agent, enabled, context, errors);
+    read
+}
+
+/// Checks that an agent names only secrets that it is granted, and that there are.
+fn secrets(
+    grants: &Reader<'_, '_>,
+    read: &Grants,
+    agent: &str,
+    enabled: bool,
+    context: &Context<'_>,
+    errors: &mut Errors,
+) {
+    let granted = grants.texts("secrets", errors);
+    for name in granted.iter().flatten() {
+        let text = name.get_ref();
+        if !is_secret_name(text) {
+            errors
+                .at(
+                    name.span(),
+                    format!(
+                        "{} in the grants of {agent} is no name of a secret",
+                        literal(text)
+                    ),
+                )
+                .help(format!(
+                    "{NAME_HELP}; each secret is granted by its whole name"
+                ));
+        } else if enabled && (context.environment)(text).is_none_or(|value| value.is_empty()) {
+            errors
+                .at(
+                    name.span(),
+                    format!(
+                        "{agent} is granted the secret {}, which there is none of",
+                        literal(text)
+                    ),
+                )
+                .help(format!("give it a value: `infinity secret set {text}`"));
+        }
+    }
+    let is_granted = |name: &str| {
+        let mut granted = granted.iter().flatten();
+        granted.any(|granted| granted.get_ref() == name)
+    };
+    for name in read.reveal.iter().filter(|name| !is_granted(name)) {
+        errors
+            .at(
+                grants.place_of("reveal"),
+                format!(
+                    "{agent} may read the secret {}, which is not among its `secrets`",
+                    literal(name)
+                ),
+            )
+            .help(format!("add it there: `secrets = [\"{name}\"]`"));
+    }
+    if granted.is_none() {
+        return;
+    }
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for grant in &read.http {
+        named.extend(grant.credential.iter().flat_map(|one| one.names.clone()));
+    }
+    // What is wrong with these was said when they were read.
+    for (_, value) in grants.entries("env", &mut Errors::default()) {
+        if let DeValue::String(text) = value.get_ref() {
+            named.extend(pieces(text).into_iter().filter_map(|piece| match piece {
+                Piece::Variable(name) => Some(name.to_owned()),
+                _ => None,
+            }));
+        }
+    }
+    for name in named.iter().filter(|name| !is_granted(name)) {
+        errors
+            .at(
+                grants.place_of("secrets"),
+                format!(
+                    "{agent} uses the secret {}, which is not among its `secrets`",
+                    literal(name)
+                ),
+            )
+            .help(format!(
+                "add {} to the list, or do not use it",
+                literal(name)
+            ));
     }
 }
 

@@ -386,7 +386,7 @@ fn proxy(written: &str, span: Range<usize>, errors: &mut Errors) -> Option<Strin
     None
 }
 
-fn check_ca_file(path: &Path) -> Result<(), String> {
+pub(super) fn check_ca_file(path: &Path) -> Result<(), String> {
     let metadata = path
         .metadata()
         .map_err(|error| format!("cannot be read: {}", error.kind()))?;

@@ -1,6 +1,7 @@
 //! Every key of `plugins.toml`, once: its kind, range, default and description. The readers take ranges and names from here and the schema is made from here,
 //! so neither can know a key that the other does not.
 
+use super::secrets::BY;
 use super::sign_in::{KIND as SIGN_IN_KIND, ROLE};
 use super::supply::REQUIRE;
 use super::tls::MIN_VERSION;
@@ -77,6 +78,9 @@ pub(super) const LOOSE_NAME: &str = "^[a-z][a-z0-9._-]{0,62}$";
 /// The name of a granted repository, which an agent with `for_each` leaves open.
 const GRANTED_NAME: &str = r"^([a-z][a-z0-9._-]{0,62}|\{repository\})$";
 
+/// Names of secrets: they stand in URLs, and as variables in shells.
+const SECRET_NAME: &str = "^[A-Z][A-Z0-9_]{0,63}$";
+
 /// Most agents, and most repositories: far above what one machine runs, and low enough that comparing two configurations on a reload stays quick.
 pub(super) const MAX_ENTRIES: usize = 10_000;
 /// Most elements of any list: each is checked against the others.
@@ -131,6 +135,12 @@ pub(super) static ROOT: Table = Table {
             Kind::Table(&BACKUP),
             "",
             "Backups that the host makes by itself.",
+        ),
+        key(
+            "secrets",
+            Kind::Table(&SECRETS),
+            "",
+            "Where the values of `${NAME}` come from beside the environment, and how often each is replaced.",
         ),
         key(
             "channels",
@@ -188,6 +198,136 @@ pub(super) static SUPPLY: Table = Table {
         ("signers", "trusted"),
         ("folder", "[host]` with `plugins = \"…\""),
         ("path", "[host]` with `plugins = \"…\""),
+    ],
+    later: &[],
+};
+
+pub(super) static SECRETS: Table = Table {
+    name: "secrets",
+    doc: "Where the values of `${NAME}` come from: the environment, then this folder, then what `infinity secret set` keeps, then Vault.",
+    keys: &[
+        key(
+            "files",
+            Kind::Text(""),
+            "",
+            "Folder whose files are secrets, relative to this file: each one's name is the secret's. A file that others can read is refused.",
+        ),
+        key("vault", Kind::Table(&VAULT), "", "A HashiCorp Vault."),
+        key(
+            "catalogue",
+            Kind::Named(&CATALOGUE, SECRET_NAME),
+            "",
+            "What is known of single secrets, by name. One that is not here is replaced by people, every 90 days.",
+        ),
+    ],
+    instead: &[
+        ("folder", "files"),
+        ("directory", "files"),
+        ("secrets", "catalogue"),
+    ],
+    later: &[],
+};
+
+pub(super) static VAULT: Table = Table {
+    name: "vault",
+    doc: "A HashiCorp Vault with a KV store of version 2.",
+    keys: &[
+        required(
+            "address",
+            Kind::Text(""),
+            "Its address, for instance `https://vault.example.com:8200`.",
+        ),
+        key(
+            "mount",
+            Kind::Text(""),
+            "\"secret\"",
+            "Where the KV store is mounted.",
+        ),
+        key(
+            "namespace",
+            Kind::Text(""),
+            "",
+            "The namespace, where it has some.",
+        ),
+        key(
+            "token",
+            Kind::Text(""),
+            "",
+            "A token to come with, with `${NAME}` filled in.",
+        ),
+        key(
+            "role_id",
+            Kind::Text(""),
+            "",
+            "The role to log in as by AppRole, with `${NAME}` filled in.",
+        ),
+        key(
+            "secret_id",
+            Kind::Text(""),
+            "",
+            "What proves it, with `${NAME}` filled in.",
+        ),
+        key(
+            "ca_file",
+            Kind::Text(""),
+            "",
+            "PEM file with further certificate authorities to trust.",
+        ),
+        key(
+            "refresh",
+            Kind::Duration {
+                min: 10 * SECOND,
+                max: DAY,
+            },
+            "\"5m\"",
+            "How often it is asked.",
+        ),
+    ],
+    instead: &[("url", "address"), ("addr", "address"), ("path", "mount")],
+    later: &[],
+};
+
+pub(super) static CATALOGUE: Table = Table {
+    name: "catalogued_secret",
+    doc: "What is known of one secret.",
+    keys: &[
+        key(
+            "vault",
+            Kind::Text(""),
+            "",
+            "Where it is in Vault: the path below the mount, `#` and the field, for instance `github/app-key#value`.",
+        ),
+        key(
+            "rotate",
+            Kind::Duration {
+                min: 3_600 * SECOND,
+                max: 3_660 * DAY,
+            },
+            "\"90d\"",
+            "The age at which it is replaced. Ten days later it is overdue.",
+        ),
+        key(
+            "grace",
+            Kind::Duration {
+                min: 0,
+                max: 90 * DAY,
+            },
+            "\"7d\"",
+            "How long the value before is accepted beside a new one.",
+        ),
+        key(
+            "by",
+            Kind::Choice(BY),
+            "\"hand\"",
+            "Who makes new values: people, or the host, where any random value does.",
+        ),
+        key("description", Kind::Text(""), "", "What it is for."),
+    ],
+    instead: &[
+        ("age", "rotate"),
+        ("every", "rotate"),
+        ("max_age", "rotate"),
+        ("path", "vault"),
     ],
     later: &[],
 };
@@ -1282,6 +1422,18 @@ pub(super) static GRANTS: Table = Table {
             Kind::Boolean,
             "false",
             "Whether the agent may have code judged, in sandboxes that reach nothing.",
+        ),
+        key(
+            "secrets",
+            Kind::Texts,
+            "",
+            "Secrets that the agent's credentials and variables may name, each by its whole name; without this list they may name any.",
+        ),
+        key(
+            "reveal",
+            Kind::Texts,
+            "",
+            "Of these secrets the ones that the guest itself may read. Each time is in the journal.",
         ),
     ],
     instead: &[

@@ -8,6 +8,7 @@ use crate::sandbox::CallEnd;
 use crate::sandbox::call::{Answer, GuestFailure, GuestReport};
 use crate::sandbox::events::Emitted;
 use crate::sandbox::meter::{Meter, escape};
+use crate::secrets::known;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -120,6 +121,11 @@ pub(super) fn settle(run: &mut Run, end: CallEnd, meter: &Meter) -> (Report, Vec
             run.reason = Some("denied".into());
             run.hint = Some("see the denials: each has the line that would allow it".into());
         }
+    }
+    known::mask_record(&mut report);
+    known::mask_record(&mut run.denials);
+    for text in [&mut run.summary, &mut run.message, &mut run.hint] {
+        text.iter_mut().for_each(known::mask_text);
     }
     run.findings = report.findings.len() as u64;
     run.usage = end.usage;

@@ -4,6 +4,7 @@ use super::contract::agent::infinity::agent::artifacts::{Error, Host};
 use super::digest;
 use super::state::RunState;
 use crate::model::{Artifact, ArtifactInfo, Limit};
+use crate::secrets::known;
 
 /// The longest name, in characters; it becomes part of a URL.
 const NAME_MAX: usize = 200;
@@ -30,8 +31,9 @@ impl Host for RunState {
         media_type: String,
         content: Vec<u8>,
     ) -> wasmtime::Result<Result<String, Error>> {
+        self.meter.cross(content.len() as u64)?;
+        let content = known::mask_bytes(&content).unwrap_or(content);
         let size = content.len() as u64;
-        self.meter.cross(size)?;
         if !valid_name(&name) {
             return Ok(Err(Error::InvalidName(
                 "an artifact's name is 1 to 200 letters, digits, `.`, `_` or `-`".into(),

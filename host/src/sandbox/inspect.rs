@@ -158,6 +158,7 @@ const AGENT_INTERFACES: &[&str] = &[
     "events",
     "views",
     "checks",
+    "secrets",
     "code-types",
     "testing",
     "peer",

@@ -4,6 +4,7 @@
 use super::budget::RunBudget;
 use super::events::Emitted;
 use crate::model::{Denial, Limit, LogLine, Reached};
+use crate::secrets::known;
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -587,7 +588,9 @@ impl Meter {
     }
 
     /// Keeps an event until the run's end.
-    pub fn emit(&self, event: Emitted) {
+    pub fn emit(&self, mut event: Emitted) {
+        known::mask_value(&mut event.data);
+        event.subject.iter_mut().for_each(known::mask_text);
         lock(&self.events).push(event);
     }
 
@@ -598,7 +601,8 @@ impl Meter {
     }
 
     /// Keeps the latest progress.
-    pub fn set_progress(&self, progress: Progress) {
+    pub fn set_progress(&self, mut progress: Progress) {
+        known::mask_text(&mut progress.message);
         *lock(&self.progress) = Some(progress);
     }
 
@@ -619,7 +623,7 @@ impl Meter {
 
 impl Log {
     fn push(&mut self, budget: &RunBudget, level: &str, message: &str) {
-        let message = escape(message);
+        let message = escape(&known::mask(message));
         self.bytes += message.len() as u64;
         if self.truncated {
             return;

@@ -8,6 +8,7 @@ use super::files::Directory;
 use super::http::{GuestHttp, HttpGrant};
 use super::key_value::KeyValue;
 use super::meter::{Meter, Stream};
+use super::secrets::Reveals;
 use super::streams::LogStream;
 use super::views::Views;
 use crate::forge::{Forge, Threads};
@@ -43,6 +44,10 @@ pub struct Capabilities {
     pub viewer: Option<Arc<dyn Views>>,
     /// Who judges code for it, if it may ask.
     pub judge: Option<Arc<dyn Judge>>,
+    /// Secrets that it may read.
+    pub reveal: Vec<String>,
+    /// Who gives them, if somebody does.
+    pub revealer: Option<Arc<dyn Reveals>>,
     /// Types of events that it may announce, with `*` at the end for any continuation.
     pub events: Vec<String>,
     /// Requests that may leave.

@@ -39,6 +39,7 @@ pub mod kv;
 pub mod log;
 pub mod progress;
 pub mod report;
+pub mod secrets;
 pub mod settings;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -57,7 +58,9 @@ pub mod prelude {
     pub use crate::types::{
         Effect, Failure, Finding, Invocation, Level, Location, Report, Trigger, Verdict,
     };
-    pub use crate::{artifacts, checks, events, forge, http, kv, progress, settings, views};
+    pub use crate::{
+        artifacts, checks, events, forge, http, kv, progress, secrets, settings, views,
+    };
 }
 
 /// Makes a function the `run` export of this component.

@@ -49,6 +49,8 @@ pub struct TestHost {
     pub forge: TestForge,
     /// What the host makes of what it knows of itself, by name.
     pub views: BTreeMap<String, Option<Vec<u8>>>,
+    /// Secrets that it may read, by name.
+    pub secrets: BTreeMap<String, String>,
     /// Judges submissions, JSON in and out; without it every one is denied.
     pub checks: Option<Judge>,
     /// Answers HTTP requests; without it every request is denied.

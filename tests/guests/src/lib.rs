@@ -83,6 +83,7 @@ cases! {
     "kv_keys_tricks" => state::kv_keys_tricks,
     "kv_flood" => state::kv_flood,
     "env_hunt" => state::env_hunt,
+    "reveal" => state::reveal,
     "forge_repositories" => forge::repositories,
     "forge_read" => forge::read,
     "forge_log" => forge::log,

@@ -20,6 +20,26 @@ fn text(value: Option<Vec<u8>>) -> Option<String> {
     value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Reads the secret `name` and says how long it is, or why not; with `print` it goes to log, standard output, an artifact and the output.
+pub(crate) fn reveal(input: &Input) -> Answer {
+    let name = input.text("name")?;
+    let value = match infinity_sdk::secrets::reveal(name) {
+        Ok(value) => value,
+        Err(error) => {
+            return observed(&json!({ "error": infinity_sdk::secrets::message(&error) }));
+        }
+    };
+    if !input.flag("print") {
+        return observed(&json!({ "length": value.len() }));
+    }
+    infinity_sdk::log::info!("{value}");
+    use std::io::Write;
+    // A closed stream is for the test to notice.
+    drop(writeln!(std::io::stdout(), "it is {value}"));
+    let kept = infinity_sdk::artifacts::put("secret.txt", "text/plain", value.as_bytes());
+    observed(&json!({ "length": value.len(), "value": value, "kept": kept.is_ok() }))
+}
+
 /// The value of `key`.
 pub(crate) fn kv_get(input: &Input) -> Answer {
     let key = input.text("key")?;

@@ -54,6 +54,7 @@ const WIT: &[(&str, &str)] = wit![
     "events.wit",
     "checks.wit",
     "views.wit",
+    "secrets.wit",
     "types.wit",
     "forge.wit",
     "deps/config/world.wit",
