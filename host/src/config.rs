@@ -21,6 +21,7 @@ mod reader;
 mod schema;
 mod secret;
 mod sign_in;
+mod telemetry;
 mod tls;
 mod triggers;
 mod units;
@@ -59,6 +60,7 @@ pub use self::pipelines::{PipelineConfig, StepConfig};
 pub use self::schema::schema;
 pub use self::secret::Secret;
 pub use self::sign_in::{Identity, RoleRule, SignInConfig};
+pub use self::telemetry::{DEFAULT_SERVICE, TelemetryConfig};
 pub use self::tls::TlsConfig;
 pub use self::triggers::{CatchUp, Maintenance, Overlap, ScheduleConfig};
 pub use access::AccessConfig;
@@ -83,6 +85,8 @@ pub struct Config {
     pub github: GithubConfig,
     /// `[channels]`, by name, with that of `DISCORD_WEBHOOK`.
     pub channels: BTreeMap<String, ChannelConfig>,
+    /// `[telemetry]`.
+    pub telemetry: Option<TelemetryConfig>,
     /// `[agents]`, by name, those with `enabled = false` among them.
     pub agents: BTreeMap<AgentName, AgentConfig>,
     /// `[pipelines]`, by name.
@@ -363,6 +367,7 @@ fn check(
     let (names, repositories) = read_repositories(&root, &root_path, &github, &mut errors);
     let discord = host.variables.discord_webhook.as_ref();
     let channels = channels::read(&root, environment, discord, &mut errors);
+    let telemetry = telemetry::read(&root, environment, &mut errors);
     let agents = root.entries("agents", &mut errors);
     if agents.len() > keys::MAX_ENTRIES {
         errors.anywhere("there are more than 10_000 agents");
@@ -435,6 +440,7 @@ fn check(
             repositories,
             github,
             channels,
+            telemetry,
             agents: checked_agents,
             entries: entries.into_iter().map(str::to_owned).collect(),
             disabled: Vec::new(),

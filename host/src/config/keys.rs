@@ -126,6 +126,12 @@ pub(super) static ROOT: Table = Table {
             "Where people are told of what happens, by name.",
         ),
         key(
+            "telemetry",
+            Kind::Table(&TELEMETRY),
+            "",
+            "Where traces and logs are sent to.",
+        ),
+        key(
             "agents",
             Kind::Named(&AGENT, AGENT_NAME),
             "",
@@ -146,6 +152,8 @@ pub(super) static ROOT: Table = Table {
         ("repos", "[repositories.NAME]"),
         ("workflows", "[pipelines.NAME]"),
         ("pipeline", "[pipelines.NAME]"),
+        ("tracing", "[telemetry]"),
+        ("otel", "[telemetry]"),
         ("limits", "[host.limits]"),
         ("listen", "[host]` with `listen = \"…\""),
         ("grants", "[agents.NAME.grants]"),
@@ -192,6 +200,12 @@ pub(super) static HOST: Table = Table {
             Kind::Text(""),
             "",
             "PEM file with further certificate authorities to trust in outgoing requests.",
+        ),
+        key(
+            "log_format",
+            Kind::Choice(LOG_FORMAT),
+            "\"text\"",
+            "How the log is written on standard error: for people, or a JSON object on each line. The flag `--log-format` replaces it.",
         ),
         key(
             "concurrency",
@@ -686,6 +700,55 @@ pub(super) static GITHUB: Table = Table {
         ("base_url", "api_url"),
     ],
     later: &[],
+};
+
+/// The values of `log_format`.
+pub(super) const LOG_FORMAT: &[&str] = &["text", "json"];
+
+/// The `[telemetry]` table.
+pub(super) static TELEMETRY: Table = Table {
+    name: "telemetry",
+    doc: "A collector that takes traces and logs by OTLP over HTTP.",
+    keys: &[
+        key(
+            "otlp",
+            Kind::Text("^https?://"),
+            "",
+            "Its address; `/v1/traces` and `/v1/logs` are below it. Without it that of the variable `OTEL_EXPORTER_OTLP_ENDPOINT`.",
+        ),
+        key(
+            "headers",
+            Kind::TextMap,
+            "{}",
+            "Headers of each request, with `${NAME}` filled in.",
+        ),
+        key("traces", Kind::Boolean, "true", "Whether traces are sent."),
+        key(
+            "logs",
+            Kind::Boolean,
+            "true",
+            "Whether the log's lines are sent.",
+        ),
+        key(
+            "sample_percent",
+            Kind::Integer { min: 0, max: 100 },
+            "100",
+            "How many of a hundred traces are sent. A trace is sent whole or not at all.",
+        ),
+        key(
+            "service",
+            Kind::Text(""),
+            "\"infinity\"",
+            "What this host is called there.",
+        ),
+    ],
+    instead: &[
+        ("endpoint", "otlp"),
+        ("url", "otlp"),
+        ("sample", "sample_percent"),
+        ("service_name", "service"),
+    ],
+    later: &[("metrics", "have Prometheus read `/metrics`")],
 };
 
 /// A `[channels.NAME]` table.
