@@ -452,8 +452,9 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 21] = [
+const PLACES: [(&str, &str); 22] = [
     ("channel", "[channels.x]\n"),
+    ("telemetry", "[telemetry]\n"),
     ("github", "[github]\n"),
     ("plugins", ""),
     ("host", "[host]\n"),

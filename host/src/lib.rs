@@ -32,6 +32,7 @@ pub mod sandbox;
 pub mod sarif;
 pub mod schedule;
 pub mod store;
+pub mod telemetry;
 pub mod timetable;
 pub mod tls;
 pub mod topics;

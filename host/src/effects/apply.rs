@@ -31,6 +31,19 @@ pub(super) enum Stop {
     Store(StoreError),
 }
 
+impl Stop {
+    /// Why, in one sentence.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Moved(message)
+            | Self::Refused(message)
+            | Self::Later(message)
+            | Self::Unanswered(message) => message.clone(),
+            Self::Store(error) => error.to_string(),
+        }
+    }
+}
+
 impl From<WriteError> for Stop {
     fn from(error: WriteError) -> Self {
         match error {
