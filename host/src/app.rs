@@ -25,6 +25,7 @@ use crate::audit::views::Views;
 use crate::checks::Checks;
 use crate::config::{Config, Place, Secret};
 use crate::delivery;
+use crate::dev::Recorder;
 use crate::effects::Effects;
 use crate::forge::github::Standing;
 use crate::forge::local::LocalForge;
@@ -144,6 +145,8 @@ const KEEP_COUNTS_EVERY: Duration = Duration::from_secs(5);
 pub struct Options {
     /// The program that is called as `PROGRAM compile-worker JOB`; this one unless set.
     pub worker: Option<PathBuf>,
+    /// Whether a recorder stands in for every service outside.
+    pub dev: bool,
 }
 
 /// The host, joined.
@@ -252,7 +255,12 @@ impl App {
                     })?;
             }
         }
-        let forges = Forges::new(Arc::clone(&config)).context("GitHub cannot be reached")?;
+        let recorder = match options.dev {
+            true => Some(Arc::new(Recorder::open(&config.host.state)?)),
+            false => None,
+        };
+        let forges = Forges::new(Arc::clone(&config), recorder.clone())
+            .context("GitHub cannot be reached")?;
         let proxy = config
             .host
             .proxy
@@ -314,8 +322,9 @@ impl App {
                 queue: config.host.queue as usize,
             },
         ));
-        let channels =
-            Arc::new(Channels::new(Arc::clone(&config)).context("the channels cannot be used")?);
+        let channels = Arc::new(
+            Channels::new(Arc::clone(&config), recorder).context("the channels cannot be used")?,
+        );
         let stopping = CancellationToken::new();
         let effects = Arc::new(Effects::new(
             Arc::clone(&config),

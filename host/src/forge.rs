@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::github::{Github, GithubForge};
 use self::local::LocalForge;
 use crate::config::{Config, Place};
+use crate::dev::Recorder;
 use crate::model::ThreadKind;
 
 /// How many entries [`Forge::tree`] gives at most: the number in the WIT, about what a large monorepo has.
@@ -361,16 +362,32 @@ impl Repository {
 pub struct Forges {
     config: Arc<Config>,
     github: Option<Arc<Github>>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl Forges {
-    /// Those of a configuration.
+    /// Those of a configuration; with a `recorder` nothing is changed on GitHub.
     ///
     /// # Errors
     /// When the proxy or `ca_file` by which GitHub is reached cannot be used.
-    pub fn new(config: Arc<Config>) -> anyhow::Result<Self> {
-        let github = Github::new(&config, None)?.map(Arc::new);
-        Ok(Self { config, github })
+    pub fn new(config: Arc<Config>, recorder: Option<Arc<Recorder>>) -> anyhow::Result<Self> {
+        let github = Github::new(&config, None, recorder.clone())?.map(Arc::new);
+        Ok(Self {
+            config,
+            github,
+            recorder,
+        })
+    }
+
+    /// What takes changes of a repository in place of GitHub, in dev mode; none for a repository on this machine.
+    #[must_use]
+    pub fn recorder_of(&self, name: &str) -> Option<&Arc<Recorder>> {
+        let elsewhere = self
+            .config
+            .repositories
+            .get(name)
+            .is_some_and(|repository| matches!(repository.place, Place::Github { .. }));
+        self.recorder.as_ref().filter(|_| elsewhere)
     }
 
     /// The repository of this name.

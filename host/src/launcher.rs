@@ -7,8 +7,9 @@ use crate::cli::{
     PolicyTestOptions, PolicyTestOutcome, ServeOptions,
 };
 use crate::config::{self, Config, Overrides};
+use crate::dev;
 use crate::diagnostics;
-use crate::logging::{self, LogLevel};
+use crate::logging::{self, LogFormat, LogLevel};
 use crate::registry::{COMPONENT_MAX_BYTES, policy_files};
 use crate::sandbox::budget::RunBudget;
 use crate::sandbox::call::{Answer, Call, Decision};
@@ -21,6 +22,8 @@ use crate::sandbox::{
     digest, worker,
 };
 use crate::store::{StoreError, keep};
+use crate::telemetry;
+use anyhow::Context as _;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -135,6 +138,15 @@ fn greeting(app: &App, address: std::net::SocketAddr) -> String {
     text
 }
 
+/// What nobody may overlook who starts a host for trying things.
+fn dev_banner(app: &App) -> String {
+    let outbox = app.registry().config.host.state.join(dev::OUTBOX);
+    format!(
+        "\n*** DEV MODE *** nothing is sent to channels and nothing is changed on GitHub; what would have been is in\n  {}\n",
+        outbox.display()
+    )
+}
+
 /// What a person who puts a host on a network needs once.
 fn first_key(secret: &str, scheme: &str, address: std::net::SocketAddr) -> String {
     format!(
@@ -160,7 +172,7 @@ impl Launcher for Program {
         if let Some(client) = running(&config).await? {
             return Ok(client);
         }
-        logging::start(LogLevel::Warn, diagnostics::color());
+        logging::start(LogLevel::Warn, LogFormat::default(), diagnostics::color());
         // One that connects again wants to see what changed.
         self.close().await.map_err(|error| failed(&error))?;
         let app = App::open(config, Options::default(), &|_| {})
@@ -200,16 +212,35 @@ impl Launcher for Program {
             state: options.state.clone(),
         };
         let config = load(global, &overrides)?;
-        logging::start(LogLevel::Info, diagnostics::color());
-        let app = App::open(config, Options::default(), &|what| {
+        let (level, dev) = (
+            if options.dev {
+                LogLevel::Debug
+            } else {
+                LogLevel::Info
+            },
+            options.dev,
+        );
+        let format = options.log_format.unwrap_or(config.host.log_format);
+        logging::start(level, format, diagnostics::color());
+        let telemetry = telemetry::start(&config)
+            .context("traces and logs cannot be sent")
+            .map_err(|error| failed(&error))?;
+        let opened = Options {
+            dev,
+            ..Options::default()
+        };
+        let app = App::open(config, opened, &|what| {
             tracing::info!("{what}");
         })
         .await
         .map_err(|error| failed(&error))?;
         let first = app.first_key().await.map_err(|error| failed(&error))?;
         let greeted = Arc::clone(&app);
-        app.serve(asked_to_stop(), move |address| {
+        let served = app.serve(asked_to_stop(), move |address| {
             let mut text = greeting(&greeted, address);
+            if dev {
+                text.push_str(&dev_banner(&greeted));
+            }
             if let Some(first) = &first {
                 text.push_str(&first_key(
                     &first.secret,
@@ -218,9 +249,12 @@ impl Launcher for Program {
                 ));
             }
             let _ = std::io::stderr().write_all(text.as_bytes());
-        })
-        .await
-        .map_err(|error| failed(&error))
+        });
+        let served = served.await.map_err(|error| failed(&error));
+        if let Some(telemetry) = telemetry {
+            telemetry.end().await;
+        }
+        served
     }
 
     fn compile_worker(&self, job: &Path) -> ExitCode {

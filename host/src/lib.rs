@@ -10,6 +10,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod delivery;
+pub mod dev;
 pub mod diagnostics;
 pub mod effects;
 pub mod forge;

@@ -12,11 +12,13 @@ mod post;
 pub use self::message::{Message, severity};
 
 use crate::config::{ChannelConfig, Config, Service};
+use crate::dev::Recorder;
 use crate::model::{Event, Level, now};
 use crate::observers::{self, News};
 use crate::store::{Store, StoreError};
 use crate::topics;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -80,16 +82,18 @@ pub struct ChannelState {
 /// The channels.
 pub struct Channels {
     config: Arc<Config>,
+    /// What takes every message, in dev mode.
+    recorder: Option<Arc<Recorder>>,
     http: reqwest::Client,
     states: Mutex<BTreeMap<String, ChannelState>>,
 }
 
 impl Channels {
-    /// The channels of a configuration.
+    /// The channels of a configuration; with a `recorder` nothing is sent by them.
     ///
     /// # Errors
     /// When the proxy or `ca_file` cannot be used.
-    pub fn new(config: Arc<Config>) -> anyhow::Result<Self> {
+    pub fn new(config: Arc<Config>, recorder: Option<Arc<Recorder>>) -> anyhow::Result<Self> {
         let mut http = reqwest::Client::builder()
             .timeout(DEADLINE)
             .redirect(reqwest::redirect::Policy::none())
@@ -106,6 +110,7 @@ impl Channels {
         Ok(Self {
             http: http.build()?,
             config,
+            recorder,
             states: Mutex::default(),
         })
     }
@@ -130,6 +135,17 @@ impl Channels {
             .channels
             .get(channel)
             .ok_or_else(|| TellError::Unknown(channel.to_owned()))?;
+        if let Some(recorder) = &self.recorder {
+            recorder.would_send(
+                config.service.as_str(),
+                channel,
+                &json!({
+                    "id": message.id, "kind": message.kind, "level": message.level, "title": message.title,
+                    "body": message.body, "source": message.source, "at": message.at.to_string(),
+                }),
+            );
+            return Ok(());
+        }
         let told = match &config.service {
             Service::Discord { url } => post::discord(&self.http, url, message).await,
             Service::Slack { url } => post::slack(&self.http, url, message).await,

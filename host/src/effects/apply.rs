@@ -110,6 +110,17 @@ impl Effects {
     pub(super) async fn applied(&self, effect: &Effect, again: bool) -> Result<Done, Stop> {
         // An attempt without an answer may have got anywhere, too.
         let tried = again || effect.attempts > 1;
+        let elsewhere = effect.action.repository();
+        if let Some(recorder) = elsewhere.and_then(|name| self.forges.recorder_of(name)) {
+            let action = effect.action.elided();
+            let action = action.as_ref().unwrap_or(&effect.action);
+            recorder.would_send("github", elsewhere.unwrap_or_default(), &json!(action));
+            return Ok(Done {
+                result: json!({ "recorded": recorder.file() }),
+                message: Some("dev mode: it was recorded, and nothing was sent".into()),
+                records: Vec::new(),
+            });
+        }
         match &effect.action {
             Action::Commit(action) => {
                 self.commit(

@@ -114,12 +114,7 @@ mod tests {
     #[test]
     fn a_line_has_the_kind_of_what_it_is_about() {
         for (level, target, event, expected) in [
-            (
-                Level::WARN,
-                "infinity::api::access",
-                None,
-                Kind::Security,
-            ),
+            (Level::WARN, "infinity::api::access", None, Kind::Security),
             (Level::ERROR, "infinity::api::access", None, Kind::Error),
             (
                 Level::ERROR,

@@ -456,10 +456,8 @@ pub(super) fn changed(
         let mut span = Span::new(place, Some(whole), stage, effect.created_at, at);
         span.attributes = vec![text("effect.state", effect.state.as_str())];
         if stage == "decision" {
-            span.attributes.push(number(
-                "effect.approvals",
-                effect.approvals.len() as u64,
-            ));
+            span.attributes
+                .push(number("effect.approvals", effect.approvals.len() as u64));
         }
         if effect.state == EffectState::Refused {
             span.status = failed(effect.message.as_deref());
@@ -529,11 +527,7 @@ pub(super) fn tried(
 }
 
 /// A request of the host itself to another service, as part of what it does.
-pub(super) fn sent(
-    parent: Place,
-    call: &Outside,
-    scope: &InstrumentationScope,
-) -> SpanData {
+pub(super) fn sent(parent: Place, call: &Outside, scope: &InstrumentationScope) -> SpanData {
     let place = Place::named(
         Uuid::from_bytes(parent.trace.to_bytes()),
         &format!("sent/{}/{}", parent.span, Uuid::now_v7()),
@@ -580,7 +574,8 @@ mod tests {
     #[test]
     fn a_traceparent_is_read_or_left_alone() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-        let read = |header: &str| Place::of_traceparent(header).map(|place| place.trace.to_string());
+        let read =
+            |header: &str| Place::of_traceparent(header).map(|place| place.trace.to_string());
         let fine = format!("00-{trace}-00f067aa0ba902b7-01");
         assert_eq!(read(&fine).as_deref(), Some(trace));
         let later = format!("01-{trace}-00f067aa0ba902b7-01-more");

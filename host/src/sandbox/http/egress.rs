@@ -21,9 +21,9 @@ use super::body::{RequestBody, ResponseBody, UploadFate};
 use super::gate::{EgressGate, Route, RouteError};
 use super::grant::{Credential, GATE_HEADERS, HttpGrant, Permit, Refusal, Target, denial, permit};
 use super::mask::Mask;
+use super::meter::{EgressError, HttpEvents, HttpLimits, HttpUsage, Meter, Phase, header_bytes};
 use crate::model::now;
 use crate::sandbox::meter::Outside;
-use super::meter::{EgressError, HttpEvents, HttpLimits, HttpUsage, Meter, Phase, header_bytes};
 
 /// Headers of one answer. The parser reserves room for all of them.
 const RESPONSE_HEADERS_MAX: usize = 100;

@@ -63,6 +63,7 @@ impl Bench {
             .map_err(|errors| anyhow!("the bench's configuration is wrong: {errors}"))?;
         let options = Options {
             worker: Some(binary()),
+            ..Options::default()
         };
         let app = App::open(config, options, &|_| {}).await?;
         let loaded = async |name: &str| -> anyhow::Result<Arc<Loaded>> {

@@ -74,6 +74,7 @@ impl Scene {
             .map_err(|errors| anyhow!("the bench's configuration is wrong: {errors}"))?;
         let options = Options {
             worker: Some(binary()),
+            ..Options::default()
         };
         let app = App::open(config, options, &|_| {}).await?;
         Ok(Self {
