@@ -237,8 +237,19 @@ impl Launcher for Program {
         let first = app.first_key().await.map_err(|error| failed(&error))?;
         let greeted = Arc::clone(&app);
         let served = app.serve(asked_to_stop(), move |address| {
-            let mut text = greeting(&greeted, address);
-            if dev {
+            // Whatever collects lines of JSON reads nothing else.
+            let mut text = match format {
+                LogFormat::Text => greeting(&greeted, address),
+                LogFormat::Json => {
+                    tracing::info!("serves on {address}");
+                    String::new()
+                }
+            };
+            if dev && format == LogFormat::Json {
+                tracing::warn!(
+                    "DEV MODE: nothing is sent to channels and nothing is changed on GitHub"
+                );
+            } else if dev {
                 text.push_str(&dev_banner(&greeted));
             }
             if let Some(first) = &first {

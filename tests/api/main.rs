@@ -29,6 +29,7 @@ mod schedule;
 mod served;
 mod survival;
 mod sync;
+mod telemetry;
 mod ten_minutes;
 mod terminal;
 mod tls;
