@@ -64,20 +64,17 @@ struct Refused {
     why: String,
 }
 
-/// Sends batches of one kind.
-trait Send {
-    type Item: std::marker::Send;
+/// Where batches of one kind go.
+trait Destination {
+    type Item: Send;
 
     /// Sends a batch, which holds so many spans or lines.
-    fn send(
-        &self,
-        batch: Vec<Self::Item>,
-    ) -> impl Future<Output = Result<(), Refused>> + std::marker::Send;
+    fn send(&self, batch: Vec<Self::Item>) -> impl Future<Output = Result<(), Refused>> + Send;
 }
 
 struct Spans(SpanExporter);
 
-impl Send for Spans {
+impl Destination for Spans {
     type Item = Vec<SpanData>;
 
     async fn send(&self, batch: Vec<Self::Item>) -> Result<(), Refused> {
@@ -92,7 +89,7 @@ struct Lines {
     scope: InstrumentationScope,
 }
 
-impl Send for Lines {
+impl Destination for Lines {
     type Item = SdkLogRecord;
 
     async fn send(&self, batch: Vec<Self::Item>) -> Result<(), Refused> {
@@ -114,9 +111,9 @@ async fn within(
 }
 
 /// Sends what comes through a queue until it is told to close, and then what is in it.
-async fn carry<S: Send>(
-    to: S,
-    mut queue: mpsc::Receiver<S::Item>,
+async fn carry<D: Destination>(
+    to: D,
+    mut queue: mpsc::Receiver<D::Item>,
     dropped: Arc<Dropped>,
     closing: CancellationToken,
 ) {

@@ -185,7 +185,7 @@ impl Span {
 
     fn done(self, scope: &InstrumentationScope) -> SpanData {
         let mut links = SpanLinks::default();
-        links.links = self.links;
+        links.links.extend(self.links);
         SpanData {
             span_context: self.place.context(false),
             parent_span_id: self.parent.map_or(SpanId::INVALID, |parent| parent.span),
