@@ -1229,7 +1229,7 @@ fn note_denials(run: &Run) {
     let Some(first) = run.denials.first() else {
         return;
     };
-    tracing::info!(target: SECURITY, run.id = %run.id, agent.name = %run.agent, denials = run.denials.len(),
+    tracing::info!(target: SECURITY, denials = run.denials.len(), run.id = %run.id, agent.name = %run.agent,
         "run {} of `{}` was refused {}: {}", run.id, run.agent, first.attempt, first.reason);
 }
 

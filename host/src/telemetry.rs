@@ -484,12 +484,12 @@ impl<S: Subscriber> Layer<S> for Forward {
             return;
         };
         let target = event.metadata().target();
-        let module = |own: &&str| {
+        let own = OWN.iter().any(|own| {
             target
-                .strip_prefix(**own)
+                .strip_prefix(own)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        };
-        if !OWN.iter().any(|own| module(&own)) {
+        });
+        if !own {
             telemetry.send_line(Line::of(event));
         }
     }

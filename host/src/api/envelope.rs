@@ -105,8 +105,9 @@ async fn counted(State(plane): Plane, request: Request, next: Next) -> Response 
         asked.answered(status, id.and_then(|id| id.to_str().ok()));
     }
     if took >= SLOW && !waits {
-        tracing::warn!(target: PERFORMANCE, http.route = %route, took_ms = took.as_millis(),
-            "a request to `{route}` took {} ms", took.as_millis());
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(target: PERFORMANCE, took_ms, http.route = %route,
+            "a request to `{route}` took {took_ms} ms");
     }
     response
 }

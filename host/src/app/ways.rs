@@ -183,7 +183,7 @@ const LATE_US: u64 = 1_000_000;
 
 fn note_late(moment: &Occurrence) {
     if let Some(late_us) = moment.late_us.filter(|late| *late > LATE_US) {
-        tracing::warn!(target: PERFORMANCE, agent.name = %moment.agent, late_us,
+        tracing::warn!(target: PERFORMANCE, late_us, agent.name = %moment.agent,
             "`{}` fired {} ms late", moment.agent, late_us / 1_000);
     }
 }
