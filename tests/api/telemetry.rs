@@ -298,12 +298,13 @@ fn a_collector_that_is_dead_or_slow_changes_nothing_for_runs() -> anyhow::Result
                 .then_some(())
         })
         .with_context(|| format!("the log does not say that {url} takes nothing"))?;
-        let metrics = host.get("/metrics")?.text()?;
-        let dropped = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("infinity_telemetry_spans_dropped_total "))
-            .and_then(|count| count.parse::<u64>().ok());
-        ensure!(dropped.is_some_and(|count| count > 0), "{metrics}");
+        let name = "infinity_telemetry_spans_dropped_total ";
+        poll(PATIENCE, || {
+            let metrics = host.get("/metrics").ok()?.text().ok()?;
+            let count = metrics.lines().find_map(|line| line.strip_prefix(name))?;
+            (count.parse::<u64>().ok()? > 0).then_some(())
+        })
+        .with_context(|| format!("no span for {url} is counted as dropped"))?;
         let began = Instant::now();
         ensure!(host.stop()?.success());
         ensure!(began.elapsed() < Duration::from_secs(30), "{url}");
@@ -372,7 +373,7 @@ fn dev_mode_records_what_it_would_have_sent() -> anyhow::Result<()> {
         ),
     )?;
     let host = folder.serve_as(&["--dev", "--log-format", "text"])?;
-    ensure!(host.log().contains("DEV MODE"), "{}", host.log());
+    poll(PATIENCE, || host.log().contains("DEV MODE").then_some(())).with_context(|| host.log())?;
     let level = host.json("/v1/log-level")?;
     ensure!(
         level["filter"]
