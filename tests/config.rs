@@ -455,6 +455,7 @@ fn no_credential_is_in_any_message() {
 const PLACES: [(&str, &str); 22] = [
     ("backup", "[backup]\n"),
     ("channel", "[channels.x]\n"),
+    ("telemetry", "[telemetry]\n"),
     ("github", "[github]\n"),
     ("plugins", ""),
     ("host", "[host]\n"),

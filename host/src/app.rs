@@ -32,6 +32,7 @@ use crate::backup::Backups;
 use crate::checks::Checks;
 use crate::config::{Config, Overrides, Place, Secret};
 use crate::delivery;
+use crate::dev::Recorder;
 use crate::effects::Effects;
 use crate::forge::github::Standing;
 use crate::forge::local::LocalForge;
@@ -162,6 +163,8 @@ pub struct Options {
     pub overrides: Overrides,
     /// Where the values in the configuration came from; what this machine has of them unless set.
     pub secrets: Option<Arc<Secrets>>,
+    /// Whether a recorder stands in for every service outside.
+    pub dev: bool,
 }
 
 /// The host, joined.
@@ -283,7 +286,12 @@ impl App {
                     })?;
             }
         }
-        let forges = Forges::new(Arc::clone(&config)).context("GitHub cannot be reached")?;
+        let recorder = match options.dev {
+            true => Some(Arc::new(Recorder::open(&config.host.state)?)),
+            false => None,
+        };
+        let forges = Forges::new(Arc::clone(&config), recorder.clone())
+            .context("GitHub cannot be reached")?;
         let proxy = config
             .host
             .proxy
@@ -355,8 +363,9 @@ impl App {
                 queue: config.host.queue as usize,
             },
         ));
-        let channels =
-            Arc::new(Channels::new(Arc::clone(&config)).context("the channels cannot be used")?);
+        let channels = Arc::new(
+            Channels::new(Arc::clone(&config), recorder).context("the channels cannot be used")?,
+        );
         let stopping = CancellationToken::new();
         let effects = Arc::new(Effects::new(
             forges.clone(),

@@ -37,7 +37,7 @@ pub use secret::SecretPlace;
 use crate::api::Problem;
 use crate::config::{Config, ConfigErrors};
 use crate::doctor::Item;
-use crate::logging::LogLevel;
+use crate::logging::{LogFormat, LogLevel};
 use crate::sandbox::call::Decision;
 use crate::sandbox::inspect::Inspection;
 use async_trait::async_trait;
@@ -238,6 +238,12 @@ pub struct ServeOptions {
     /// Where to keep state instead of `host.state`
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// How to write the log instead of `host.log_format`
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// For trying things: say everything in the log, and record what would be sent to channels and changed on GitHub instead of doing it
+    #[arg(long)]
+    pub dev: bool,
 }
 
 /// Which tests to run.

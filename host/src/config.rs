@@ -25,6 +25,7 @@ mod secret;
 mod secrets;
 mod sign_in;
 mod supply;
+mod telemetry;
 mod tls;
 mod triggers;
 mod units;
@@ -70,6 +71,7 @@ pub use self::secrets::{
 };
 pub use self::sign_in::{Identity, RoleRule, SignInConfig};
 pub use self::supply::{Require, SupplyConfig};
+pub use self::telemetry::{DEFAULT_SERVICE, TelemetryConfig};
 pub use self::tls::TlsConfig;
 pub use self::triggers::{CatchUp, Maintenance, Overlap, ScheduleConfig};
 pub use access::AccessConfig;
@@ -102,6 +104,8 @@ pub struct Config {
     pub channels: BTreeMap<String, ChannelConfig>,
     /// `[alerts]`.
     pub alerts: AlertsConfig,
+    /// `[telemetry]`.
+    pub telemetry: Option<TelemetryConfig>,
     /// `[agents]`, by name, those with `enabled = false` among them.
     pub agents: BTreeMap<AgentName, AgentConfig>,
     /// `[pipelines]`, by name.
@@ -397,6 +401,7 @@ fn check(
     let discord = host.variables.discord_webhook.as_ref();
     let channels = channels::read(&root, environment, discord, &mut errors);
     let alerts = alerts::read(&root, &mut errors);
+    let telemetry = telemetry::read(&root, environment, &mut errors);
     let agents = root.entries("agents", &mut errors);
     if agents.len() > keys::MAX_ENTRIES {
         errors.anywhere("there are more than 10_000 agents");
@@ -477,6 +482,7 @@ fn check(
             secrets,
             channels,
             alerts,
+            telemetry,
             agents: checked_agents,
             entries: entries.into_iter().map(str::to_owned).collect(),
             disabled: Vec::new(),

@@ -29,6 +29,7 @@ use crate::model::{
 use crate::registry::Registry;
 use crate::sandbox::call::Decision;
 use crate::store::{EffectChange, Store, StoreError};
+use crate::telemetry;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -453,6 +454,7 @@ impl Effects {
             self.announced.notify_one();
             if let Some(effect) = &changed {
                 self.metrics.effect(effect);
+                telemetry::effect_changed(from, effect);
             }
         }
         Ok(changed)
@@ -692,7 +694,8 @@ impl Effects {
     /// Applies an effect, or finds that it is applied. `again` says that an earlier attempt may have got anywhere.
     async fn carry_out(&self, effect: Effect, again: bool) -> Result<(), StoreError> {
         let id = effect.id;
-        match self.applied(&effect, again).await {
+        let attempt = self.applied(&effect, again);
+        match telemetry::applying(&effect, attempt, apply::Stop::message).await {
             Ok(done) => {
                 boundary::at("effect.done");
                 let mut effect = effect;
@@ -733,7 +736,7 @@ impl Effects {
                 self.end(effect, EffectState::Failed, message, None).await
             }
             Err(apply::Stop::Later(message)) => {
-                tracing::warn!(effect.id = %id, "an effect is tried again: {message}");
+                tracing::warn!(effect.id = %id, run.id = %effect.run, "an effect is tried again: {message}");
                 let mut effect = effect;
                 let pause = PAUSE.saturating_mul(1 << effect.attempts.min(10));
                 effect.state = EffectState::Approved;

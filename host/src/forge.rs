@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use self::github::{Github, GithubForge};
 use self::local::LocalForge;
 use crate::config::{Config, Place};
+use crate::dev::Recorder;
 use crate::model::ThreadKind;
 
 /// How many entries [`Forge::tree`] gives at most: the number in the WIT, about what a large monorepo has.
@@ -368,18 +369,27 @@ pub struct Forges {
 struct Known {
     config: Arc<Config>,
     github: Option<Arc<Github>>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl Forges {
-    /// Those of a configuration.
+    /// Those of a configuration; with a `recorder` nothing is changed on GitHub.
     ///
     /// # Errors
     /// When the proxy or `ca_file` by which GitHub is reached cannot be used.
-    pub fn new(config: Arc<Config>) -> anyhow::Result<Self> {
-        let github = Github::new(&config, None)?.map(Arc::new);
-        Ok(Self {
-            known: Arc::new(ArcSwap::from_pointee(Known { config, github })),
-        })
+    pub fn new(config: Arc<Config>, recorder: Option<Arc<Recorder>>) -> anyhow::Result<Self> {
+        let github = Github::new(&config, None, recorder.clone())?.map(Arc::new);
+        Ok(Self::of(Known {
+            config,
+            github,
+            recorder,
+        }))
+    }
+
+    fn of(known: Known) -> Self {
+        Self {
+            known: Arc::new(ArcSwap::from_pointee(known)),
+        }
     }
 
     /// Those of another configuration, beside these. Where it says the same of GitHub, what is known of it is kept: its tokens, and how much may still be asked.
@@ -388,22 +398,37 @@ impl Forges {
     /// As [`Forges::new`].
     pub fn with(&self, config: Arc<Config>) -> anyhow::Result<Self> {
         let known = self.known.load();
+        let recorder = known.recorder.clone();
         let same = known.config.github == config.github
             && known.config.host.proxy == config.host.proxy
             && known.config.host.ca_file == config.host.ca_file;
         let github = if same {
             known.github.clone()
         } else {
-            Github::new(&config, None)?.map(Arc::new)
+            Github::new(&config, None, recorder.clone())?.map(Arc::new)
         };
-        Ok(Self {
-            known: Arc::new(ArcSwap::from_pointee(Known { config, github })),
-        })
+        Ok(Self::of(Known {
+            config,
+            github,
+            recorder,
+        }))
     }
 
     /// Takes over what another knows: everybody who has these opens those of the other from now on.
     pub fn adopt(&self, other: &Self) {
         self.known.store(other.known.load_full());
+    }
+
+    /// What takes changes of a repository in place of GitHub, in dev mode; none for a repository on this machine.
+    #[must_use]
+    pub fn recorder_of(&self, name: &str) -> Option<Arc<Recorder>> {
+        let known = self.known.load();
+        let elsewhere = known
+            .config
+            .repositories
+            .get(name)
+            .is_some_and(|repository| matches!(repository.place, Place::Github { .. }));
+        known.recorder.clone().filter(|_| elsewhere)
     }
 
     /// The repository of this name.

@@ -7,9 +7,10 @@ use crate::cli::{
     PolicyTest, PolicyTestOptions, PolicyTestOutcome, SecretPlace, ServeOptions,
 };
 use crate::config::{self, Config, Overrides};
+use crate::dev;
 use crate::diagnostics;
 use crate::doctor::{self, Item, List};
-use crate::logging::{self, LogLevel};
+use crate::logging::{self, LogFormat, LogLevel};
 use crate::registry::{COMPONENT_MAX_BYTES, policy_files};
 use crate::sandbox::budget::RunBudget;
 use crate::sandbox::call::{Answer, Call, Decision};
@@ -24,6 +25,8 @@ use crate::sandbox::{
 use crate::secrets::Secrets;
 use crate::store::{StoreError, keep};
 use crate::supply::Supply;
+use crate::telemetry;
+use anyhow::Context as _;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -168,6 +171,15 @@ fn greeting(app: &App, address: std::net::SocketAddr) -> String {
     text
 }
 
+/// What nobody may overlook who starts a host for trying things.
+fn dev_banner(app: &App) -> String {
+    let outbox = app.registry().config.host.state.join(dev::OUTBOX);
+    format!(
+        "\n*** DEV MODE *** nothing is sent to channels and nothing is changed on GitHub; what would have been is in\n  {}\n",
+        outbox.display()
+    )
+}
+
 /// What a person who puts a host on a network needs once.
 fn first_key(secret: &str, scheme: &str, address: std::net::SocketAddr) -> String {
     format!(
@@ -193,7 +205,7 @@ impl Launcher for Program {
         if let Some(client) = running(&config).await? {
             return Ok(client);
         }
-        logging::start(LogLevel::Warn, diagnostics::color());
+        logging::start(LogLevel::Warn, LogFormat::default(), diagnostics::color());
         // One that connects again wants to see what changed.
         self.close().await.map_err(|error| failed(&error))?;
         let options = Options {
@@ -289,24 +301,51 @@ impl Launcher for Program {
             state: options.state.clone(),
         };
         let (config, secrets) = load(global, &overrides).await?;
-        logging::start(LogLevel::Info, diagnostics::color());
+        let (level, dev) = (
+            if options.dev {
+                LogLevel::Debug
+            } else {
+                LogLevel::Info
+            },
+            options.dev,
+        );
+        let format = options.log_format.unwrap_or(config.host.log_format);
+        logging::start(level, format, diagnostics::color());
         for problem in secrets.problems() {
             tracing::warn!("{problem}");
         }
-        let options = Options {
+        let telemetry = telemetry::start(&config)
+            .context("traces and logs cannot be sent")
+            .map_err(|error| failed(&error))?;
+        let opened = Options {
+            dev,
             overrides,
             secrets: Some(secrets),
             ..Options::default()
         };
-        let app = App::open(config, options, &|what| {
+        let app = App::open(config, opened, &|what| {
             tracing::info!("{what}");
         })
         .await
         .map_err(|error| failed(&error))?;
         let first = app.first_key().await.map_err(|error| failed(&error))?;
         let greeted = Arc::clone(&app);
-        app.serve(asked_to_stop(), move |address| {
-            let mut text = greeting(&greeted, address);
+        let served = app.serve(asked_to_stop(), move |address| {
+            // Whatever collects lines of JSON reads nothing else.
+            let mut text = match format {
+                LogFormat::Text => greeting(&greeted, address),
+                LogFormat::Json => {
+                    tracing::info!("serves on {address}");
+                    String::new()
+                }
+            };
+            if dev && format == LogFormat::Json {
+                tracing::warn!(
+                    "DEV MODE: nothing is sent to channels and nothing is changed on GitHub"
+                );
+            } else if dev {
+                text.push_str(&dev_banner(&greeted));
+            }
             if let Some(first) = &first {
                 text.push_str(&first_key(
                     &first.secret,
@@ -315,9 +354,12 @@ impl Launcher for Program {
                 ));
             }
             let _ = std::io::stderr().write_all(text.as_bytes());
-        })
-        .await
-        .map_err(|error| failed(&error))
+        });
+        let served = served.await.map_err(|error| failed(&error));
+        if let Some(telemetry) = telemetry {
+            telemetry.end().await;
+        }
+        served
     }
 
     fn compile_worker(&self, job: &Path) -> ExitCode {

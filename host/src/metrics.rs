@@ -718,6 +718,7 @@ impl Metrics {
         text::encode_registry(&mut out, &self.registry)?;
         let mut now = Registry::with_prefix("infinity");
         now.register_collector(Box::new(levels));
+        now.register_collector(Box::new(crate::telemetry::Losses));
         text::encode_registry(&mut out, &now)?;
         let mut process = Registry::default();
         process.register_collector(Box::new(ProcessLevels(Process::read())));

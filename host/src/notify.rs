@@ -12,12 +12,14 @@ mod post;
 pub use self::message::{Message, severity};
 
 use crate::config::{ChannelConfig, Config, Service};
+use crate::dev::Recorder;
 use crate::model::{Event, Level, now};
 use crate::observers::{self, News};
 use crate::store::{Store, StoreError};
 use crate::topics;
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -89,6 +91,8 @@ pub struct ChannelState {
 pub struct Channels {
     /// Replaced whole when the configuration is.
     config: ArcSwap<Config>,
+    /// What takes every message, in dev mode.
+    recorder: Option<Arc<Recorder>>,
     http: reqwest::Client,
     states: Mutex<BTreeMap<String, ChannelState>>,
     /// Told when there is another configuration.
@@ -96,11 +100,11 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// The channels of a configuration.
+    /// The channels of a configuration; with a `recorder` nothing is sent by them.
     ///
     /// # Errors
     /// When the proxy or `ca_file` cannot be used.
-    pub fn new(config: Arc<Config>) -> anyhow::Result<Self> {
+    pub fn new(config: Arc<Config>, recorder: Option<Arc<Recorder>>) -> anyhow::Result<Self> {
         let mut http = reqwest::Client::builder()
             .timeout(DEADLINE)
             .redirect(reqwest::redirect::Policy::none())
@@ -117,6 +121,7 @@ impl Channels {
         Ok(Self {
             http: http.build()?,
             config: ArcSwap::new(config),
+            recorder,
             states: Mutex::default(),
             changed: Notify::new(),
         })
@@ -175,6 +180,17 @@ impl Channels {
             .channels
             .get(channel)
             .ok_or_else(|| TellError::Unknown(channel.to_owned()))?;
+        if let Some(recorder) = &self.recorder {
+            recorder.would_send(
+                config.service.as_str(),
+                channel,
+                &json!({
+                    "id": message.id, "kind": message.kind, "level": message.level, "title": message.title,
+                    "body": message.body, "source": message.source, "at": message.at.to_string(),
+                }),
+            );
+            return Ok(());
+        }
         let told = match &config.service {
             Service::Discord { url } => post::discord(&self.http, url, message).await,
             Service::Slack { url } => post::slack(&self.http, url, message).await,
@@ -205,7 +221,8 @@ impl Channels {
     /// Tells every channel that asks for it of an event that is in no feed, once.
     pub async fn tell_all(&self, event: &Event) {
         let message = Message::of_event(event);
-        for (name, channel) in &self.config.channels {
+        let config = self.config.load_full();
+        for (name, channel) in &config.channels {
             if wants(channel, event)
                 && let Err(error) = self.tell(name, &message).await
             {

@@ -57,7 +57,7 @@ pub async fn alert(store: Arc<dyn Store>, metrics: Arc<Metrics>, mut news: News)
                 }
                 for event in &page.items {
                     metrics.alert();
-                    tracing::error!(target: "infinity::alert", id = %event.id,
+                    tracing::error!(target: "infinity::alert", id = %event.id, event.type = %event.kind,
                         "{}: {} {}", event.kind, event.subject.as_deref().unwrap_or(&event.source), event.data);
                 }
                 after = page.next.unwrap_or(after);
@@ -136,7 +136,7 @@ pub async fn stream(store: Arc<dyn Store>, mut news: News) {
             };
             let page = store.events(&[], Some(&place), PART).await?;
             for event in &page.items {
-                tracing::debug!(target: "infinity::events", id = %event.id, source = %event.source, "{} {}", event.kind, event.data);
+                tracing::debug!(target: "infinity::events", id = %event.id, event.type = %event.kind, source = %event.source, "{} {}", event.kind, event.data);
             }
             let full = page.items.len() == PART as usize;
             Ok::<_, StoreError>((page.next.unwrap_or(place), full))

@@ -237,10 +237,15 @@ impl Registry {
             .clone()
             .filter(|previous| previous.config.supply == config.supply);
         let plugins = tokio::task::spawn_blocking(move || {
-            find(&folder, &Supply::open(&supply), &supply.lock, known.as_deref())
+            find(
+                &folder,
+                &Supply::open(&supply),
+                &supply.lock,
+                known.as_deref(),
+            )
         })
-            .await
-            .unwrap_or_default();
+        .await
+        .unwrap_or_default();
         let mut agents = BTreeMap::new();
         // What is in the folder runs by its name, with no grants, also without an entry in the file.
         let implicit: Vec<AgentConfig> = plugins
@@ -315,7 +320,7 @@ pub fn fingerprint(folder: &Path, lock: &Path) -> Vec<(PathBuf, Option<Stamp>)> 
         (path, stamp)
     };
     let Ok(entries) = std::fs::read_dir(folder) else {
-        return look(lock.to_owned()).into_iter().collect();
+        return vec![look(lock.to_owned())];
     };
     let mut files: Vec<_> = entries
         .flatten()

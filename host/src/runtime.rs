@@ -16,6 +16,7 @@ use self::settle::{again, events, settle};
 pub use self::state::{Signal, TRANSITIONS, transition};
 use crate::health::{self, Recent};
 use crate::holds::Holds;
+use crate::logging::SECURITY;
 use crate::metrics::Metrics;
 use crate::model::{
     Artifact, Event, LogLine, Occurrence, Outcome, Principal, Reached, Report, Run, RunEnd,
@@ -29,6 +30,7 @@ use crate::sandbox::files::Directory;
 use crate::sandbox::meter::Meter;
 use crate::sandbox::{CallEnd, Job, Sandbox, Stop};
 use crate::store::{PageRequest, RunFilter, Store, StoreError};
+use crate::telemetry;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -502,6 +504,7 @@ impl Runtime {
             return Err(StartError::QueueFull(self.queue_size));
         };
         let id = Uuid::now_v7();
+        telemetry::begins(id);
         let named = start.idempotency_key.is_some();
         let run = Run {
             id,
@@ -537,7 +540,11 @@ impl Runtime {
                 run: Some(id),
                 ..occurrence
             });
-            return self.admit(run, Arc::clone(agent), waiting, moment).await;
+            let admitted = self.admit(run, Arc::clone(agent), waiting, moment).await;
+            if admitted.is_err() {
+                telemetry::does_not_begin(id);
+            }
+            return admitted;
         }
         let (told, recorded) = oneshot::channel();
         let live = self.enlist(&run);
@@ -549,7 +556,11 @@ impl Runtime {
             drop(waiting);
         });
         // The task answers on every way.
-        Ok(recorded.await.map_err(|_| StartError::Stopping)??)
+        let recorded = recorded.await.map_err(|_| StartError::Stopping);
+        if !matches!(recorded, Ok(Ok(_))) {
+            telemetry::does_not_begin(id);
+        }
+        Ok(recorded??)
     }
 
     /// Records a run and lets it go its way. Both or neither, also when whoever asked goes away meanwhile.
@@ -772,6 +783,9 @@ impl Runtime {
         let mut end = if place.is_some() && !live.cancel.is_cancelled() {
             let _ = live.started_at.set(started_at);
             let _ = live.meter.set(Arc::clone(&meter));
+            if telemetry::watches(run.id) {
+                meter.watch();
+            }
             run.started_at = Some(started_at);
             let work = self.inside(&run, &agent, &meter, &live.cancel);
             let told = self.tell_running(run.id, started_at, live, &meter);
@@ -799,6 +813,7 @@ impl Runtime {
                     .any(|export| export.starts_with("infinity:agent/policy@"))
             });
         let (report, artifacts) = settle(&mut run, end, &meter);
+        telemetry::reached(run.id, &meter.take_outside());
         if run.outcome == Some(Outcome::Cancelled) && !self.holds.kill.lets(&run.idempotency_key) {
             run.reason = Some("kill_switch".into());
             run.message = Some("the kill switch was thrown".into());
@@ -1071,6 +1086,8 @@ impl Runtime {
 
     fn remember(&self, ended: &Run) {
         self.metrics.run_ended(ended);
+        telemetry::run_ended(ended);
+        note_denials(ended);
         let mut pasts = self.pasts();
         let past = pasts.entry(ended.agent.clone()).or_default();
         past.recent.add(ended.outcome);
@@ -1300,6 +1317,15 @@ impl Past {
             None | Some(Outcome::Succeeded | Outcome::Cancelled)
         )
     }
+}
+
+/// Says in the log that a run was refused something: the record has every one.
+fn note_denials(run: &Run) {
+    let Some(first) = run.denials.first() else {
+        return;
+    };
+    tracing::info!(target: SECURITY, denials = run.denials.len(), run.id = %run.id, agent.name = %run.agent,
+        "run {} of `{}` was refused {}: {}", run.id, run.agent, first.attempt, first.reason);
 }
 
 /// Whether this is the record of a request that a component answered.

@@ -702,6 +702,14 @@ impl HttpEvents for ToMeter {
         }
     }
 
+    fn watches(&self) -> bool {
+        self.0.is_watched()
+    }
+
+    fn exchanged(&self, call: meter::Outside) {
+        self.0.went_outside(call);
+    }
+
     fn limit(&self, what: &'static str) {
         self.0.refuse(
             crate::model::Limit::Http,

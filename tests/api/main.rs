@@ -33,6 +33,7 @@ mod secrets;
 mod served;
 mod survival;
 mod sync;
+mod telemetry;
 mod ten_minutes;
 mod terminal;
 mod tls;

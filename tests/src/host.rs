@@ -273,6 +273,15 @@ impl Folder {
         Host::start_by(self, command)
     }
 
+    /// Serves with flags.
+    ///
+    /// # Errors
+    /// As [`Folder::serve`].
+    pub fn serve_as(self, flags: &[&str]) -> anyhow::Result<Host> {
+        let command = self.command(&[&["serve"], flags].concat());
+        Host::start_by(self, command)
+    }
+
     /// Serves with a state folder that lies elsewhere, as `plugins.toml` says.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What the suites share: the real program on a folder of its own, and defects to plant.
 
 pub mod authenticator;
+pub mod collector;
 pub mod defects;
 mod git;
 pub mod github;

@@ -9,6 +9,8 @@ use super::server::Connection;
 use super::{ControlPlane, Plane};
 use crate::access::address::Client;
 use crate::audit::calls::Call;
+use crate::logging::PERFORMANCE;
+use crate::telemetry;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -32,6 +34,9 @@ const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// How long a browser remembers what pages of other origins may do.
 const CORS_LASTS: Duration = Duration::from_secs(600);
+
+/// A request that took longer is worth a line of the log, unless its sender asked to wait.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// Surrounds all routes.
 pub(super) fn wrap(router: Router, plane: Arc<dyn ControlPlane>) -> Router {
@@ -84,18 +89,29 @@ async fn counted(State(plane): Plane, request: Request, next: Next) -> Response 
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     // Who asks for an answer that waits says nothing of the host's speed by it.
-    let waited = request
+    let waits = request
         .uri()
         .query()
         .is_some_and(|query| query.split('&').any(|one| one.starts_with("wait=")));
-    let response = next.run(request).await;
-    plane.metrics().request(
-        &method,
-        &route,
-        response.status().as_u16(),
-        began.elapsed(),
-        waited,
-    );
+    let asked = telemetry::Asked::of(&method, &route, request.headers());
+    let answering = next.run(request);
+    let response = match &asked {
+        Some(asked) => asked.while_answering(answering).await,
+        None => answering.await,
+    };
+    let (status, took) = (response.status().as_u16(), began.elapsed());
+    plane
+        .metrics()
+        .request(&method, &route, status, took, waits);
+    if let Some(asked) = asked {
+        let id = response.headers().get(REQUEST_ID);
+        asked.answered(status, id.and_then(|id| id.to_str().ok()));
+    }
+    if took >= SLOW && !waits {
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(target: PERFORMANCE, took_ms, http.route = %route,
+            "a request to `{route}` took {took_ms} ms");
+    }
     response
 }
 

@@ -356,13 +356,7 @@ impl ControlPlane for App {
     }
 
     fn github_secrets(&self) -> Vec<Secret> {
-        let configured = self
-            .registry
-            .load()
-            .config
-            .github
-            .webhook_secrets
-            .clone();
+        let configured = self.registry.load().config.github.webhook_secrets.clone();
         let beside = configured
             .iter()
             .flat_map(|secret| self.secrets.beside(secret.expose()));

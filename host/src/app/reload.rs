@@ -153,9 +153,7 @@ impl App {
                 () = tokio::time::sleep(WATCH_EVERY) => false,
                 () = self.secrets.changed().notified() => true,
             };
-            if secrets
-                && let Err(error) = self.reload(Asked::by_host(Cause::Secrets)).await
-            {
+            if secrets && let Err(error) = self.reload(Asked::by_host(Cause::Secrets)).await {
                 tracing::warn!("what changed of secrets could not be taken up: {error}");
             }
             // A component is run while it is looked at.

@@ -8,6 +8,7 @@ use crate::delivery::{Post, Subscription};
 use crate::effects::{self, Effects, Judge as _, Steer, Tell, Told};
 use crate::forge::{ForgeError, Forges, OpenThread, Repository, THREADS_MAX, Threads};
 use crate::holds::{self, Hold, Holds};
+use crate::logging::PERFORMANCE;
 use crate::model::{
     AgentControlAction, CommitStatus, Control, Effect, Event, NotificationAction, Occurrence,
     Principal, Run, ThreadKind, ThreadState, Trigger, now,
@@ -151,6 +152,7 @@ impl Starter for Scheduled<'_> {
         };
         if started == Started::Recorded {
             self.0.metrics.moment(&moment);
+            note_late(&moment);
         }
         started
     }
@@ -174,6 +176,16 @@ impl Starter for Scheduled<'_> {
                 false
             }
         }
+    }
+}
+
+/// A moment that fired later than this is worth a line of the log, in microseconds: the schedule promises a second.
+const LATE_US: u64 = 1_000_000;
+
+fn note_late(moment: &Occurrence) {
+    if let Some(late_us) = moment.late_us.filter(|late| *late > LATE_US) {
+        tracing::warn!(target: PERFORMANCE, late_us, agent.name = %moment.agent,
+            "`{}` fired {} ms late", moment.agent, late_us / 1_000);
     }
 }
 

@@ -28,7 +28,7 @@ pub struct AlertsOptions {
 
 /// States of alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Asked {
+pub(super) enum Asked {
     /// Their rules hold, and not for long enough yet
     Pending,
     /// They fire, and people were told
@@ -41,7 +41,7 @@ pub enum Asked {
 
 /// What to do with a rule.
 #[derive(Debug, Subcommand)]
-pub enum AlertsCommand {
+pub(super) enum AlertsCommand {
     /// Tell nobody of a rule's alerts for a while; they are recorded as before
     Silence {
         /// The rule, for instance `disk_high`

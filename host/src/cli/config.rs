@@ -125,7 +125,7 @@ pub(super) async fn execute(
     }
 }
 
-fn checked(config: &Config, global: &GlobalOptions, output: &Output) -> i32 {
+fn checked(config: &Config, global: &GlobalOptions, output: &Output) -> u8 {
     let count = config.agents.len();
     if output.is_json() {
         output.value(&json!({ "errors": [], "more": 0, "agents": count }));
@@ -151,9 +151,9 @@ async fn before(client: &Client) -> Result<u64, CliError> {
         .items
         .iter()
         .find(|version| version.number < status.version && version.state == VersionState::Applied);
-    earlier.map(|version| version.number).ok_or_else(|| {
-        CliError::input("there is no version before the one in force".to_owned())
-    })
+    earlier
+        .map(|version| version.number)
+        .ok_or_else(|| CliError::input("there is no version before the one in force".to_owned()))
 }
 
 async fn status(client: &Client, output: &Output) -> Done {
@@ -242,8 +242,9 @@ async fn history(limit: u32, client: &Client, output: &Output) -> Done {
         output.value(&whole);
         return Ok(0);
     }
-    let versions: Versions = serde_json::from_value(whole)
-        .map_err(|error| CliError::failed(format!("the host's answer is not as it must be: {error}")))?;
+    let versions: Versions = serde_json::from_value(whole).map_err(|error| {
+        CliError::failed(format!("the host's answer is not as it must be: {error}"))
+    })?;
     let rows = versions
         .items
         .iter()

@@ -15,6 +15,7 @@ use super::reader::Reader;
 use super::secret::Secret;
 use super::triggers::{self, Maintenance};
 use super::{Overrides, limits};
+use crate::logging::LogFormat;
 use crate::sandbox::budget::RunBudget;
 
 /// The host itself. Source: `[host]`.
@@ -33,6 +34,8 @@ pub struct HostConfig {
     pub proxy: Option<String>,
     /// PEM file with further certificate authorities; at least one when it was checked. Source: `ca_file`.
     pub ca_file: Option<PathBuf>,
+    /// How the log is written; default [`LogFormat::Text`]. Source: `log_format`, over it `--log-format`.
+    pub log_format: LogFormat,
     /// Runs at once: 1 to 1,000, default [`DEFAULT_CONCURRENCY`]. Source: `concurrency`.
     pub concurrency: u32,
     /// Runs at once while many wait: [`HostConfig::concurrency`] to 1,000, default 20. Source: `concurrency_max`.
@@ -103,7 +106,7 @@ pub const DEFAULT_COMMAND_TEMPLATES: &str = "commands";
 /// Default of [`HostConfig::kill_after_pull_requests`]: far more than people refuse on a busy day.
 pub const DEFAULT_KILL_AFTER_PULL_REQUESTS: u32 = 100;
 /// Default of [`HostConfig::rollback_after`]: before five crashes bring the agent into quarantine.
-pub const DEFAULT_ROLLBACK_AFTER: u32 = 3;
+pub(super) const DEFAULT_ROLLBACK_AFTER: u32 = 3;
 /// Default of [`HostConfig::queue`].
 pub const DEFAULT_QUEUE: u32 = 10_000;
 /// Default of [`HostConfig::compile_cpu_ms`]: twice what a Python component takes.
@@ -153,6 +156,7 @@ impl HostConfig {
             checks: resolve(root, DEFAULT_CHECKS),
             proxy: None,
             ca_file: None,
+            log_format: LogFormat::default(),
             concurrency: DEFAULT_CONCURRENCY,
             concurrency_max: DEFAULT_CONCURRENCY_MAX,
             state_budget: DEFAULT_STATE_BUDGET,
@@ -262,6 +266,9 @@ fn from_file(
                 .help("name a PEM file with at least one `BEGIN CERTIFICATE` block; relative paths start at the directory of this file");
         }
         host.ca_file = Some(file);
+    }
+    if table.choice("log_format", errors) == Some(1) {
+        host.log_format = LogFormat::Json;
     }
     let numbers = [
         ("concurrency", &mut host.concurrency),

@@ -150,6 +150,12 @@ pub(super) static ROOT: Table = Table {
         ),
         key("alerts", Kind::Table(&ALERTS), "", "The host's own alerts."),
         key(
+            "telemetry",
+            Kind::Table(&TELEMETRY),
+            "",
+            "Where traces and logs are sent to.",
+        ),
+        key(
             "agents",
             Kind::Named(&AGENT, AGENT_NAME),
             "",
@@ -169,6 +175,8 @@ pub(super) static ROOT: Table = Table {
         ("repos", "[repositories.NAME]"),
         ("workflows", "[pipelines.NAME]"),
         ("pipeline", "[pipelines.NAME]"),
+        ("tracing", "[telemetry]"),
+        ("otel", "[telemetry]"),
         ("limits", "[host.limits]"),
         ("listen", "[host]` with `listen = \"…\""),
         ("grants", "[agents.NAME.grants]"),
@@ -371,6 +379,12 @@ pub(super) static HOST: Table = Table {
             Kind::Text(""),
             "",
             "PEM file with further certificate authorities to trust in outgoing requests.",
+        ),
+        key(
+            "log_format",
+            Kind::Choice(LOG_FORMAT),
+            "\"text\"",
+            "How the log is written on standard error: for people, or a JSON object on each line. The flag `--log-format` replaces it.",
         ),
         key(
             "concurrency",
@@ -1005,6 +1019,55 @@ pub(super) static ALERT_RULE: Table = Table {
         ("duration", "for"),
     ],
     later: &[],
+};
+
+/// The values of `log_format`.
+pub(super) const LOG_FORMAT: &[&str] = &["text", "json"];
+
+/// The `[telemetry]` table.
+pub(super) static TELEMETRY: Table = Table {
+    name: "telemetry",
+    doc: "A collector that takes traces and logs by OTLP over HTTP.",
+    keys: &[
+        key(
+            "otlp",
+            Kind::Text("^https?://"),
+            "",
+            "Its address; `/v1/traces` and `/v1/logs` are below it. Without it that of the variable `OTEL_EXPORTER_OTLP_ENDPOINT`.",
+        ),
+        key(
+            "headers",
+            Kind::TextMap,
+            "{}",
+            "Headers of each request, with `${NAME}` filled in.",
+        ),
+        key("traces", Kind::Boolean, "true", "Whether traces are sent."),
+        key(
+            "logs",
+            Kind::Boolean,
+            "true",
+            "Whether the log's lines are sent.",
+        ),
+        key(
+            "sample_percent",
+            Kind::Integer { min: 0, max: 100 },
+            "100",
+            "How many of a hundred traces are sent. A trace is sent whole or not at all.",
+        ),
+        key(
+            "service",
+            Kind::Text(""),
+            "\"infinity\"",
+            "What this host is called there.",
+        ),
+    ],
+    instead: &[
+        ("endpoint", "otlp"),
+        ("url", "otlp"),
+        ("sample", "sample_percent"),
+        ("service_name", "service"),
+    ],
+    later: &[("metrics", "have Prometheus read `/metrics`")],
 };
 
 /// A `[channels.NAME]` table.

@@ -31,6 +31,19 @@ pub(super) enum Stop {
     Store(StoreError),
 }
 
+impl Stop {
+    /// Why, in one sentence.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Moved(message)
+            | Self::Refused(message)
+            | Self::Later(message)
+            | Self::Unanswered(message) => message.clone(),
+            Self::Store(error) => error.to_string(),
+        }
+    }
+}
+
 impl From<WriteError> for Stop {
     fn from(error: WriteError) -> Self {
         match error {
@@ -97,6 +110,17 @@ impl Effects {
     pub(super) async fn applied(&self, effect: &Effect, again: bool) -> Result<Done, Stop> {
         // An attempt without an answer may have got anywhere, too.
         let tried = again || effect.attempts > 1;
+        let elsewhere = effect.action.repository();
+        if let Some(recorder) = elsewhere.and_then(|name| self.forges.recorder_of(name)) {
+            let action = effect.action.elided();
+            let action = action.as_ref().unwrap_or(&effect.action);
+            recorder.would_send("github", elsewhere.unwrap_or_default(), &json!(action));
+            return Ok(Done {
+                result: json!({ "recorded": recorder.file() }),
+                message: Some("dev mode: it was recorded, and nothing was sent".into()),
+                records: Vec::new(),
+            });
+        }
         match &effect.action {
             Action::Commit(action) => {
                 self.commit(

@@ -35,6 +35,7 @@ use super::{
     check_reference, shown,
 };
 use crate::config::{Config, GithubAccess, Secret};
+use crate::dev::Recorder;
 
 /// For how long a copy counts as up to date for reading. A delivery from GitHub ends it at once, so agents that events start see what they were started for.
 const FRESH_FOR: Duration = Duration::from_secs(2);
@@ -94,11 +95,15 @@ pub struct Standing {
 }
 
 impl Github {
-    /// GitHub as the configuration reaches it; none when it does not say who the host is there.
+    /// GitHub as the configuration reaches it; none when it does not say who the host is there. With a `recorder` nothing is changed there.
     ///
     /// # Errors
     /// When the proxy or `ca_file` cannot be used.
-    pub fn new(config: &Config, keys: Option<Arc<dyn Keys>>) -> anyhow::Result<Option<Self>> {
+    pub fn new(
+        config: &Config,
+        keys: Option<Arc<dyn Keys>>,
+        recorder: Option<Arc<Recorder>>,
+    ) -> anyhow::Result<Option<Self>> {
         let Some(access) = config.github.access.clone() else {
             return Ok(None);
         };
@@ -119,7 +124,7 @@ impl Github {
             other => other.strip_suffix("/api/v3").unwrap_or(other),
         };
         Ok(Some(Self {
-            client: Client::new(http, api, Access::new(access, keys))?,
+            client: Client::new(http, api, Access::new(access, keys), recorder)?,
             git_url: git_url.to_owned(),
             proxy: config.host.proxy.clone(),
             ca_file: config.host.ca_file.clone(),

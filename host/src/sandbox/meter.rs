@@ -37,6 +37,26 @@ pub struct Progress {
     pub message: String,
 }
 
+/// The most calls beyond the process that a trace shows of one run.
+const OUTSIDE_MAX: usize = 64;
+
+/// A call beyond the process, as a trace shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// A method of HTTP, or `repository`.
+    pub what: String,
+    /// The host, or the repository.
+    pub name: String,
+    /// When it began.
+    pub from: Timestamp,
+    /// When there was an answer, or none was to come.
+    pub to: Timestamp,
+    /// Of an answer by HTTP.
+    pub status: Option<u16>,
+    /// Why there was none.
+    pub error: Option<String>,
+}
+
 /// Counters, denials, log and the limit that was hit, of one run.
 #[derive(Debug)]
 pub struct Meter {
@@ -46,6 +66,9 @@ pub struct Meter {
     soft: Mutex<Option<(Limit, String)>>,
     denials: Mutex<Vec<Denial>>,
     reached: Mutex<Vec<Reached>>,
+    /// Whether somebody wants to know of `outside`.
+    watched: AtomicBool,
+    outside: Mutex<Vec<Outside>>,
     log: Mutex<Log>,
     progress: Mutex<Option<Progress>>,
     events: Mutex<Vec<Emitted>>,
@@ -128,6 +151,8 @@ impl Meter {
             soft: Mutex::default(),
             denials: Mutex::default(),
             reached: Mutex::default(),
+            watched: AtomicBool::new(false),
+            outside: Mutex::default(),
             log: Mutex::default(),
             progress: Mutex::default(),
             events: Mutex::default(),
@@ -275,6 +300,29 @@ impl Meter {
                 count: 1,
             }),
         }
+    }
+
+    /// Says that somebody wants to know what leaves the process, and when.
+    pub fn watch(&self) {
+        self.watched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody does.
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
+    }
+
+    /// Notes a call beyond the process.
+    pub fn went_outside(&self, call: Outside) {
+        let mut outside = lock(&self.outside);
+        if outside.len() < OUTSIDE_MAX {
+            outside.push(call);
+        }
+    }
+
+    /// The calls beyond the process.
+    pub fn take_outside(&self) -> Vec<Outside> {
+        std::mem::take(&mut lock(&self.outside))
     }
 
     /// What was reached.

@@ -1,10 +1,11 @@
 //! The contract's `forge` interface: the read side of granted repositories.
 
 use super::contract::agent::infinity::agent::forge as wit;
-use super::meter::escape;
+use super::meter::{Meter, Outside, escape};
 use super::state::RunState;
 use crate::forge::{self, Forge, ForgeError, OpenThread};
-use crate::model::ThreadKind;
+use crate::model::{ThreadKind, now};
+use std::ops::Deref;
 use std::sync::Arc;
 
 fn told(error: ForgeError) -> wit::Error {
@@ -56,11 +57,49 @@ fn thread(thread: OpenThread) -> wit::Thread {
     }
 }
 
+/// A granted repository while a call reads it.
+struct Opened {
+    forge: Arc<dyn Forge>,
+    /// Told of the call when it is over, if somebody wants to know.
+    watched: Option<(Arc<Meter>, Outside)>,
+}
+
+impl Deref for Opened {
+    type Target = dyn Forge;
+
+    fn deref(&self) -> &Self::Target {
+        self.forge.as_ref()
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some((meter, call)) = self.watched.take() {
+            meter.went_outside(Outside { to: now(), ..call });
+        }
+    }
+}
+
 impl RunState {
-    fn repository(&self, name: &str) -> Result<Arc<dyn Forge>, wit::Error> {
+    fn repository(&self, name: &str) -> Result<Opened, wit::Error> {
         if let Some(repository) = self.capabilities.repositories.get(name) {
             self.meter.reach("repository", name);
-            return Ok(Arc::clone(repository));
+            let watched = self.meter.is_watched().then(|| {
+                let from = now();
+                let call = Outside {
+                    what: "repository".into(),
+                    name: name.to_owned(),
+                    from,
+                    to: from,
+                    status: None,
+                    error: None,
+                };
+                (Arc::clone(&self.meter), call)
+            });
+            return Ok(Opened {
+                forge: Arc::clone(repository),
+                watched,
+            });
         }
         Err(wit::Error::Denied(self.deny_repository(name)))
     }
@@ -186,9 +225,10 @@ impl wit::Host for RunState {
         repository: String,
         kind: wit::ThreadKind,
     ) -> wasmtime::Result<Result<Vec<wit::Thread>, wit::Error>> {
-        if let Err(error) = self.repository(&repository) {
-            return Ok(Err(error));
-        }
+        let _opened = match self.repository(&repository) {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Err(error)),
+        };
         let Some(threads) = self.capabilities.threads.clone() else {
             return Ok(Ok(Vec::new()));
         };

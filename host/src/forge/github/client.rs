@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 
 use super::access::Access;
 use crate::config::Secret;
+use crate::dev::Recorder;
 use crate::forge::{ForgeError, shown};
 use crate::model::now;
+use crate::telemetry;
 
 /// How long a request may take: GitHub itself gives up after ten seconds, and a proxy may stand between.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -117,6 +119,8 @@ pub(super) struct Client {
     installing: tokio::sync::Mutex<()>,
     /// Whether nothing is asked of GitHub.
     suspended: AtomicBool,
+    /// What takes changes in place of GitHub, in dev mode.
+    recorder: Option<Arc<Recorder>>,
 }
 
 fn cut(text: &str) -> String {
@@ -133,6 +137,7 @@ impl Client {
         http: reqwest::ClientBuilder,
         api: &str,
         access: Access,
+        recorder: Option<Arc<Recorder>>,
     ) -> reqwest::Result<Self> {
         Ok(Self {
             http: http
@@ -149,6 +154,7 @@ impl Client {
             changing: tokio::sync::Mutex::default(),
             installing: tokio::sync::Mutex::default(),
             suspended: AtomicBool::new(false),
+            recorder,
         })
     }
 
@@ -279,7 +285,7 @@ impl Client {
         Ok(entries)
     }
 
-    /// Changes something.
+    /// Changes something. In dev mode it is recorded and refused: what GitHub would have answered nobody knows.
     pub(super) async fn change(
         &self,
         method: Method,
@@ -287,6 +293,17 @@ impl Client {
         body: Option<&Value>,
         who: As<'_>,
     ) -> Result<Answer, RequestError> {
+        if let Some(recorder) = &self.recorder {
+            let what = json!({ "method": method.as_str(), "path": path, "body": body });
+            recorder.would_send("github", &self.api, &what);
+            return Err(RequestError::Status {
+                status: 403,
+                message: format!(
+                    "nothing is changed on GitHub in dev mode; what would have been sent is in `{}`",
+                    recorder.file().display()
+                ),
+            });
+        }
         let _alone = self.changing.lock().await;
         self.sent(method, path, body, who).await
     }
@@ -329,6 +346,7 @@ impl Client {
         };
         let asks = method == Method::GET;
         let what = format!("`{method} {}`", path.split('?').next().unwrap_or_default());
+        let verb = method.clone();
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.api))
@@ -346,7 +364,12 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.map_err(|error| {
+        let host = self.api.split('/').nth(2).unwrap_or_default();
+        let sent = telemetry::sending(verb.as_str(), host, request.send(), |answer| match answer {
+            Ok(answer) => (Some(answer.status().as_u16()), None),
+            Err(error) => (None, Some(reason(error))),
+        });
+        let answer = sent.await.map_err(|error| {
             RequestError::Later(format!(
                 "GitHub did not answer to {what}: {}",
                 if error.is_timeout() {

@@ -22,6 +22,8 @@ use super::gate::{EgressGate, Route, RouteError};
 use super::grant::{Credential, GATE_HEADERS, HttpGrant, Permit, Refusal, Target, denial, permit};
 use super::mask::Mask;
 use super::meter::{EgressError, HttpEvents, HttpLimits, HttpUsage, Meter, Phase, header_bytes};
+use crate::model::now;
+use crate::sandbox::meter::Outside;
 
 /// Headers of one answer. The parser reserves room for all of them.
 const RESPONSE_HEADERS_MAX: usize = 100;
@@ -89,17 +91,55 @@ impl GuestHttp {
         async move {
             let deadline = exchange.deadline;
             let meter = Arc::clone(&exchange.http.meter);
-            exchange.run(request).await.map_err(|error| match error {
+            let watched = meter.watches().then(|| Outside::of(&request));
+            let answered = exchange.run(request).await.map_err(|error| match error {
                 // The guest's own, shorter patience is no limit of the run.
                 EgressError::Time(phase) if Instant::now() >= deadline => meter.time(phase),
                 error => error,
-            })
+            });
+            if let Some(call) = watched {
+                meter.exchanged(call.answered(&answered));
+            }
+            answered
         }
     }
 }
 
 /// A server that is not reached in this time is not there.
 const CONNECT_LONG: Duration = Duration::from_secs(5);
+
+impl Outside {
+    /// A request that is about to leave: its method and host, as anything more may hold a secret.
+    fn of<B>(request: &Request<B>) -> Self {
+        let from = now();
+        Self {
+            what: request.method().to_string().chars().take(20).collect(),
+            name: request
+                .uri()
+                .host()
+                .unwrap_or_default()
+                .chars()
+                .take(253)
+                .collect(),
+            from,
+            to: from,
+            status: None,
+            error: None,
+        }
+    }
+
+    fn answered<B, D>(self, answered: &Result<(Response<B>, D), EgressError>) -> Self {
+        Self {
+            to: now(),
+            status: answered
+                .as_ref()
+                .ok()
+                .map(|(response, _)| response.status().as_u16()),
+            error: answered.as_ref().err().map(ToString::to_string),
+            ..self
+        }
+    }
+}
 
 /// One request on its way.
 struct Exchange {

@@ -12,6 +12,7 @@ use http::HeaderMap;
 use thiserror::Error;
 
 use super::grant::{DenialReason, HttpDenial};
+use crate::sandbox::meter::Outside;
 use async_trait::async_trait;
 
 /// Longest deadline of one request: more than any run may take, and safe to add to any clock.
@@ -82,6 +83,14 @@ pub trait HttpEvents: Send + Sync {
 
     /// It goes to this host, with a credential in this header.
     fn reaches(&self, _method: &str, _host: &str, _credential: Option<&str>) {}
+
+    /// Whether somebody wants to know of [`HttpEvents::exchanged`].
+    fn watches(&self) -> bool {
+        false
+    }
+
+    /// An exchange came to the head of its answer, or failed.
+    fn exchanged(&self, _call: Outside) {}
 
     /// A limit was hit, called once per limit and run: `http_requests`, `http_request_bytes`,
     /// `http_response_bytes`, `http_response_headers` or `http_time`.
@@ -244,6 +253,14 @@ impl Meter {
     /// Says where a request goes, and with whose secret.
     pub(super) fn reaches(&self, method: &str, host: &str, credential: Option<&str>) {
         self.events.reaches(method, host, credential);
+    }
+
+    pub(super) fn watches(&self) -> bool {
+        self.events.watches()
+    }
+
+    pub(super) fn exchanged(&self, call: Outside) {
+        self.events.exchanged(call);
     }
 
     /// Lets a request leave.
