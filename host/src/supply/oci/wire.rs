@@ -64,7 +64,7 @@ impl Resolve for Vetted {
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             // All of them: which is dialled is not decided here.
             for address in &found {
-                vet(address.ip(), &private).map_err(Refused)?;
+                vetted(address.ip(), &private).map_err(Refused)?;
             }
             let addresses: Addrs = Box::new(found.into_iter());
             Ok(addresses)
@@ -265,8 +265,7 @@ impl Wire {
             .map(|host| host.trim_start_matches('[').trim_end_matches(']'))
             .and_then(|host| host.parse::<IpAddr>().ok());
         if let Some(address) = address {
-            vet(address, &self.private)
-                .map_err(|why| denied(format!("{why}; `--private` allows private networks")))?;
+            vetted(address, &self.private).map_err(denied)?;
         }
         Ok(())
     }
@@ -417,6 +416,17 @@ impl Wire {
     }
 }
 
+/// Whether an address may be dialled, and what would allow it.
+fn vetted(address: IpAddr, private: &[IpNet]) -> Result<(), String> {
+    vet(address, private).map_err(|why| {
+        if vet(address, &ranges_of(true, false)).is_ok() {
+            format!("{why}; `--private` allows private networks")
+        } else {
+            why
+        }
+    })
+}
+
 /// What may be dialled besides public addresses. Some addresses never may, whatever is allowed.
 fn ranges_of(private: bool, loopback: bool) -> Vec<IpNet> {
     let written: &[&str] = match (private, loopback) {
@@ -462,7 +472,7 @@ fn failed(url: &Url, error: &reqwest::Error) -> OciError {
         if inner.downcast_ref::<Refused>().is_some() {
             return OciError::Denied {
                 host,
-                why: format!("{inner}; `--private` allows private networks"),
+                why: inner.to_string(),
             };
         }
         cause = inner;
