@@ -452,7 +452,7 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 22] = [
+const PLACES: [(&str, &str); 23] = [
     ("backup", "[backup]\n"),
     ("channel", "[channels.x]\n"),
     ("telemetry", "[telemetry]\n"),

@@ -106,7 +106,7 @@ pub const DEFAULT_COMMAND_TEMPLATES: &str = "commands";
 /// Default of [`HostConfig::kill_after_pull_requests`]: far more than people refuse on a busy day.
 pub const DEFAULT_KILL_AFTER_PULL_REQUESTS: u32 = 100;
 /// Default of [`HostConfig::rollback_after`]: before five crashes bring the agent into quarantine.
-pub(super) const DEFAULT_ROLLBACK_AFTER: u32 = 3;
+pub const DEFAULT_ROLLBACK_AFTER: u32 = 3;
 /// Default of [`HostConfig::queue`].
 pub const DEFAULT_QUEUE: u32 = 10_000;
 /// Default of [`HostConfig::compile_cpu_ms`]: twice what a Python component takes.
