@@ -125,6 +125,24 @@ impl Config {
         (!taken).then(|| AgentConfig::implicit(name, &self.host))
     }
 
+    /// Keeps what a host settles when it starts, and names what is different there.
+    pub(crate) fn keep_settled(&mut self, settled: &Self) -> Vec<String> {
+        let mut different = self.host.keep_settled(&settled.host);
+        if self.alerts != settled.alerts {
+            different.push("alerts".into());
+            self.alerts.clone_from(&settled.alerts);
+        }
+        if self.backup != settled.backup {
+            different.push("backup".into());
+            self.backup.clone_from(&settled.backup);
+        }
+        if self.telemetry != settled.telemetry {
+            different.push("telemetry".into());
+            self.telemetry.clone_from(&settled.telemetry);
+        }
+        different
+    }
+
     /// An agent of this name that reaches nothing, if one can be called so.
     #[must_use]
     pub(crate) fn named(&self, name: &str) -> Option<AgentConfig> {

@@ -25,6 +25,7 @@ mod pipelines;
 mod problems;
 mod queue;
 mod records;
+mod reload;
 mod reports;
 mod retries;
 mod runs;

@@ -34,7 +34,7 @@ const FOLDERS: [(&str, &str); 4] = [
 ];
 
 /// Single files of the repository, and where they go.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 7] = [
     ("ARCHITECTURE.md", "usr/share/doc/infinity/ARCHITECTURE.md"),
     ("CHANGELOG.md", "usr/share/doc/infinity/CHANGELOG.md"),
     ("LICENSE", "usr/share/doc/infinity/LICENSE"),
@@ -47,14 +47,6 @@ const FILES: [(&str, &str); 9] = [
     (
         "deploy/systemd/infinity.service",
         "usr/lib/systemd/system/infinity.service",
-    ),
-    (
-        "deploy/systemd/infinity-backup.service",
-        "usr/lib/systemd/system/infinity-backup.service",
-    ),
-    (
-        "deploy/systemd/infinity-backup.timer",
-        "usr/lib/systemd/system/infinity-backup.timer",
     ),
 ];
 

@@ -192,7 +192,7 @@ pub const RULES: &[Rule] = &[
     ),
     now("data_loss_risk", Severity::Critical, Measure::Risks, (0, Unit::Count), 0).says(
         "What is recorded now may be lost",
-        "Free space on the disk of the state folder, look at the system's log for errors of the disk, and make a backup: `infinity store backup`.",
+        "Free space on the disk of the state folder, look at the system's log for errors of the disk, and make a backup: `infinity backup create`.",
     ),
     now("memory_high", Severity::Warning, Measure::Memory, (80, Unit::Percent), 5 * MINUTE).says(
         "Memory is nearly used up",

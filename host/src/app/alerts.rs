@@ -47,10 +47,20 @@ impl Source for App {
         if self.unsigned.load(Ordering::Relaxed) {
             risks.push("the journal's end could not be signed".to_owned());
         }
-        let spent = self.config.host.daily_budget_usd.map(|budget| {
-            let today = spend::today(&flags.unwrap_or_default(), now());
-            (today, f64::from(budget))
-        });
+        let (fresh, backups) = self.backups.health(now());
+        if !fresh {
+            risks.push(format!("backups: {backups}"));
+        }
+        let spent = self
+            .registry
+            .load()
+            .config
+            .host
+            .daily_budget_usd
+            .map(|budget| {
+                let today = spend::today(&flags.unwrap_or_default(), now());
+                (today, f64::from(budget))
+            });
         let registry = self.registry.load();
         Levels {
             broken,

@@ -244,7 +244,7 @@ impl App {
             Ok(read) => read,
             Err(errors) => return self.not_taken(&asked, &previous, *errors).await,
         };
-        let restart = config.host.keep_settled(&self.config.host);
+        let restart = config.keep_settled(&self.config);
         let config = Arc::new(config);
         let forges = match self.prepared_forges(&config).await {
             Ok(forges) => forges,

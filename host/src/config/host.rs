@@ -142,6 +142,8 @@ impl HostConfig {
             badge_port => "badge_port",
             autodeploy_port => "autodeploy_port",
             gateway_port => "gateway_port",
+            metrics_listen => "metrics_listen",
+            log_format => "log_format",
             access => "access",
             variables => "variables",
         );

@@ -2,6 +2,7 @@
 
 use super::kind::{self, Kind};
 use crate::model::now;
+use crate::secrets::known;
 use crate::telemetry::{self, Place};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -40,7 +41,9 @@ struct Fields {
 }
 
 impl Fields {
-    fn put(&mut self, field: &Field, value: Value) {
+    fn put(&mut self, field: &Field, mut value: Value) {
+        // Before it goes anywhere: a collector is elsewhere.
+        known::mask_value(&mut value);
         if field.name() == "message" {
             self.message = match value {
                 Value::String(text) => text,

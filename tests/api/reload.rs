@@ -1,0 +1,604 @@
+//! Another configuration, other plugins, policies and secrets while the host runs: what is taken, what is not, what goes on meanwhile, and the way back.
+
+use crate::{cancel, folder, host, id, look, ok, problem, start};
+use anyhow::{Context as _, ensure};
+use infinity_tests::host::{Folder, Host, PATIENCE, component, poll};
+use infinity_tests::soak;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Puts a file in another's place at once, as editors and deployments do.
+fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let temporary = path.with_extension("new");
+    fs::write(&temporary, bytes)?;
+    fs::rename(temporary, path)?;
+    Ok(())
+}
+
+fn config(host: &Host) -> anyhow::Result<String> {
+    Ok(fs::read_to_string(host.path().join("plugins.toml"))?)
+}
+
+fn write(host: &Host, text: &str) -> anyhow::Result<()> {
+    put(&host.path().join("plugins.toml"), text.as_bytes())
+}
+
+/// Hands a text in.
+fn apply(host: &Host, text: &str, query: &str) -> anyhow::Result<reqwest::blocking::Response> {
+    Ok(host
+        .client()
+        .put(host.url(&format!("/v1/config{query}")))
+        .json(&json!({ "text": text }))
+        .send()?)
+}
+
+fn applied(host: &Host, text: &str) -> anyhow::Result<Value> {
+    let answer = apply(host, text, "")?;
+    let status = answer.status();
+    let version: Value = answer.json()?;
+    ensure!(status.is_success(), "{status}: {version}");
+    Ok(version)
+}
+
+/// Waits until the configuration is as it has to be.
+fn until(host: &Host, what: &str, holds: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    let mut last = Value::Null;
+    poll(PATIENCE, || {
+        last = host.json("/v1/config").ok()?;
+        holds(&last).then(|| last.clone())
+    })
+    .with_context(|| format!("not {what}: {last}"))
+}
+
+fn change<'v>(version: &'v Value, agent: &str) -> &'v Value {
+    let changes = version["changes"].as_array().map_or(&[][..], Vec::as_slice);
+    changes
+        .iter()
+        .find(|change| change["agent"] == agent)
+        .unwrap_or(&Value::Null)
+}
+
+fn runs(host: &Host, agent: &str) -> anyhow::Result<Value> {
+    host.run(agent, &ok())
+}
+
+#[test]
+fn a_mistake_in_an_entry_disables_that_agent_alone() -> anyhow::Result<()> {
+    let host = folder("", "[agents.other]\nplugin = \"guests\"\n")?.serve()?;
+    let good = config(&host)?;
+    write(&host, &format!("{good}\nevrey = \"5m\"\n"))?;
+    let status = until(&host, "held", |status| {
+        status["held"][0]["agent"] == "other"
+    })?;
+    assert_eq!(status["held"][0]["state"], "disabled", "{status}");
+    assert_eq!(status["problems"], json!([]));
+    let said = status["held"][0]["message"].as_str().context("a message")?;
+    assert!(
+        said.contains("plugins.toml:") && said.contains("evrey") && said.contains("every"),
+        "{said}"
+    );
+    assert_eq!(runs(&host, "guests")?["outcome"], "succeeded");
+    let run = runs(&host, "other")?;
+    assert_eq!(
+        (&run["outcome"], &run["reason"]),
+        (&json!("refused"), &json!("config")),
+        "{run}"
+    );
+    write(&host, &good)?;
+    until(&host, "mended", |status| status["held"] == json!([]))?;
+    assert_eq!(runs(&host, "other")?["outcome"], "succeeded");
+    Ok(())
+}
+
+#[test]
+fn a_broken_or_missing_file_leaves_everything_as_it_was() -> anyhow::Result<()> {
+    let host = host()?;
+    let file = host.path().join("plugins.toml");
+    let good = config(&host)?;
+    write(&host, "[host]\nlisten = \n")?;
+    let status = until(&host, "refused", |status| status["problems"] != json!([]))?;
+    let said = status["problems"].to_string();
+    assert!(said.contains("plugins.toml:2:"), "{said}");
+    let health = host.json("/health")?;
+    assert!(
+        health["degraded"].to_string().contains("config"),
+        "{health}"
+    );
+    assert_eq!(runs(&host, "guests")?["outcome"], "succeeded");
+    fs::remove_file(&file)?;
+    until(&host, "missing", |status| {
+        status["problems"].to_string().contains("cannot be read")
+    })?;
+    assert_eq!(runs(&host, "guests")?["outcome"], "succeeded");
+    write(&host, &good)?;
+    until(&host, "taken", |status| status["problems"] == json!([]))?;
+    let health = host.json("/health")?;
+    assert!(
+        !health["degraded"].to_string().contains("config"),
+        "{health}"
+    );
+    let events = host.json("/v1/events?type=config.refused")?;
+    assert_eq!(
+        events["items"].as_array().map(Vec::len),
+        Some(2),
+        "{events}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_handed_in_is_taken_whole_or_not_at_all() -> anyhow::Result<()> {
+    let host = host()?;
+    let good = config(&host)?;
+    let mistaken = format!("{good}\nevrey = \"5m\"\n[agents.b]\nplugn = 1\n");
+    let answer = problem(apply(&host, &mistaken, "")?, 422, "invalid_config")?;
+    let errors = answer["errors"].to_string();
+    assert!(
+        errors.contains("evrey") && errors.contains("plugn"),
+        "{errors}"
+    );
+    assert_eq!(config(&host)?, good);
+
+    let more = format!("{good}\n[agents.more]\nplugin = \"guests\"\n");
+    let dry: Value = apply(&host, &more, "?dry_run=true")?.json()?;
+    assert_eq!(change(&dry, "more")["kind"], "added", "{dry}");
+    assert_eq!(config(&host)?, good);
+    problem(host.get("/v1/agents/more")?, 404, "unknown_agent")?;
+
+    let version = applied(&host, &more)?;
+    assert_eq!(
+        (&change(&version, "more")["state"], &version["cause"]),
+        (&json!("applied"), &json!("apply")),
+        "{version}"
+    );
+    assert_eq!(config(&host)?, more);
+    assert_eq!(runs(&host, "more")?["outcome"], "succeeded");
+
+    // What the host settles when it starts waits for the next one, and says so.
+    let port = more.replace("plugins = \"dist\"", "plugins = \"dist\"\nqueue = 77");
+    let version = applied(&host, &port)?;
+    assert_eq!(version["restart"], json!(["host.queue"]), "{version}");
+
+    // Back to the beginning, by the command.
+    let printed = host.folder().infinity(&["config", "history"])?;
+    let text = String::from_utf8_lossy(&printed.stdout).into_owned();
+    assert!(text.contains("more added"), "{text}");
+    let back = host.folder().infinity(&["config", "rollback", "1"])?;
+    assert!(back.status.success(), "{back:?}");
+    assert_eq!(config(&host)?, good);
+    problem(host.get("/v1/agents/more")?, 404, "unknown_agent")?;
+    problem(
+        host.client()
+            .post(host.url("/v1/config/versions/999/rollback"))
+            .send()?,
+        404,
+        "not_found",
+    )?;
+    Ok(())
+}
+
+#[test]
+fn a_difference_is_shown_before_it_is_taken() -> anyhow::Result<()> {
+    let host = host()?;
+    let text = format!(
+        "{}\ngrants = {{ http = [{{ url = \"https://a.example/\" }}] }}\n",
+        config(&host)?
+    );
+    let file = host.path().join("next.toml");
+    fs::write(&file, &text)?;
+    let shown = host.folder().infinity(&["config", "diff", "next.toml"])?;
+    let printed = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.status.success(), "{shown:?}");
+    assert!(printed.contains("+grants ="), "{printed}");
+    assert!(
+        printed.contains("  + http GET https://a.example/"),
+        "{printed}"
+    );
+    assert_eq!(host.json("/v1/config")?["version"], 1);
+    let taken = host.folder().infinity(&["config", "apply", "next.toml"])?;
+    assert!(taken.status.success(), "{taken:?}");
+    let status = host.folder().infinity(&["config", "status", "--json"])?;
+    let status: Value = serde_json::from_slice(&status.stdout)?;
+    assert_eq!(status["version"], 2, "{status}");
+    Ok(())
+}
+
+#[test]
+fn runs_end_on_what_they_began_with_unless_that_is_taken_back() -> anyhow::Result<()> {
+    let grant = "grants = { events = [\"custom.*\"] }\n";
+    let host = folder("", grant)?.serve()?;
+    let good = config(&host)?;
+    let sleeping = json!({ "case": "sleep", "ms": 4000 });
+    let run = start(&host, "guests", &sleeping)?;
+    poll(PATIENCE, || {
+        (look(&host, &run).ok()?["state"] == "running").then_some(())
+    })
+    .context("it does not run")?;
+    // More than before ends nothing.
+    let more = good.replace("custom.*\"]", "custom.*\", \"other.*\"]");
+    applied(&host, &more)?;
+    let status = host.json("/v1/config")?;
+    assert_eq!(status["draining"], 1, "{status}");
+    let ended = host.json(&format!("/v1/runs/{}?wait=60s", id(&run)?))?;
+    assert_eq!(ended["outcome"], "succeeded", "{ended}");
+
+    let run = start(&host, "guests", &json!({ "case": "sleep", "ms": 60_000 }))?;
+    poll(PATIENCE, || {
+        (look(&host, &run).ok()?["state"] == "running").then_some(())
+    })
+    .context("it does not run")?;
+    applied(&host, &good.replace(grant, ""))?;
+    let ended = host.json(&format!("/v1/runs/{}?wait=10s", id(&run)?))?;
+    assert_eq!(
+        (&ended["outcome"], &ended["reason"]),
+        (&json!("cancelled"), &json!("revoked")),
+        "{ended}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_waits_begins_on_what_is_in_force_then() -> anyhow::Result<()> {
+    let host = folder("", "concurrency = 1\nsettings = { word = \"old\" }\n")?.serve()?;
+    let good = config(&host)?;
+    let first = start(&host, "guests", &json!({ "case": "sleep", "ms": 3000 }))?;
+    let second = start(&host, "guests", &ok())?;
+    applied(&host, &good.replace("old", "new"))?;
+    let ended = host.json(&format!("/v1/runs/{}?wait=60s", id(&second)?))?;
+    assert_eq!(ended["outcome"], "succeeded", "{ended}");
+    let output = host.report(&ended)?["output"].clone();
+    assert_eq!(output["settings"]["word"], "new", "{output}");
+    assert_eq!(ended["config_digest"], host.json("/v1/config")?["digest"]);
+    let _ = cancel(&host, &first)?;
+    Ok(())
+}
+
+#[test]
+fn a_version_that_crashes_is_rolled_back_by_itself() -> anyhow::Result<()> {
+    let host = folder("", "settings = { word = \"old\" }\n")?.serve()?;
+    let good = config(&host)?;
+    let bad = good.replace("old", "new");
+    applied(&host, &bad)?;
+    // A run that succeeds in between begins the count again.
+    for case in ["trap", "trap", "ok", "trap", "trap", "trap"] {
+        host.run("guests", &json!({ "case": case }))?;
+    }
+    let status = until(&host, "rolled back", |status| {
+        status["held"][0]["state"] == "rolled_back"
+    })?;
+    assert_eq!(status["held"][0]["agent"], "guests", "{status}");
+    let word = |host: &Host| -> anyhow::Result<Value> {
+        let run = runs(host, "guests")?;
+        Ok(host.report(&run)?["output"]["settings"]["word"].clone())
+    };
+    assert_eq!(word(&host)?, "old");
+    let events = host.json("/v1/events?type=config.rolled_back")?;
+    assert_eq!(
+        events["items"].as_array().map(Vec::len),
+        Some(1),
+        "{events}"
+    );
+    // Neither looking at the file again nor a restart brings it back.
+    write(&host, &format!("{bad}\n# looked at again\n"))?;
+    until(&host, "looked at", |status| {
+        status["version"].as_u64() > Some(3) || status["digest"] != Value::Null
+    })?;
+    assert_eq!(word(&host)?, "old");
+    let host = host.kill_and_restart()?;
+    let run = runs(&host, "guests")?;
+    assert_eq!(
+        (&run["outcome"], &run["reason"]),
+        (&json!("refused"), &json!("rolled_back")),
+        "{run}"
+    );
+    let taken = host.folder().infinity(&["config", "approve", "guests"])?;
+    assert!(taken.status.success(), "{taken:?}");
+    assert_eq!(word(&host)?, "new");
+    Ok(())
+}
+
+/// A host with the policies of this repository and an agent whose component asks for little.
+fn judged() -> anyhow::Result<Folder> {
+    let folder = folder(
+        "",
+        "[agents.judge]\nplugin = \"policy\"\npolicies = \"policies\"\nlimits = { memory = \"256MiB\", time = \"60s\", cpu = \"30s\" }\n\
+         [agents.small]\nplugin = \"small\"\n[repositories.shop]\npath = \"shop\"\nenvironment = \"production\"\n",
+    )?;
+    folder.component("policy", "policy")?;
+    let text = test_guests::component_text("noop_agent").context("a component")?;
+    folder.bytes("small", &wat::parse_str(text)?)?;
+    let policies = folder.path().join("policies");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(infinity_tests::host::root().join("policies"))
+        .arg(&policies)
+        .status()?;
+    ensure!(copied.success());
+    let made = Command::new("git")
+        .args(["init", "--quiet", "--bare"])
+        .arg(folder.path().join("shop"))
+        .status()?;
+    ensure!(made.success());
+    Ok(folder)
+}
+
+#[test]
+fn a_component_that_asks_for_more_waits_for_a_person() -> anyhow::Result<()> {
+    let host = judged()?.serve()?;
+    assert_eq!(runs(&host, "small")?["outcome"], "succeeded");
+    let before = host.json("/v1/agents/small")?;
+    let larger = fs::read(component("test_guests"))?;
+    let small = host.path().join("dist/small.wasm");
+    put(&small, &larger)?;
+    let status = until(&host, "waiting", |status| {
+        status["held"].to_string().contains("\"waiting\"")
+    })?;
+    let held = status["held"][0].clone();
+    assert_eq!(held["agent"], "small", "{status}");
+    assert!(
+        held["gains"]
+            .to_string()
+            .contains("plugin imports wasi:http"),
+        "{held}"
+    );
+    // What was there goes on.
+    let run = runs(&host, "small")?;
+    assert_eq!(run["outcome"], "succeeded", "{run}");
+    // Also over a restart it does not run before somebody approves.
+    let host = host.kill_and_restart()?;
+    let run = runs(&host, "small")?;
+    assert_eq!(
+        (&run["outcome"], &run["reason"]),
+        (&json!("refused"), &json!("approval")),
+        "{run} {before}"
+    );
+    let other = host
+        .client()
+        .post(host.url("/v1/config/approvals"))
+        .json(&json!({ "agent": "small", "digest": "sha256:0" }))
+        .send()?;
+    problem(other, 409, "digest_changed")?;
+    let taken = host
+        .client()
+        .post(host.url("/v1/config/approvals"))
+        .json(&json!({ "agent": "small", "digest": held["digest"] }))
+        .send()?;
+    ensure!(taken.status().is_success(), "{}", taken.text()?);
+    assert_eq!(host.json("/v1/config")?["held"], json!([]));
+    let run = runs(&host, "small")?;
+    assert_eq!(run["summary"], "ok", "{run}");
+    // And it stays approved.
+    let host = host.kill_and_restart()?;
+    assert_eq!(runs(&host, "small")?["summary"], "ok");
+    Ok(())
+}
+
+#[test]
+fn policy_refuses_a_change_and_asks_for_people() -> anyhow::Result<()> {
+    let host = judged()?.serve()?;
+    let good = config(&host)?;
+    let clear = good.replace(
+        "[agents.small]\n",
+        "[agents.small]\ngrants = { http = [{ url = \"http://a.example/\", credential = { value = \"Bearer long-enough-token\" } }] }\n",
+    );
+    let version = applied(&host, &clear)?;
+    let refused = change(&version, "small");
+    assert_eq!(refused["state"], "refused", "{version}");
+    assert!(
+        refused["message"]
+            .to_string()
+            .contains("may not be sent over `http`"),
+        "{refused}"
+    );
+    assert_eq!(host.json("/v1/agents/small")?["grants"]["http"], json!([]));
+    let guarded = good.replace(
+        "[agents.small]\n",
+        "[agents.small]\ngrants = { repos = [{ name = \"shop\", commit = [\"main\"] }] }\n",
+    );
+    let version = applied(&host, &guarded)?;
+    let waits = change(&version, "small");
+    assert_eq!(
+        (&waits["state"], &waits["approvals_needed"]),
+        (&json!("waiting"), &json!(1)),
+        "{version}"
+    );
+    let version = applied(&host, &good)?;
+    assert_eq!(change(&version, "small"), &Value::Null, "{version}");
+    Ok(())
+}
+
+#[test]
+fn policies_that_do_not_load_leave_those_in_force() -> anyhow::Result<()> {
+    let host = judged()?.serve()?;
+    let folder = host.path().join("policies");
+    let broken = folder.join("broken.rego");
+    put(&broken, b"package broken\n\ndeny contains { if\n")?;
+    let status = until(&host, "refused", |status| {
+        status["held"].to_string().contains("\"refused\"")
+    })?;
+    assert!(
+        status["held"].to_string().contains("broken.rego"),
+        "{status}"
+    );
+    // It judges as before.
+    let run = host.run(
+        "judge",
+        &json!({ "package": "github.commit.secrets", "input": { "files": [] } }),
+    )?;
+    assert_ne!(run["outcome"], "refused", "{run}");
+    fs::remove_file(&broken)?;
+    until(&host, "mended", |status| status["held"] == json!([]))?;
+    Ok(())
+}
+
+/// Uses the host from several sides at once until told to stop, and counts what it was refused.
+fn under_load(host: &Host, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<u64> {
+    let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let users: Vec<_> = (0..4)
+            .map(|user| {
+                let (stop, done) = (&stop, &done);
+                scope.spawn(move || -> anyhow::Result<()> {
+                    while !stop.load(Ordering::Relaxed) {
+                        if user % 2 == 0 {
+                            let run = host.run("guests", &ok())?;
+                            ensure!(run["outcome"] == "succeeded", "{run}");
+                        } else {
+                            let agents = host.get("/v1/agents")?;
+                            ensure!(agents.status().is_success(), "{}", agents.status());
+                        }
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let worked = work();
+        stop.store(true, Ordering::Relaxed);
+        for user in users {
+            user.join().expect("a user does not panic")?;
+        }
+        worked
+    })?;
+    Ok(done.into_inner())
+}
+
+#[test]
+fn reloads_under_load_lose_no_run_and_fail_no_request() -> anyhow::Result<()> {
+    let host = folder(
+        "",
+        "[agents.turning]\nplugin = \"guests\"\nsettings = { word = \"w0\" }\n",
+    )?
+    .serve()?;
+    let good = config(&host)?;
+    let reloads = soak::count(100, 10_000);
+    let mut slowest = 0;
+    let asked = under_load(&host, || {
+        for number in 1..=reloads {
+            let version = applied(&host, &good.replace("w0", &format!("w{number}")))?;
+            let state = &change(&version, "turning")["state"];
+            ensure!(*state == "applied", "{version}");
+            slowest = slowest.max(version["swap_us"].as_u64().unwrap_or(u64::MAX));
+            if number % 10 == 0 {
+                let run = host.run("turning", &ok())?;
+                let word = host.report(&run)?["output"]["settings"]["word"].clone();
+                ensure!(word == format!("w{number}"), "{number}: {word}");
+            }
+        }
+        Ok(())
+    })?;
+    // Every run that was acknowledged came to its end.
+    poll(PATIENCE, || {
+        let open = host.json("/v1/runs?state=running").ok()?;
+        open["items"].as_array()?.is_empty().then_some(())
+    })
+    .context("runs are in progress")?;
+    for outcome in ["lost", "host_error", "refused", "cancelled"] {
+        let runs = host.json(&format!("/v1/runs?outcome={outcome}"))?;
+        assert_eq!(runs["items"], json!([]), "{outcome}");
+    }
+    soak::figure(
+        "reloads under load",
+        reloads,
+        &format!("{asked} runs and requests beside them, none failed; slowest swap {slowest} us"),
+    );
+    Ok(())
+}
+
+#[test]
+fn a_bad_file_plugin_policy_and_secret_cost_themselves_alone() -> anyhow::Result<()> {
+    let folder = judged()?;
+    let good = fs::read_to_string(folder.path().join("plugins.toml"))?;
+    let secrets = folder.path().join("secrets");
+    fs::create_dir(&secrets)?;
+    let secret = secrets.join("TOKEN");
+    fs::write(&secret, "the-first-value-of-it")?;
+    let private = |path: &Path| -> anyhow::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        Ok(fs::set_permissions(
+            path,
+            fs::Permissions::from_mode(0o600),
+        )?)
+    };
+    private(&secret)?;
+    let good = format!(
+        "{good}\n[secrets]\nfiles = \"secrets\"\n[agents.bearer]\nplugin = \"guests\"\ngrants = {{ env = {{ TOKEN = \"${{TOKEN}}\" }} }}\n"
+    );
+    put(&folder.path().join("plugins.toml"), good.as_bytes())?;
+    let host = folder.serve()?;
+    let held = |status: &Value, agent: &str| {
+        let held = status["held"].as_array().map_or(&[][..], Vec::as_slice);
+        held.iter().any(|change| change["agent"] == agent)
+    };
+    let asked = under_load(&host, || {
+        write(&host, "[host]\nlisten = \n")?;
+        until(&host, "a bad file", |status| {
+            status["problems"] != json!([])
+        })?;
+        write(&host, &good)?;
+        until(&host, "a good file", |status| {
+            status["problems"] == json!([])
+        })?;
+
+        let small = host.path().join("dist/small.wasm");
+        let was = fs::read(&small)?;
+        put(&small, b"\0asm no component")?;
+        until(&host, "a bad plugin", |status| held(status, "small"))?;
+        put(&small, &was)?;
+        until(&host, "a good plugin", |status| !held(status, "small"))?;
+
+        let broken = host.path().join("policies/broken.rego");
+        put(&broken, b"package broken\n\ndeny contains { if\n")?;
+        until(&host, "a bad policy", |status| held(status, "judge"))?;
+        fs::remove_file(&broken)?;
+        until(&host, "good policies", |status| !held(status, "judge"))?;
+
+        // A secret that is gone: whoever needs it does not run.
+        fs::remove_file(&secret)?;
+        write(&host, &format!("{good}\n# look again\n"))?;
+        until(&host, "a bad secret", |status| held(status, "bearer"))?;
+        fs::write(&secret, "the-second-value-of-it")?;
+        private(&secret)?;
+        write(&host, &good)?;
+        until(&host, "a good secret", |status| !held(status, "bearer"))?;
+        Ok(())
+    })?;
+    assert!(asked > 100, "{asked}");
+    let run = runs(&host, "bearer")?;
+    let env = host.report(&run)?["output"]["env"].to_string();
+    // It has the value, which nobody sees in what it returns.
+    assert!(
+        env.contains("****") && !env.contains("second-value"),
+        "{env}"
+    );
+    assert_eq!(runs(&host, "small")?["outcome"], "succeeded");
+    let verified = host.json("/v1/audit/verification")?;
+    assert!(verified["broken"].is_null(), "{verified}");
+    Ok(())
+}
+
+#[test]
+fn a_replaced_component_comes_back_with_its_version() -> anyhow::Result<()> {
+    let folder = folder("", "[agents.small]\nplugin = \"small\"\n")?;
+    let text = test_guests::component_text("noop_agent").context("a component")?;
+    let first = wat::parse_str(text)?;
+    folder.bytes("small", &first)?;
+    let host = folder.serve()?;
+    let small = host.path().join("dist/small.wasm");
+    put(&small, &fs::read(component("test_guests"))?)?;
+    until(&host, "replaced", |status| status["version"] == 2)?;
+    assert_eq!(runs(&host, "small")?["summary"], "ok");
+    let back = host
+        .client()
+        .post(host.url("/v1/config/versions/1/rollback"))
+        .timeout(Duration::from_secs(60))
+        .send()?;
+    ensure!(back.status().is_success(), "{}", back.text()?);
+    assert_eq!(fs::read(&small)?, first);
+    assert_ne!(runs(&host, "small")?["summary"], "ok");
+    Ok(())
+}
