@@ -10,7 +10,7 @@ mod secrets;
 mod spend;
 mod ways;
 
-use self::reload::Versions;
+use self::reload::{Seen, Versions};
 use self::secrets::Revealed;
 use self::ways::{
     Boards, Judges, Keys, Panels, Policies, Posted, Scheduled, Sources, Steering, Steps, Telling,
@@ -207,6 +207,8 @@ pub struct App {
     overrides: Overrides,
     /// Held while another version is made ready and put in force: one at a time.
     reloading: tokio::sync::Mutex<()>,
+    /// What the files looked like before anything of them was loaded.
+    seen: Seen,
     versions: Mutex<Versions>,
     stopping: CancellationToken,
     /// When all else has ended, and the journal's tasks may.
@@ -267,6 +269,8 @@ impl App {
         progress: &(dyn Fn(&str) + Send + Sync),
     ) -> anyhow::Result<Arc<Self>> {
         let config = Arc::new(config);
+        let looked = Arc::clone(&config);
+        let seen = tokio::task::spawn_blocking(move || Seen::look(&looked)).await?;
         let secrets = options
             .secrets
             .unwrap_or_else(|| Arc::new(Secrets::open(&config.path, &config.host.state)));
@@ -442,6 +446,7 @@ impl App {
             badges: Mutex::default(),
             overrides: options.overrides,
             reloading: tokio::sync::Mutex::default(),
+            seen,
             versions: Mutex::default(),
             stopping,
             ended: CancellationToken::new(),

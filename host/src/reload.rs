@@ -290,6 +290,31 @@ impl Portrait {
     }
 }
 
+impl Portrait {
+    /// Of an agent that cannot run: what it could do when it did, so that one that is mended gains nothing by it.
+    pub fn remember(&mut self, known: &Self) {
+        if self.problem.is_some() {
+            self.capabilities.extend(known.capabilities.iter().cloned());
+        }
+    }
+}
+
+/// Adds to agents that cannot run any more what they could do before.
+pub fn keep_known(
+    changes: &[AgentChange],
+    before: &BTreeMap<String, Portrait>,
+    after: &mut BTreeMap<String, Portrait>,
+) {
+    for change in changes {
+        if change.state == ChangeState::Disabled
+            && let (Some(before), Some(after)) =
+                (before.get(&change.agent), after.get_mut(&change.agent))
+        {
+            after.remember(before);
+        }
+    }
+}
+
 /// Of all agents, by name.
 #[must_use]
 pub fn portraits(registry: &Registry) -> BTreeMap<String, Portrait> {

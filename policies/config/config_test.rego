@@ -1,7 +1,7 @@
 package config_test
 
 import data.config
-import data.config.credentials
+import data.config.signed
 
 test_what_the_file_grants_needs_nobody if {
 	config.approvals == 0 with input as {"kind": "changed", "gains": ["http GET https://a.example/", "repos here: commit on main"], "repositories": {"here": {"environment": "development"}}}
@@ -22,10 +22,10 @@ test_writing_to_what_others_depend_on_needs_a_person if {
 	config.approvals == 0 with input as {"kind": "added", "gains": ["repos shop-dev: merge on main"], "repositories": {"shop": {"environment": "production"}}}
 }
 
-test_a_credential_does_not_travel_in_the_clear if {
-	count(credentials.deny) == 1 with input as {"gains": ["http http://a.example/: header authorization from TOKEN"]}
-	count(credentials.deny) == 1 with input as {"gains": ["http http://127.0.0.1.example/: header authorization from TOKEN"]}
-	every gain in ["http https://a.example/: header authorization from TOKEN", "http http://127.0.0.1:9/: header x-key from TOKEN", "http GET http://a.example/"] {
-		count(credentials.deny) == 0 with input as {"gains": [gain]}
-	}
+test_what_came_from_a_registry_has_to_be_signed if {
+	count(signed.deny) == 1 with input as {"plugin": {"name": "a", "source": "oci:registry.example/a:1@sha256:0"}}
+	count(signed.deny) == 1 with input as {"plugin": {"name": "a", "source": "oci:registry.example/a:1@sha256:0", "signed_by": null}}
+	count(signed.deny) == 0 with input as {"plugin": {"name": "a", "source": "oci:registry.example/a:1@sha256:0", "signed_by": "alice"}}
+	count(signed.deny) == 0 with input as {"plugin": {"name": "a", "source": "file"}}
+	count(signed.deny) == 0 with input as {"plugin": {"name": "a", "source": null}}
 }

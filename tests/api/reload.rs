@@ -1,6 +1,6 @@
 //! Another configuration, other plugins, policies and secrets while the host runs: what is taken, what is not, what goes on meanwhile, and the way back.
 
-use crate::{cancel, folder, host, id, look, ok, problem, start};
+use crate::{cancel, folder, host, look, ok, problem, start};
 use anyhow::{Context as _, ensure};
 use infinity_tests::host::{Folder, Host, PATIENCE, component, poll};
 use infinity_tests::soak;
@@ -60,6 +60,16 @@ fn change<'v>(version: &'v Value, agent: &str) -> &'v Value {
         .iter()
         .find(|change| change["agent"] == agent)
         .unwrap_or(&Value::Null)
+}
+
+/// A run at its end.
+fn at_end(host: &Host, run: &Value) -> anyhow::Result<Value> {
+    let mut last = Value::Null;
+    poll(PATIENCE, || {
+        last = look(host, run).ok()?;
+        (last["state"] == "ended").then(|| last.clone())
+    })
+    .with_context(|| format!("it does not end: {last}"))
 }
 
 fn runs(host: &Host, agent: &str) -> anyhow::Result<Value> {
@@ -223,7 +233,7 @@ fn runs_end_on_what_they_began_with_unless_that_is_taken_back() -> anyhow::Resul
     applied(&host, &more)?;
     let status = host.json("/v1/config")?;
     assert_eq!(status["draining"], 1, "{status}");
-    let ended = host.json(&format!("/v1/runs/{}?wait=60s", id(&run)?))?;
+    let ended = at_end(&host, &run)?;
     assert_eq!(ended["outcome"], "succeeded", "{ended}");
 
     let run = start(&host, "guests", &json!({ "case": "sleep", "ms": 60_000 }))?;
@@ -232,7 +242,7 @@ fn runs_end_on_what_they_began_with_unless_that_is_taken_back() -> anyhow::Resul
     })
     .context("it does not run")?;
     applied(&host, &good.replace(grant, ""))?;
-    let ended = host.json(&format!("/v1/runs/{}?wait=10s", id(&run)?))?;
+    let ended = at_end(&host, &run)?;
     assert_eq!(
         (&ended["outcome"], &ended["reason"]),
         (&json!("cancelled"), &json!("revoked")),
@@ -248,7 +258,7 @@ fn what_waits_begins_on_what_is_in_force_then() -> anyhow::Result<()> {
     let first = start(&host, "guests", &json!({ "case": "sleep", "ms": 3000 }))?;
     let second = start(&host, "guests", &ok())?;
     applied(&host, &good.replace("old", "new"))?;
-    let ended = host.json(&format!("/v1/runs/{}?wait=60s", id(&second)?))?;
+    let ended = at_end(&host, &second)?;
     assert_eq!(ended["outcome"], "succeeded", "{ended}");
     let output = host.report(&ended)?["output"].clone();
     assert_eq!(output["settings"]["word"], "new", "{output}");
@@ -381,20 +391,24 @@ fn a_component_that_asks_for_more_waits_for_a_person() -> anyhow::Result<()> {
 fn policy_refuses_a_change_and_asks_for_people() -> anyhow::Result<()> {
     let host = judged()?.serve()?;
     let good = config(&host)?;
-    let clear = good.replace(
+    put(
+        &host.path().join("policies/mine.rego"),
+        b"package config.mine\n\ndeny contains \"nobody announces things here\" if {\n\tsome gain in input.gains\n\tgain == \"events custom.*\"\n}\n",
+    )?;
+    until(&host, "the new policy", |status| status["version"] == 2)?;
+    let loud = good.replace(
         "[agents.small]\n",
-        "[agents.small]\ngrants = { http = [{ url = \"http://a.example/\", credential = { value = \"Bearer long-enough-token\" } }] }\n",
+        "[agents.small]\ngrants = { events = [\"custom.*\"] }\n",
     );
-    let version = applied(&host, &clear)?;
+    let version = applied(&host, &loud)?;
     let refused = change(&version, "small");
     assert_eq!(refused["state"], "refused", "{version}");
     assert!(
         refused["message"]
             .to_string()
-            .contains("may not be sent over `http`"),
+            .contains("nobody announces things here"),
         "{refused}"
     );
-    assert_eq!(host.json("/v1/agents/small")?["grants"]["http"], json!([]));
     let guarded = good.replace(
         "[agents.small]\n",
         "[agents.small]\ngrants = { repos = [{ name = \"shop\", commit = [\"main\"] }] }\n",

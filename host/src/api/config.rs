@@ -200,7 +200,7 @@ pub(super) async fn apply_config(
         dry_run: query.dry_run,
         principal: by.principal,
     };
-    Ok(Json(plane.apply_config(new).await?))
+    Ok(Json(brief(plane.apply_config(new).await?)))
 }
 
 /// List versions of the configuration
@@ -224,9 +224,15 @@ pub(super) async fn list_versions(
     };
     let page = plane.store().versions(page).await?;
     Ok(Json(ConfigVersionList {
-        items: page.items,
+        items: page.items.into_iter().map(brief).collect(),
         next: page.next,
     }))
+}
+
+/// A version without the list of all that each agent may do, which `GET /v1/config/versions/{number}` has.
+fn brief(mut version: ConfigVersion) -> ConfigVersion {
+    version.agents.clear();
+    version
 }
 
 fn number(text: &str) -> Result<u64, ApiError> {
@@ -276,9 +282,9 @@ pub(super) async fn roll_back(
     Only(text): Only,
     _: Params<NoQuery>,
 ) -> Answer<Json<ConfigVersion>> {
-    Ok(Json(
+    Ok(Json(brief(
         plane.roll_back_config(number(&text)?, by.principal).await?,
-    ))
+    )))
 }
 
 /// Approve a change that waits
@@ -303,5 +309,5 @@ pub(super) async fn approve(
     let request: ConfigApproval =
         serde_json::from_value(body).map_err(|error| invalid("", error.to_string()))?;
     let approved = plane.approve_config(&request.agent, request.digest.as_deref(), by.principal);
-    Ok(Json(approved.await?))
+    Ok(Json(brief(approved.await?)))
 }

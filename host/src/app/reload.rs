@@ -98,14 +98,14 @@ impl Asked {
 
 /// Everything that is looked at for changes.
 #[derive(Clone, Default, PartialEq, Eq)]
-struct Seen {
+pub(super) struct Seen {
     file: Option<Stamp>,
     plugins: Vec<(PathBuf, Option<Stamp>)>,
     policies: Vec<(PathBuf, Option<Stamp>)>,
 }
 
 impl Seen {
-    fn look(config: &Config) -> Self {
+    pub(super) fn look(config: &Config) -> Self {
         let mut folders: Vec<&PathBuf> = config
             .agents
             .values()
@@ -146,7 +146,13 @@ impl App {
     pub(super) async fn watch_files(&self) {
         let look = |config: Arc<Config>| tokio::task::spawn_blocking(move || Seen::look(&config));
         let current = || Arc::clone(&self.registry.load().config);
-        let mut known = look(current()).await.unwrap_or_default();
+        let mut known = self.seen.clone();
+        let config = current();
+        let read = config::read(&config.path).map(|text| crate::sandbox::digest(text.as_bytes()));
+        if read.is_ok_and(|digest| digest != config.digest) {
+            // It changed between being read and now.
+            known.file = None;
+        }
         let mut before = known.clone();
         loop {
             let secrets = tokio::select! {
@@ -206,7 +212,11 @@ impl App {
         let mut portraits = reload::portraits(&registry);
         let mut candidate = Registry::clone(&registry);
         let mut changes = match latest {
-            Some(latest) => reload::changes(&latest.agents, &portraits),
+            Some(latest) => {
+                let changes = reload::changes(&latest.agents, &portraits);
+                reload::keep_known(&changes, &latest.agents, &mut portraits);
+                changes
+            }
             None => Vec::new(),
         };
         self.judge_all(
@@ -257,7 +267,9 @@ impl App {
             .candidate(&config, &forges, Some(Arc::clone(&previous)))
             .await;
         let mut portraits = reload::portraits(&candidate);
-        let mut changes = reload::changes(&reload::portraits(&previous), &portraits);
+        let before = self.known_of(&previous);
+        let mut changes = reload::changes(&before, &portraits);
+        reload::keep_known(&changes, &before, &mut portraits);
         self.judge_all(
             &mut changes,
             &previous,
@@ -373,7 +385,7 @@ impl App {
             asked,
             previous,
             Vec::new(),
-            reload::portraits(previous),
+            self.known_of(previous),
             (Instant::now(), Duration::ZERO),
         );
         version.state = VersionState::Refused;
@@ -448,6 +460,19 @@ impl App {
             progress: &|_| {},
         };
         Registry::build(Arc::clone(config), &surroundings).await
+    }
+
+    /// The agents of a registry; of one that cannot run it is known what it could do when it did.
+    fn known_of(&self, registry: &Registry) -> BTreeMap<String, Portrait> {
+        let mut portraits = reload::portraits(registry);
+        if let Some(recorded) = &self.versions().recorded {
+            for (name, portrait) in &mut portraits {
+                if let Some(known) = recorded.agents.get(name) {
+                    portrait.remember(known);
+                }
+            }
+        }
+        portraits
     }
 
     /// Judges each change, and puts the agent back as it was where the answer is not yes.
@@ -628,7 +653,8 @@ impl App {
         let input = json!({
             "agent": change.agent, "kind": change.kind, "cause": cause,
             "keys": change.keys, "gains": change.gains, "loses": change.loses,
-            "plugin": { "name": agent.config.plugin, "digest": plugin.map(|plugin| &plugin.digest) },
+            "plugin": { "name": agent.config.plugin, "digest": plugin.map(|plugin| &plugin.digest),
+                "source": plugin.and_then(|plugin| plugin.source.as_ref()), "signed_by": plugin.and_then(|plugin| plugin.signed_by.as_ref()) },
             "autonomy": agent.config.autonomy.as_str(),
             "repositories": repositories,
         });
@@ -886,7 +912,7 @@ impl App {
             watched.crashes
         );
         tracing::error!(agent.name = %agent, "the agent `{agent}` is as it was before: {message}");
-        let portraits = reload::portraits(&back);
+        let portraits = self.known_of(&back);
         let change = AgentChange {
             agent: agent.to_owned(),
             kind: ChangeKind::Changed,
