@@ -1,7 +1,5 @@
 //! Finds the version of wasmtime that is compiled in, which the crate itself does not tell.
 
-#![expect(clippy::print_stdout, reason = "cargo reads it")]
-
 use std::path::Path;
 
 fn main() {

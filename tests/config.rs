@@ -327,7 +327,7 @@ fn the_full_file_is_read_as_it_is_meant() {
         config::Place::Local { create: true, .. }
     ));
     assert!(repository.environment.is_guarded());
-    assert_eq!(agent.line, 81);
+    assert_eq!(agent.line, 102);
     let repository = &agent.grants.repositories[0];
     assert_eq!(repository.checkout.as_deref(), Some("/src"));
     assert_eq!(
@@ -452,7 +452,13 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 23] = [
+const PLACES: [(&str, &str); 29] = [
+    ("supply", "[plugins]\n"),
+    ("secrets", "[secrets]\n"),
+    ("vault", "[secrets.vault]\n"),
+    ("catalogued_secret", "[secrets.catalogue.X]\n"),
+    ("alerts", "[alerts]\n"),
+    ("alert_rule", "[alerts.rules.x]\n"),
     ("backup", "[backup]\n"),
     ("channel", "[channels.x]\n"),
     ("telemetry", "[telemetry]\n"),

@@ -183,13 +183,16 @@ const ELSEWHERE: &[(List, &str, &str)] = &[
     ),
 ];
 
+/// One look at what a configuration names.
+type Look = fn(&Config) -> Vec<Item>;
+
 /// Looks at everything that needs no running host; `more` are further looks, by name, which go on beside the others.
 pub async fn examine(
     config: &Arc<Config>,
     more: Vec<(String, BoxFuture<'static, Item>)>,
 ) -> Vec<Item> {
     let mut looks: Vec<(String, BoxFuture<'static, Vec<Item>>)> = Vec::new();
-    let here: [(&str, fn(&Config) -> Vec<Item>); 5] = [
+    let here: [(&str, Look); 5] = [
         ("the machine", |_| machine()),
         ("the state folder", state),
         ("files of keys", keys),
@@ -726,7 +729,7 @@ fn plugins(config: &Config) -> Vec<Item> {
             continue;
         };
         let is_one = path.join("HEAD").is_file() || path.join(".git").exists();
-        if !is_one && !(*create && !path.exists()) {
+        if !is_one && (!*create || path.exists()) {
             items.push(fail(
                 list,
                 &format!("repository {}", repository.name),

@@ -364,7 +364,7 @@ mod tests {
     fn seeds(target: &str) -> Vec<Vec<u8>> {
         match target {
             "configuration" => files("tests/config", ".toml"),
-            "component" | "loading" => files("tests/guests/wat", ".wat")
+            "component" | "loading" => files("host/selftest/agents", ".wat")
                 .iter()
                 .map(|text| wat::parse_bytes(text).unwrap().into_owned())
                 .collect(),

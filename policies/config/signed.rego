@@ -2,6 +2,7 @@
 package config.signed
 
 deny contains violation if {
+	is_string(input.plugin.source)
 	startswith(input.plugin.source, "oci:")
 	not is_string(input.plugin.signed_by)
 	violation := {

@@ -381,7 +381,16 @@ fn dashboards_and_rules_name_series_that_a_host_has() -> anyhow::Result<()> {
     // Some series begin with what they count.
     host.json("/health")?;
     host.run("guests", &ok())?;
-    let known = series(&host.get("/metrics")?.text()?);
+    host.publish(
+        &json!({ "specversion": "1.0", "id": "1", "source": "/ci", "type": "llm.usage",
+        "time": "2026-01-01T00:00:00Z",
+        "data": { "provider": "acme", "model": "m", "tokens": 100, "cost_usd": 0.5 } }),
+    )?;
+    let known = poll(PATIENCE, || {
+        let known = series(&host.get("/metrics").ok()?.text().ok()?);
+        known.contains("infinity_llm_tokens_total").then_some(known)
+    })
+    .context("what models cost is not counted")?;
     let name = Regex::new(r"\b(?:infinity|process)_[a-z0-9_]+")?;
     let mut all: Vec<(String, String)> = infinity::alerts::rules::RULES
         .iter()
@@ -410,9 +419,10 @@ fn dashboards_and_rules_name_series_that_a_host_has() -> anyhow::Result<()> {
         boards += 1;
     }
     assert_eq!(boards, 5);
+    let quoted = Regex::new("\"[^\"]*\"")?;
     for (file, expression) in all {
         // What stands in quotes is a value of a label.
-        let bare = Regex::new("\"[^\"]*\"")?.replace_all(&expression, "\"\"");
+        let bare = quoted.replace_all(&expression, "\"\"");
         ensure!(name.is_match(&bare), "{file}: {expression}");
         for found in name.find_iter(&bare) {
             ensure!(

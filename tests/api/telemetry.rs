@@ -36,7 +36,7 @@ fn until_spans(collector: &Collector, trace: &str, names: &[&str]) -> anyhow::Re
     let whole = || {
         let spans = collector.trace(trace);
         let has = |name: &&str| spans.iter().any(|span| span.name == **name);
-        names.iter().all(|name| has(&name)).then_some(spans)
+        names.iter().all(has).then_some(spans)
     };
     poll(PATIENCE, whole).with_context(|| {
         let spans = collector.trace(trace);

@@ -73,7 +73,7 @@ async fn a_rule_has_one_firing_alert_and_its_silence_says_which_list_it_is_in() 
     store
         .put_silence(silence.clone(), silence.announced())
         .await?;
-    assert_eq!(store.silences(now()).await?, [silence.clone()]);
+    assert_eq!(store.silences(now()).await?, std::slice::from_ref(&silence));
     assert_eq!(store.silences(silence.until).await?, []);
     let firing = asked(&store, Some(AlertsAsked::Firing)).await?;
     assert_eq!((firing.len(), firing[0].rule.as_str()), (1, "memory_high"));

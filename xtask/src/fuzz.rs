@@ -35,7 +35,7 @@ fn seeds(root: &Path, target: &str) -> anyhow::Result<PathBuf> {
         "component" | "loading" => {
             let made = root.join("target/fuzz-seeds/components");
             std::fs::create_dir_all(&made)?;
-            for entry in std::fs::read_dir(root.join("tests/guests/wat"))? {
+            for entry in std::fs::read_dir(root.join("host/selftest/agents"))? {
                 let path = entry?.path();
                 let name = path.file_stem().context("a component has a name")?;
                 let bytes = wat::parse_file(&path)?;

@@ -898,7 +898,7 @@ impl App {
         let registry = self.registry.load_full();
         let current = registry.agents.get(agent);
         // Meanwhile it may be another one.
-        if !current.is_some_and(|current| Portrait::of(current).digest == watched.digest) {
+        if current.is_none_or(|current| Portrait::of(current).digest != watched.digest) {
             return Ok(());
         }
         let mut back = Registry::clone(&registry);

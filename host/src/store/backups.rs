@@ -797,7 +797,7 @@ pub fn list(set: &Path) -> Vec<Backup> {
             (folder.file_name()?.to_str()? == backup.name).then_some(backup)
         })
         .collect();
-    found.sort_unstable_by(|one, other| other.made_at.cmp(&one.made_at));
+    found.sort_unstable_by_key(|one| std::cmp::Reverse(one.made_at));
     found
 }
 

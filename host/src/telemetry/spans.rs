@@ -21,8 +21,8 @@ use uuid::Uuid;
 /// Characters of what a failed span says.
 const MESSAGE_MAX: usize = 500;
 
-/// The low bits of a trace's id that a sample is drawn by: the last 56, which are random in a UUID of version 7 as in any id that follows the Trace Context's second level.
-const SAMPLE_BITS: u32 = 56;
+/// The low bits of a trace's id that a sample is drawn by: the last 32, which are random in a UUID of version 7 also where many are made within a millisecond.
+const SAMPLE_BITS: u32 = 32;
 
 /// A span, as its children and the lines of the log know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
