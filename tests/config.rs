@@ -458,7 +458,7 @@ const PLACES: [(&str, &str); 29] = [
     ("vault", "[secrets.vault]\n"),
     ("catalogued_secret", "[secrets.catalogue.X]\n"),
     ("alerts", "[alerts]\n"),
-    ("alert_rule", "[alerts.rules.x]\n"),
+    ("alert_rule", "[alerts.rules.error_rate]\n"),
     ("backup", "[backup]\n"),
     ("channel", "[channels.x]\n"),
     ("telemetry", "[telemetry]\n"),

@@ -50,7 +50,7 @@ pub use self::alerts::{AlertSetting, AlertsConfig, DEFAULT_ALERTS_EVERY};
 pub use self::backup::BackupConfig;
 pub use self::channels::{ChannelConfig, DEFAULT_ON, DISCORD_CHANNEL, Service};
 pub(crate) use self::error::is_unprintable;
-pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS, masked};
+pub use self::error::{ConfigError, ConfigErrors, MAX_ERRORS, masked_whole};
 pub use self::github::{GithubAccess, GithubConfig, KeySource};
 pub use self::grants::{
     CredentialConfig, DirectoryGrant, EffectKind, EffectScope, Grants, HttpGrantConfig,

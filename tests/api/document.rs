@@ -101,6 +101,7 @@ fn every_documented_get_route_answers_as_documented() -> anyhow::Result<()> {
         };
         let concrete = path
             .replace("{id}", named)
+            .replace("{number}", "1")
             .replace("{job_id}", id(&run)?)
             .replace("{name}", name);
         assert!(!concrete.contains('{'), "{concrete}");

@@ -182,6 +182,7 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
             .replace("/effects/{id}", &format!("/effects/{}", made.waiting))
             .replace("/prs/{id}", &format!("/prs/{}", made.request))
             .replace("{id}", &run)
+            .replace("{number}", "1")
             .replace("{job_id}", &run)
             .replace("{name}", "guests");
         let parameters = item["get"]["parameters"].as_array();
@@ -286,6 +287,27 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         None,
         "/v1/agents/guests/data",
     )?;
+    // Nobody takes a file that names what is not there.
+    fs::create_dir(host.path().join("gone"))?;
+    let file = fs::read_to_string(host.path().join("plugins.toml"))?;
+    let more = format!(
+        "{file}\n[repositories.shop]\npath = \"shop\"\ncreate = true\nenvironment = \"production\"\n[agents.more]\nplugin = \"guests\"\ngrants = {{ repos = [{{ name = \"shop\", commit = [\"main\"] }}] }}\n"
+    );
+    keep(
+        "put",
+        "/v1/config",
+        Some(&json!({ "text": more })),
+        "/v1/config",
+    )?;
+    let approved = json!({ "agent": "more" });
+    keep(
+        "post",
+        "/v1/config/approvals",
+        Some(&approved),
+        "/v1/config/approvals",
+    )?;
+    let path = "/v1/config/versions/{number}/rollback";
+    keep("post", path, None, &path.replace("{number}", "1"))?;
     // The first is made by itself, and asked for once it is there.
     backed_up(&host, None)?;
     let begun = keep("post", "/v1/backups", None, "/v1/backups")?;
@@ -377,6 +399,12 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
         None,
         &format!("/v1/factors/{id}"),
     )?;
+    // Of a whole file the example needs no more than an entry.
+    let short = json!(
+        "[host]\nlisten = \"127.0.0.1:8080\"\n\n[agents.badge]\nplugin = \"badge\"\nevery = \"1h\"\n"
+    );
+    examples["apply_config"]["request"]["text"] = short.clone();
+    examples["get_config_version"]["response"]["text"] = short;
     // Nothing that looks like a key stands in a document.
     examples["add_totp"]["response"]["secret"] = json!("… (shown this once)");
     examples["add_totp"]["response"]["uri"] = json!("otpauth://totp/Infinity:… (shown this once)");

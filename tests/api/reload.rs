@@ -583,6 +583,7 @@ fn a_bad_file_plugin_policy_and_secret_cost_themselves_alone() -> anyhow::Result
     })?;
     assert!(asked > 100, "{asked}");
     let run = runs(&host, "bearer")?;
+    assert_eq!(run["outcome"], "succeeded", "{run}");
     let env = host.report(&run)?["output"]["env"].to_string();
     // It has the value, which nobody sees in what it returns.
     assert!(

@@ -259,7 +259,7 @@ pub(super) async fn get_version(
         found.ok_or_else(|| ApiError::not_found("there is no version of this number"))?;
     Ok(Json(ConfigVersionText {
         version,
-        text: crate::config::masked(&text),
+        text: crate::config::masked_whole(&text),
     }))
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Versions {
     recorded: Option<ConfigVersion>,
     /// Why the file as it is now is not in force.
     pub(super) fault: Option<Vec<String>>,
+    /// What the files looked like before the last version was made of them.
+    seen: Option<Seen>,
     /// Agents whose new version is watched.
     watched: BTreeMap<String, Watched>,
     /// Portraits that crashed, and how often.
@@ -181,10 +183,9 @@ impl App {
                 }
             }
             // What is looked at may be named by what was just taken up.
-            known = match look(current()).await {
-                Ok(now) if now.file == known.file && now.plugins == known.plugins => now,
-                _ => known,
-            };
+            if let Some(seen) = self.versions().seen.take() {
+                known = seen;
+            }
         }
     }
 
@@ -249,6 +250,7 @@ impl App {
         let _one = self.reloading.lock().await;
         let began = Instant::now();
         let previous = self.registry.load_full();
+        let file = Stamp::of(&previous.config.path);
         let read = self.read_config(&previous.config, asked.text.clone()).await;
         let (mut config, text) = match read {
             Ok(read) => read,
@@ -256,6 +258,8 @@ impl App {
         };
         let restart = config.keep_settled(&self.config);
         let config = Arc::new(config);
+        let looked = Arc::clone(&config);
+        let seen = tokio::task::spawn_blocking(move || Seen::look(&looked)).await;
         let forges = match self.prepared_forges(&config).await {
             Ok(forges) => forges,
             Err(error) => {
@@ -308,7 +312,12 @@ impl App {
         version.restart = restart;
         version.prepare_ms = u64::try_from((compiled - began).as_millis()).unwrap_or(u64::MAX);
         self.watch_changes(&version, &previous, &candidate);
-        self.versions().fault = None;
+        {
+            let mut versions = self.versions();
+            versions.fault = None;
+            // What changed since is seen at the next look.
+            versions.seen = seen.ok().map(|seen| Seen { file, ..seen });
+        }
         let plugins = super::changes(&previous, &candidate);
         let version = self.record(version, text).await?;
         self.announce_plugins(plugins, &candidate).await;

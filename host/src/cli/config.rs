@@ -5,7 +5,7 @@ use super::output::{Output, plural};
 use super::show::{seconds, word};
 use super::{CliError, Done, EXIT_FAILED, GlobalOptions, Launcher, sign_in};
 use crate::api::ConfigStatus;
-use crate::config::{self, Config, masked, schema};
+use crate::config::{self, Config, masked_whole, schema};
 use crate::reload::{AgentChange, ChangeState, ConfigVersion, VersionState};
 use clap::Subcommand;
 use serde::Deserialize;
@@ -207,7 +207,7 @@ async fn diff(file: &Path, client: &Client, output: &Output) -> Done {
         return Ok(0);
     }
     if let Some(known) = known {
-        let new = masked(&text);
+        let new = masked_whole(&text);
         let lines = TextDiff::from_lines(&known.text, &new);
         for group in lines.grouped_ops(CONTEXT) {
             for change in group.iter().flat_map(|op| lines.iter_changes(op)) {

@@ -262,8 +262,40 @@ pub(crate) fn is_unprintable(character: char) -> bool {
 /// between `://` and `@`. It works on the text and not on the tree, because excerpts are printed for files that do not parse, too.
 #[must_use]
 pub fn masked(text: &str) -> String {
+    masked_behind(text, &["value"])
+}
+
+/// A whole file with everything replaced that may be a credential, by whatever key it stands: for those who see the file and were not shown a mistake of their own in it.
+#[must_use]
+pub fn masked_whole(text: &str) -> String {
+    let mut masked = masked_behind(text, &CREDENTIAL_KEYS).into_bytes();
+    for (start, word) in text.match_indices("webhook_secrets") {
+        let rest = &text[start + word.len()..];
+        if let (Some(open), Some(close)) = (rest.find('['), rest.find(']'))
+            && open < close
+        {
+            let from = start + word.len();
+            mask(&mut masked, from + open + 1..from + close);
+        }
+    }
+    String::from_utf8_lossy(&masked).into_owned()
+}
+
+/// Keys behind which a credential may stand in plain text.
+const CREDENTIAL_KEYS: [&str; 7] = [
+    "value",
+    "secret",
+    "secret_id",
+    "client_secret",
+    "token",
+    "key",
+    "private_key",
+];
+
+fn masked_behind(text: &str, keys: &[&str]) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for (start, word) in text.match_indices("value") {
+    let found = keys.iter().flat_map(|key| text.match_indices(key));
+    for (start, word) in found {
         let named_otherwise = text[..start]
             .ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | '-'));
         if named_otherwise {
@@ -381,6 +413,16 @@ mod tests {
         assert_eq!(nearest("evrey", words), Some("every"));
         assert_eq!(nearest("seting", words), Some("settings"));
         assert_eq!(nearest("grants", words), None);
+    }
+
+    #[test]
+    fn masks_a_whole_file() {
+        let text = "secret = \"aaaa\"\nwebhook_secrets = [\"bbbb\", \"cccc\"]\ntoken = \"${T}\"\nkey = \"dddd\"\nplugin = \"eeee\"\n";
+        let whole = masked_whole(text);
+        for gone in ["aaaa", "bbbb", "cccc", "dddd"] {
+            assert!(!whole.contains(gone), "{whole}");
+        }
+        assert!(whole.contains("${T}") && whole.contains("eeee"), "{whole}");
     }
 
     #[test]
