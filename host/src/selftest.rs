@@ -1,7 +1,7 @@
 //! `infinity selftest`: proves on the machine it runs on that guests are contained.
 //!
-//! It starts a host of its own in a temporary folder, this very program, has the attacks of [`cases`] run in it, and looks after each whether the host, its other
-//! agents and its records are as they should be ([`oracle`]). Invariants: it needs no configuration, no account and no network; it attacks nothing but its own
+//! It starts a host of its own in a temporary folder, this very program, has the attacks of `cases` run in it, and looks after each whether the host, its other
+//! agents and its records are as they should be (`oracle`). Invariants: it needs no configuration, no account and no network; it attacks nothing but its own
 //! host; it leaves nothing behind, also when it is interrupted. It knows the host as any client does, over HTTP, and nothing of how guests are contained.
 
 mod cases;

@@ -93,7 +93,7 @@ pub enum Autonomy {
 }
 
 impl Autonomy {
-    /// From the least to the most, in the order of [`keys::AUTONOMY`].
+    /// From the least to the most, in the order of the words in `plugins.toml`.
     pub const ALL: [Self; 5] = [
         Self::Observe,
         Self::Alert,

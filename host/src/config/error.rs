@@ -261,7 +261,7 @@ pub(crate) fn is_unprintable(character: char) -> bool {
 /// The text with what may be a credential replaced by as many `*` as it has bytes: what stands in quotes behind `value =` without naming a variable, and what stands
 /// between `://` and `@`. It works on the text and not on the tree, because excerpts are printed for files that do not parse, too.
 #[must_use]
-pub fn masked(text: &str) -> String {
+pub(super) fn masked(text: &str) -> String {
     masked_behind(text, &["value"])
 }
 
