@@ -386,11 +386,16 @@ fn dashboards_and_rules_name_series_that_a_host_has() -> anyhow::Result<()> {
         "time": "2026-01-01T00:00:00Z",
         "data": { "provider": "acme", "model": "m", "tokens": 100, "cost_usd": 0.5 } }),
     )?;
+    // One that it may not propose is one, too.
+    host.run("guests", &json!({ "case": "effects" }))?;
     let known = poll(PATIENCE, || {
         let known = series(&host.get("/metrics").ok()?.text().ok()?);
-        known.contains("infinity_llm_tokens_total").then_some(known)
+        let late = ["infinity_llm_tokens_total", "infinity_effects_total"];
+        late.iter()
+            .all(|name| known.contains(*name))
+            .then_some(known)
     })
-    .context("what models cost is not counted")?;
+    .context("what is counted later is not there")?;
     let name = Regex::new(r"\b(?:infinity|process)_[a-z0-9_]+")?;
     let mut all: Vec<(String, String)> = infinity::alerts::rules::RULES
         .iter()

@@ -103,8 +103,11 @@ fn what_is_put_into_the_folder_runs_by_its_name_and_is_replaced_while_runs_are_i
         host.run("dropped", &json!({ "case": "ok" }))?["outcome"],
         "succeeded"
     );
-    let events = host.json("/v1/events?type=system.plugin-added")?;
-    assert_eq!(events["items"][0]["subject"], "dropped");
+    poll(PATIENCE, || {
+        let events = host.json("/v1/events?type=system.plugin-added").ok()?;
+        (events["items"][0]["subject"] == "dropped").then_some(())
+    })
+    .context("it is not announced")?;
 
     // A run in flight ends on what it began with; the next one takes what is there.
     let running = start(&host, "dropped", &json!({ "case": "sleep", "ms": 6000 }))?;

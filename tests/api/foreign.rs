@@ -248,8 +248,11 @@ fn a_replaced_component_lets_runs_in_flight_end_with_the_old_one() -> anyhow::Re
     })
     .context("the new component is not taken up")?;
     assert_eq!(after["outcome"], "succeeded");
-    let events = host.json("/v1/events?type=agent.reloaded")?;
-    assert_eq!(events["items"][0]["subject"], "swap");
+    poll(PATIENCE, || {
+        let events = host.json("/v1/events?type=agent.reloaded").ok()?;
+        (events["items"][0]["subject"] == "swap").then_some(())
+    })
+    .context("it is not announced")?;
     fs::remove_file(dist.join("swap.wasm"))?;
     poll(PATIENCE, || {
         (host.get("/v1/agents/swap").ok()?.status() == 404).then_some(())

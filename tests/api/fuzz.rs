@@ -14,7 +14,10 @@ use std::process::Command;
 const REACHED_MIN: f64 = 0.95;
 
 /// What other tests reach: it would end what the rest needs, or there is nothing of it here.
-const ELSEWHERE: [&str; 22] = [
+const ELSEWHERE: [&str; 25] = [
+    "PUT /v1/config",
+    "POST /v1/config/approvals",
+    "POST /v1/config/versions/{number}/rollback",
     "DELETE /v1/agents/{name}/data",
     "DELETE /v1/alerts/{rule}/silences",
     "DELETE /v1/bans/{address}",
@@ -255,6 +258,9 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
                     "delete_agent_data",
                     "engage_killswitch",
                     "recover_killswitch",
+                    "apply_config",
+                    "roll_back_config",
+                    "approve_config",
                     // A stream alone, whose document is its text; `tests/checks` follows one.
                     "follow_check",
                 ] {
@@ -315,6 +321,9 @@ fn no_request_that_the_document_allows_breaks_its_word() -> anyhow::Result<()> {
     );
     // What it stops would stop the rest, so it is asked last.
     for operation in [
+        "apply_config",
+        "roll_back_config",
+        "approve_config",
         "engage_killswitch",
         "recover_killswitch",
         "confirm_totp",

@@ -777,6 +777,8 @@ impl App {
                 return Ok(version);
             }
         }
+        // Nothing happened where a host starts as it was, or for the first time.
+        let quiet = version.cause == Cause::Start && version.changes.is_empty();
         let mut events = vec![Event::new(
             "/host".into(),
             "config.applied",
@@ -789,6 +791,9 @@ impl App {
                 "restart": version.restart,
             }),
         )];
+        if quiet {
+            events.clear();
+        }
         let waiting = version
             .changes
             .iter()
