@@ -377,7 +377,9 @@ fn expressions(value: &Value, found: &mut Vec<String>) {
 #[test]
 fn dashboards_and_rules_name_series_that_a_host_has() -> anyhow::Result<()> {
     let service = Service::new()?;
-    let host = folder("daily_budget_usd = 10", &channels(&service))?.serve()?;
+    let every = "[agents.nightly]\nplugin = \"guests\"\nevery = \"1s\"\n";
+    let rest = format!("{every}{}", channels(&service));
+    let host = folder("daily_budget_usd = 10", &rest)?.serve()?;
     // Some series begin with what they count.
     host.json("/health")?;
     host.run("guests", &ok())?;
@@ -390,7 +392,11 @@ fn dashboards_and_rules_name_series_that_a_host_has() -> anyhow::Result<()> {
     host.run("guests", &json!({ "case": "effects" }))?;
     let known = poll(PATIENCE, || {
         let known = series(&host.get("/metrics").ok()?.text().ok()?);
-        let late = ["infinity_llm_tokens_total", "infinity_effects_total"];
+        let late = [
+            "infinity_llm_tokens_total",
+            "infinity_effects_total",
+            "infinity_occurrences_total",
+        ];
         late.iter()
             .all(|name| known.contains(*name))
             .then_some(known)

@@ -758,14 +758,11 @@ impl App {
                 version
                     .changes
                     .iter()
-                    .filter(|change| change.state != ChangeState::Applied)
+                    .filter(|change| !is_in_force(change))
                     .map(|change| (change.digest.clone(), change.state, change.approvals.len()))
                     .collect()
             };
-            let applied = version
-                .changes
-                .iter()
-                .any(|change| change.state == ChangeState::Applied);
+            let applied = version.changes.iter().any(is_in_force);
             let same = known.digest == version.digest
                 && known.plugins == version.plugins
                 && !applied
@@ -1031,13 +1028,7 @@ impl App {
             digest: registry.config.digest.clone(),
             since: recorded.map_or(self.started_at, |version| version.at),
             problems: versions.fault.clone().unwrap_or_default(),
-            held: recorded.map_or_else(Vec::new, |version| {
-                let changes = version.changes.iter();
-                changes
-                    .filter(|change| change.state != ChangeState::Applied)
-                    .cloned()
-                    .collect()
-            }),
+            held: held(recorded, &registry),
             restart: recorded.map_or_else(Vec::new, |version| version.restart.clone()),
             draining: self.runtime.draining() as u64,
         }
@@ -1169,6 +1160,41 @@ impl App {
         let taken = self.reload(asked).await?;
         Ok(if taken.number == 0 { approved } else { taken })
     }
+}
+
+/// Whether a change is in the registry as it is: also of what cannot run.
+fn is_in_force(change: &AgentChange) -> bool {
+    matches!(change.state, ChangeState::Applied | ChangeState::Disabled)
+}
+
+/// What is not as the file says: what the latest version kept back, and what cannot run, since whenever.
+fn held(recorded: Option<&ConfigVersion>, registry: &Registry) -> Vec<AgentChange> {
+    let changes = recorded.into_iter().flat_map(|version| &version.changes);
+    let mut held: Vec<AgentChange> = changes
+        .filter(|change| !is_in_force(change))
+        .cloned()
+        .collect();
+    for (name, agent) in &registry.agents {
+        let Err(refusal) = &agent.loaded else {
+            continue;
+        };
+        if !agent.config.enabled || held.iter().any(|change| change.agent == *name) {
+            continue;
+        }
+        held.push(AgentChange {
+            agent: name.clone(),
+            kind: ChangeKind::Changed,
+            keys: Vec::new(),
+            gains: Vec::new(),
+            loses: Vec::new(),
+            state: ChangeState::Disabled,
+            message: Some(refusal.message.clone()),
+            digest: Portrait::of(agent).digest,
+            approvals_needed: 0,
+            approvals: Vec::new(),
+        });
+    }
+    held
 }
 
 /// What a person approves, in a few words.
