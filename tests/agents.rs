@@ -682,6 +682,12 @@ fn badges_show_the_state_of_agents_and_of_the_host() -> anyhow::Result<()> {
     host.client()
         .post(host.url(&format!("/v1/runs/{id}/cancel")))
         .send()?;
+    // Else it is in progress beside the next one.
+    poll(PATIENCE, || {
+        let run = host.json(&format!("/v1/runs/{id}")).ok()?;
+        (run["state"] == "ended").then_some(())
+    })
+    .context("it does not end")?;
     // Error goes before Generating, and the run before this one failed.
     assert_eq!(while_running, state("Error", "red"));
 
