@@ -606,11 +606,14 @@ impl Runtime {
 
     /// Ends a run's life here; `ended` is none if it stays queued.
     fn dismiss(&self, id: Uuid, live: &Live, ended: Option<Run>) {
+        if let Some(ended) = &ended {
+            self.remember(ended);
+        }
+        // Before anybody is told: who asks what it left finds it in the store, and nobody sees it in progress.
+        self.live_runs().remove(id);
         if let Some(ended) = ended {
-            self.remember(&ended);
             live.ended.send_replace(Some(ended));
         }
-        self.live_runs().remove(id);
         self.ended.notify_one();
         self.announced.notify_one();
     }
