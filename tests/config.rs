@@ -452,7 +452,7 @@ fn no_credential_is_in_any_message() {
 }
 
 /// Text in front of a key of each table of the schema.
-const PLACES: [(&str, &str); 29] = [
+const PLACES: [(&str, &str); 30] = [
     ("supply", "[plugins]\n"),
     ("secrets", "[secrets]\n"),
     ("vault", "[secrets.vault]\n"),
@@ -475,6 +475,7 @@ const PLACES: [(&str, &str); 29] = [
     ("repository", "[repositories.r]\n"),
     ("agent", "[agents.a]\n"),
     ("webhook", "[agents.a.webhook]\n"),
+    ("canary", "[agents.a.canary]\n"),
     ("pipeline", "[pipelines.p]\n"),
     ("step", "[[pipelines.p.steps]]\n"),
     ("grants", "[agents.a.grants]\n"),

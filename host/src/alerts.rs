@@ -21,6 +21,7 @@ use crate::metrics::{self, Metrics, Totals};
 use crate::model::{Event, Principal, now};
 use crate::observers::{self, News};
 use crate::store::{AlertFilter, AlertsAsked, PAGE_MAX, PageRequest, Store, StoreError};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -176,6 +177,8 @@ pub struct Levels {
     pub quarantined: Vec<String>,
     /// Why what is recorded now may be lost.
     pub risks: Vec<String>,
+    /// Secrets that somebody should have replaced.
+    pub overdue: Vec<String>,
     /// Memory.
     pub memory: Option<Share>,
     /// The disk of the state folder.
@@ -228,7 +231,7 @@ struct State {
 /// The host's own alerts.
 #[derive(Debug)]
 pub struct Alerts {
-    config: AlertsConfig,
+    config: ArcSwap<AlertsConfig>,
     metrics: Arc<Metrics>,
     began: Instant,
     started_at: Timestamp,
@@ -246,7 +249,7 @@ impl Alerts {
             metrics.rule_events(rule.name, 0);
         }
         Self {
-            config,
+            config: ArcSwap::from_pointee(config),
             metrics,
             began: Instant::now(),
             started_at: now(),
@@ -260,6 +263,37 @@ impl Alerts {
             }),
             unwritten: Mutex::default(),
         }
+    }
+
+    /// Takes other numbers. What fires by a rule that is off now is over.
+    pub fn adopt(&self, config: &AlertsConfig) {
+        if **self.config.load() == *config {
+            return;
+        }
+        self.config.store(Arc::new(config.clone()));
+        let mut state = self.state();
+        let longest = config.rules.values().map(|setting| setting.window).max();
+        state.window.look_back(longest.unwrap_or_default());
+        for rule in RULES {
+            if config.rules.contains_key(rule.name) {
+                continue;
+            }
+            state.phases.remove(rule.name);
+            state.since.remove(rule.name);
+            state.pending.remove(rule.name);
+            state.events.remove(rule.name);
+            if let Some(live) = state.live.get_mut(rule.name)
+                && live.alert.state == AlertState::Firing
+            {
+                live.alert.state = AlertState::Resolved;
+                live.alert.resolved_at = Some(now());
+                live.recorded = false;
+            }
+        }
+    }
+
+    fn every(&self) -> Duration {
+        self.config.load().every
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -299,7 +333,7 @@ impl Alerts {
     pub async fn run(&self, source: &dyn Source, store: &dyn Store, mut news: News) {
         while let Err(error) = self.take_up(store).await {
             tracing::warn!("alerts cannot be read: {error}");
-            tokio::time::sleep(self.config.every).await;
+            tokio::time::sleep(self.every()).await;
         }
         let mut feed = Feed::default();
         loop {
@@ -316,7 +350,7 @@ impl Alerts {
             self.evaluate(&levels, self.began.elapsed(), now());
             self.record(source, store).await;
             // Events that count are counted soon, and everything else at its time.
-            let next = Instant::now() + self.config.every;
+            let next = Instant::now() + self.every();
             loop {
                 observers::wait(&mut news, next.saturating_duration_since(Instant::now())).await;
                 // News come as often as somebody publishes.
@@ -341,11 +375,12 @@ impl Alerts {
             cursor: None,
         };
         let found = store.alerts(asked, page).await?.items;
+        let config = self.config.load();
         let mut state = self.state();
         for mut alert in found {
             let known = RULES
                 .iter()
-                .find(|rule| rule.name == alert.rule && self.config.rules.contains_key(rule.name));
+                .find(|rule| rule.name == alert.rule && config.rules.contains_key(rule.name));
             let mut recorded = true;
             if let Some(rule) = known {
                 state
@@ -410,8 +445,9 @@ impl Alerts {
             self.metrics.event(event);
         }
         let mut counts = false;
+        let config = self.config.load();
         for rule in RULES {
-            if !counted(rule, event) || !self.config.rules.contains_key(rule.name) {
+            if !counted(rule, event) || !config.rules.contains_key(rule.name) {
                 continue;
             }
             counts = true;
@@ -437,6 +473,7 @@ impl Alerts {
         let up = self.began.elapsed();
         let window = self
             .config
+            .load()
             .rules
             .iter()
             .filter(|(name, _)| rules::rule(name).is_some_and(|rule| !rule.events().is_empty()))
@@ -476,9 +513,11 @@ impl Alerts {
     fn evaluate(&self, levels: &Levels, up: Duration, now: Timestamp) {
         let mut state = self.state();
         let state = &mut *state;
+        // Under the lock: whoever takes other numbers has them seen whole.
+        let config = self.config.load_full();
         state.window.push(up, self.metrics.totals());
         for rule in RULES {
-            let Some(setting) = self.config.rules.get(rule.name) else {
+            let Some(setting) = config.rules.get(rule.name) else {
                 continue;
             };
             let happened = state.window.since(setting.window);
@@ -711,6 +750,7 @@ fn measure(
         Measure::Components => Some(listed("does not work", &levels.broken)),
         Measure::Quarantined => Some(listed("in quarantine", &levels.quarantined)),
         Measure::Risks => Some(listed("at risk", &levels.risks)),
+        Measure::Overdue => Some(listed("overdue", &levels.overdue)),
         Measure::Errors => (happened.answered >= setting.least.max(1)).then(|| {
             let value = happened.errors as f64 * 100.0 / happened.answered as f64;
             Reading {
@@ -863,6 +903,7 @@ mod tests {
         assert_eq!(look(&levels, 15), Vec::<&str>::new());
         levels.quarantined = vec!["mirror".into()];
         levels.risks = vec!["the store does not write".into()];
+        levels.overdue = vec!["TOKEN".into()];
         levels.memory = Some(Share { used: 81, all: 100 });
         levels.disk = Some(Share { used: 71, all: 100 });
         levels.spent = Some((11.0, 10.0));
@@ -873,7 +914,8 @@ mod tests {
                 "agent_quarantined",
                 "data_loss_risk",
                 "cost_over_budget",
-                "quota_nearly_reached"
+                "quota_nearly_reached",
+                "secret_overdue"
             ]
         );
         levels.broken = vec!["store".into()];

@@ -55,7 +55,7 @@ pub use alerts::{AlertList, AlertView};
 pub use audit::{AuditList, Erasure, SealKey};
 pub use bans::{BanList, LockoutList};
 pub use checks::{CheckLimits, CheckList, NewCase, NewCheck, NewChecks, NewPatch};
-pub use config::{ConfigError, ConfigStatus, NewConfig};
+pub use config::{ConfigCanary, ConfigError, ConfigStatus, NewConfig};
 pub use error::{ApiError, InputError, Problem};
 pub use factors::{FactorList, FactorShown};
 pub use keys::{KeyList, SessionView};

@@ -7,6 +7,7 @@ use crate::config::BackupConfig;
 use crate::model::{Event, Principal};
 use crate::store::backups::{self, Backup, Drill, Kind, LOSS_MAX};
 use crate::store::{Store, StoreError};
+use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,6 +16,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use utoipa::ToSchema;
 
 /// Where trials are noted that were made while no host ran, in the state folder: one JSON object a line.
@@ -106,8 +108,8 @@ pub struct BackupList {
     pub items: Vec<Backup>,
     /// What is being done now.
     pub in_progress: Option<InProgress>,
-    /// What was done last since the host began.
-    pub last: Option<Ended>,
+    /// What was done last of each kind of work since the host began, the newest first.
+    pub last: Vec<Ended>,
     /// The latest trial.
     pub drill: Option<Drill>,
     /// When the next copy is due.
@@ -139,7 +141,8 @@ pub enum BeginError {
 #[derive(Debug, Default)]
 struct Standing {
     in_progress: Option<InProgress>,
-    last: Option<Ended>,
+    /// Of each kind of work, the newest first.
+    last: Vec<Ended>,
     drill: Option<Drill>,
     /// When the newest backup was made.
     newest_at: Option<Timestamp>,
@@ -153,7 +156,8 @@ struct Standing {
 
 /// Looks after the backups of a host.
 pub struct Backups {
-    config: Option<BackupConfig>,
+    config: ArcSwapOption<BackupConfig>,
+    changed: Notify,
     state: PathBuf,
     seals: bool,
     store: Arc<dyn Store>,
@@ -185,11 +189,20 @@ impl Backups {
         store: Arc<dyn Store>,
     ) -> Self {
         Self {
-            config,
+            config: ArcSwapOption::from(config.map(Arc::new)),
+            changed: Notify::new(),
             state: state.to_owned(),
             seals,
             store,
             standing: Mutex::default(),
+        }
+    }
+
+    /// Takes another folder and other times, or none. What is in progress ends as it began.
+    pub fn adopt(&self, config: Option<&BackupConfig>) {
+        if self.config.load().as_deref() != config {
+            self.config.store(config.cloned().map(Arc::new));
+            self.changed.notify_one();
         }
     }
 
@@ -199,19 +212,19 @@ impl Backups {
 
     /// The backups, and what is due.
     pub async fn view(&self) -> BackupList {
-        let mut items = match &self.config {
+        let config = self.config.load_full();
+        let mut items = match &config {
             Some(config) => listed(&config.to).await,
             None => Vec::new(),
         };
         items.truncate(LIST_MAX);
         let standing = self.standing();
         let next = |of: fn(&BackupConfig) -> Duration, last: Option<Timestamp>| {
-            let every = of(self.config.as_ref()?);
+            let every = of(config.as_ref()?);
             Some(after(last?, every))
         };
         BackupList {
-            to: self
-                .config
+            to: config
                 .as_ref()
                 .map(|config| config.to.display().to_string()),
             items,
@@ -231,7 +244,7 @@ impl Backups {
     #[must_use]
     pub fn health(&self, now: Timestamp) -> (bool, String) {
         let check = |ok, detail: String| (ok, detail);
-        let Some(config) = &self.config else {
+        let Some(config) = self.config.load_full() else {
             return check(
                 true,
                 "the host makes none: `[backup]` names no folder".into(),
@@ -243,7 +256,7 @@ impl Backups {
             work,
             message,
             ..
-        }) = &standing.last
+        }) = standing.last.first()
         {
             let message = message.as_deref().unwrap_or_default();
             return check(
@@ -276,7 +289,7 @@ impl Backups {
     /// # Errors
     /// When there is no folder, no backup to try out, or something is in progress.
     pub async fn begin(self: &Arc<Self>, work: Work, by: Principal) -> Result<(), BeginError> {
-        let config = self.config.as_ref().ok_or(BeginError::Off)?;
+        let config = self.config.load_full().ok_or(BeginError::Off)?;
         if work == Work::Drill && listed(&config.to).await.is_empty() {
             return Err(BeginError::None);
         }
@@ -304,24 +317,21 @@ impl Backups {
     /// Makes backups at their time. Ends never.
     pub async fn run(self: Arc<Self>) {
         self.take_up().await;
-        let Some(config) = self.config.clone() else {
-            return std::future::pending().await;
-        };
-        let there = listed(&config.to).await;
-        {
-            let mut standing = self.standing();
-            standing.since = Some(Timestamp::now());
-            standing.newest_at = there.first().map(|backup| backup.made_at);
-            standing.snapshot_at = there
-                .iter()
-                .find(|backup| backup.kind == Kind::Snapshot)
-                .map(|backup| backup.made_at);
-        }
         let by = Principal {
             kind: "host".into(),
             name: "backup".into(),
         };
+        let mut folder = None;
         loop {
+            let Some(config) = self.config.load_full() else {
+                folder = None;
+                self.changed.notified().await;
+                continue;
+            };
+            if folder.as_ref() != Some(&config.to) {
+                self.look_into(&config.to).await;
+                folder = Some(config.to.clone());
+            }
             let (due, wait) = self.due(&config, Timestamp::now());
             match due {
                 Some(work) if self.enter(work) => {
@@ -330,9 +340,26 @@ impl Backups {
                     let by = by.clone();
                     let _ = tokio::spawn(async move { own.work(work, &by).await }).await;
                 }
-                _ => tokio::time::sleep(wait.clamp(LOOK_LEAST, LOOK_EVERY)).await,
+                _ => tokio::select! {
+                    () = tokio::time::sleep(wait.clamp(LOOK_LEAST, LOOK_EVERY)) => {}
+                    () = self.changed.notified() => {}
+                },
             }
         }
+    }
+
+    /// Begins to look after a folder: what is in it was made, and nothing failed in it yet.
+    async fn look_into(&self, folder: &Path) {
+        let there = listed(folder).await;
+        let mut standing = self.standing();
+        standing.since = Some(Timestamp::now());
+        standing.wait_until = None;
+        standing.last.clear();
+        standing.newest_at = there.first().map(|backup| backup.made_at);
+        standing.snapshot_at = there
+            .iter()
+            .find(|backup| backup.kind == Kind::Snapshot)
+            .map(|backup| backup.made_at);
     }
 
     /// What is due, or how long it is until something is.
@@ -369,7 +396,10 @@ impl Backups {
 
     /// Does it, and says what came of it.
     async fn work(&self, work: Work, by: &Principal) {
-        let Some(config) = &self.config else { return };
+        let Some(config) = self.config.load_full() else {
+            self.standing().in_progress = None;
+            return;
+        };
         let began_at = self
             .standing()
             .in_progress
@@ -454,7 +484,8 @@ impl Backups {
         let mut standing = self.standing();
         standing.in_progress = None;
         standing.wait_until = retry;
-        standing.last = Some(ended);
+        standing.last.retain(|last| last.work != work);
+        standing.last.insert(0, ended);
     }
 
     /// Keeps what came of a trial, and gives the event that says so.

@@ -45,7 +45,9 @@ use self::paths::{HostPaths, resolve, settled};
 use self::reader::{Reader, Value};
 use crate::sandbox::budget::RunBudget;
 
-pub use self::agent::{AgentConfig, AgentName, AgentNameError, Autonomy, Priority, WebhookConfig};
+pub use self::agent::{
+    AgentConfig, AgentName, AgentNameError, Autonomy, CanaryConfig, Priority, WebhookConfig,
+};
 pub use self::alerts::{AlertSetting, AlertsConfig, DEFAULT_ALERTS_EVERY};
 pub use self::backup::BackupConfig;
 pub use self::channels::{ChannelConfig, DEFAULT_ON, DISCORD_CHANNEL, Service};
@@ -114,6 +116,8 @@ pub struct Config {
     pub entries: BTreeSet<String>,
     /// Agents with mistakes. Always empty from [`load`] and [`parse`], which return the mistakes instead.
     pub disabled: Vec<DisabledAgent>,
+    /// Mistakes of repositories that are therefore not there; those who need one are in [`Config::disabled`]. Nothing where the file was read without mercy.
+    pub left_out: Vec<ConfigError>,
 }
 
 impl Config {
@@ -128,14 +132,6 @@ impl Config {
     /// Keeps what a host settles when it starts, and names what is different there.
     pub(crate) fn keep_settled(&mut self, settled: &Self) -> Vec<String> {
         let mut different = self.host.keep_settled(&settled.host);
-        if self.alerts != settled.alerts {
-            different.push("alerts".into());
-            self.alerts.clone_from(&settled.alerts);
-        }
-        if self.backup != settled.backup {
-            different.push("backup".into());
-            self.backup.clone_from(&settled.backup);
-        }
         if self.telemetry != settled.telemetry {
             different.push("telemetry".into());
             self.telemetry.clone_from(&settled.telemetry);
@@ -263,10 +259,10 @@ pub fn load(
     parse(&read(path)?, path, environment, overrides)
 }
 
-/// Like [`load`], but mistakes inside of agents disable these agents alone and are listed in [`Config::disabled`]: what a reload wants.
+/// Like [`load`], but mistakes inside of agents and repositories disable these agents, or those who need the repository, alone and are listed in [`Config::disabled`]: what a reload wants.
 ///
 /// # Errors
-/// Every mistake, if there is one outside of the agents.
+/// Every mistake, if there is one outside of agents and repositories.
 pub fn load_tolerant(
     path: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -286,20 +282,18 @@ pub fn parse(
     overrides: &Overrides,
 ) -> Result<Config, ConfigErrors> {
     let mut checked = check(text, path, environment, overrides)?;
-    for (_, _, errors) in checked.faulty {
-        checked.errors.extend(errors);
-    }
-    if checked.errors.is_empty() {
+    let errors = checked.all_errors();
+    if errors.is_empty() {
         Ok(checked.config)
     } else {
-        Err(checked.errors.finish(path, text))
+        Err(errors.finish(path, text))
     }
 }
 
 /// Like [`parse`], with the mercy of [`load_tolerant`].
 ///
 /// # Errors
-/// Every mistake, if there is one outside of the agents.
+/// Every mistake, if there is one outside of agents and repositories.
 pub fn parse_tolerant(
     text: &str,
     path: &Path,
@@ -308,10 +302,7 @@ pub fn parse_tolerant(
 ) -> Result<Config, ConfigErrors> {
     let mut checked = check(text, path, environment, overrides)?;
     if !checked.errors.is_empty() {
-        for (_, _, errors) in checked.faulty {
-            checked.errors.extend(errors);
-        }
-        return Err(checked.errors.finish(path, text));
+        return Err(checked.all_errors().finish(path, text));
     }
     let mut config = checked.config;
     for (name, line, errors) in checked.faulty {
@@ -320,6 +311,30 @@ pub fn parse_tolerant(
             line,
             errors: errors.into_list(text),
         });
+    }
+    for (repository, errors) in checked.faulty_repositories {
+        let errors = errors.into_list(text);
+        config.repositories.remove(&repository);
+        let uses = |agent: &AgentConfig| {
+            let mut grants = agent.grants.repositories.iter();
+            grants.any(|grant| grant.name == repository)
+        };
+        let users: Vec<AgentName> = config
+            .agents
+            .values()
+            .filter(|agent| uses(agent))
+            .map(|agent| agent.name.clone())
+            .collect();
+        for name in users {
+            if let Some(agent) = config.agents.remove(&name) {
+                config.disabled.push(DisabledAgent {
+                    name: name.as_str().to_owned(),
+                    line: agent.line,
+                    errors: errors.clone(),
+                });
+            }
+        }
+        config.left_out.extend(errors);
     }
     Ok(config)
 }
@@ -384,6 +399,22 @@ struct Checked {
     errors: Errors,
     /// Name, line and mistakes of agents that have some.
     faulty: Vec<(String, usize, Errors)>,
+    /// Name and mistakes of repositories that have some.
+    faulty_repositories: Vec<(String, Errors)>,
+}
+
+impl Checked {
+    /// The mistakes of everything.
+    fn all_errors(&mut self) -> Errors {
+        let mut errors = std::mem::take(&mut self.errors);
+        for own in self.faulty_repositories.drain(..).map(|(_, own)| own) {
+            errors.extend(own);
+        }
+        for own in self.faulty.drain(..).map(|(_, _, own)| own) {
+            errors.extend(own);
+        }
+        errors
+    }
 }
 
 fn check(
@@ -415,7 +446,8 @@ fn check(
     let github = github::read(&root, &root_path, environment, &mut errors);
     let backup = backup::read(&root, &root_path, &host.state, &mut errors);
     let secrets = secrets::read(&root, &root_path, environment, &mut errors);
-    let (names, repositories) = read_repositories(&root, &root_path, &github, &mut errors);
+    let (names, repositories, faulty_repositories) =
+        read_repositories(&root, &root_path, &github, &mut errors);
     let discord = host.variables.discord_webhook.as_ref();
     let channels = channels::read(&root, environment, discord, &mut errors);
     let alerts = alerts::read(&root, &mut errors);
@@ -504,9 +536,11 @@ fn check(
             agents: checked_agents,
             entries: entries.into_iter().map(str::to_owned).collect(),
             disabled: Vec::new(),
+            left_out: Vec::new(),
         },
         errors,
         faulty,
+        faulty_repositories,
     })
 }
 
@@ -584,47 +618,64 @@ fn read_repositories(
     root_path: &Path,
     github: &GithubConfig,
     errors: &mut Errors,
-) -> (BTreeSet<String>, BTreeMap<String, RepositoryConfig>) {
+) -> Repositories {
     let mut names = BTreeSet::new();
     let mut repositories = BTreeMap::new();
+    let mut faulty = Vec::new();
     let entries = root.entries("repositories", errors);
     if entries.len() > keys::MAX_ENTRIES {
         errors.anywhere("there are more than 10_000 repositories");
     }
+    let mut room = errors.room();
     for (key, value) in entries.into_iter().take(keys::MAX_ENTRIES) {
         let name = *key.get_ref();
         names.insert(name.to_owned());
-        if !is_name(name, LOOSE) {
-            errors
-                .at(
-                    key.span(),
-                    format!("{} cannot be the name of a repository", literal(name)),
-                )
-                .help(LOOSE_NAME_HELP);
+        let mut own = Errors::with_room(room);
+        let read = read_repository(&key, value, root_path, github, &mut own);
+        room = own.room();
+        if !own.is_empty() {
+            faulty.push((name.to_owned(), own));
         }
-        let what = format!("repository {}", literal(name));
-        let Some(table) = Reader::open(value, &keys::REPOSITORY, what.clone(), key.span(), errors)
-        else {
-            continue;
-        };
-        let environment = table
-            .choice("environment", errors)
-            .and_then(|index| Environment::ALL.get(index).copied())
-            .unwrap_or_default();
-        let Some(place) = read_place(&table, &what, root_path, github, errors) else {
-            continue;
-        };
-        let name = name.to_owned();
-        repositories.insert(
-            name.clone(),
-            RepositoryConfig {
-                name,
-                place,
-                environment,
-            },
-        );
+        repositories.extend(read.map(|read| (name.to_owned(), read)));
     }
-    (names, repositories)
+    (names, repositories, faulty)
+}
+
+/// The names that grants may use, the repositories, and the mistakes of those that have some.
+type Repositories = (
+    BTreeSet<String>,
+    BTreeMap<String, RepositoryConfig>,
+    Vec<(String, Errors)>,
+);
+
+fn read_repository(
+    key: &Spanned<&str>,
+    value: &Value<'_>,
+    root_path: &Path,
+    github: &GithubConfig,
+    errors: &mut Errors,
+) -> Option<RepositoryConfig> {
+    let name = *key.get_ref();
+    if !is_name(name, LOOSE) {
+        errors
+            .at(
+                key.span(),
+                format!("{} cannot be the name of a repository", literal(name)),
+            )
+            .help(LOOSE_NAME_HELP);
+    }
+    let what = format!("repository {}", literal(name));
+    let table = Reader::open(value, &keys::REPOSITORY, what.clone(), key.span(), errors)?;
+    let environment = table
+        .choice("environment", errors)
+        .and_then(|index| Environment::ALL.get(index).copied())
+        .unwrap_or_default();
+    let place = read_place(&table, &what, root_path, github, errors)?;
+    Some(RepositoryConfig {
+        name: name.to_owned(),
+        place,
+        environment,
+    })
 }
 
 /// Where a repository is: here, or on GitHub.

@@ -20,6 +20,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
+use uuid::Uuid;
 
 /// The largest component, in bytes: a CPython component has some 40 MiB.
 pub const COMPONENT_MAX_BYTES: u64 = 128 * 1024 * 1024;
@@ -175,9 +177,26 @@ impl Agent {
     #[must_use]
     pub fn held(&self, why: Refusal) -> Self {
         Self {
+            loaded: Err(why),
+            ..self.without_schema()
+        }
+    }
+
+    /// The same with other capabilities, for calls that are no runs.
+    #[must_use]
+    pub fn with_capabilities(&self, capabilities: Capabilities) -> Self {
+        Self {
+            capabilities: Arc::new(capabilities),
+            ..self.without_schema()
+        }
+    }
+
+    /// The same for whoever has no input to check; a validator cannot be copied.
+    fn without_schema(&self) -> Self {
+        Self {
             config: self.config.clone(),
             plugin: self.plugin.clone(),
-            loaded: Err(why),
+            loaded: self.loaded.clone(),
             capabilities: Arc::clone(&self.capabilities),
             checkouts: self.checkouts.clone(),
             input: None,
@@ -203,6 +222,21 @@ pub struct Registry {
     pub plugins: BTreeMap<String, Arc<Plugin>>,
     /// By name.
     pub agents: BTreeMap<String, Arc<Agent>>,
+    /// Agents whose new component has a part of their runs, by name.
+    pub canaries: BTreeMap<String, Canary>,
+}
+
+/// A new component that has a part of its agent's runs for a while.
+#[derive(Clone)]
+pub struct Canary {
+    /// The agent as it was before, which has the rest.
+    pub before: Arc<Agent>,
+    /// `sha256:<hex>` of the configuration of that.
+    pub config_digest: String,
+    /// Of a hundred runs, so many go to the new one.
+    pub percent: u32,
+    /// When the new one gets all of them.
+    pub until: Instant,
 }
 
 /// What building a registry needs from elsewhere.
@@ -275,7 +309,33 @@ impl Registry {
             config,
             plugins,
             agents,
+            canaries: BTreeMap::new(),
         }
+    }
+
+    /// The agent that a run begins on, and the digest of its configuration. `id` is the lot: the same run gets the same answer for as long as a canary has its part.
+    #[must_use]
+    pub fn of_run(&self, name: &str, id: Uuid, now: Instant) -> Option<(&Arc<Agent>, &str)> {
+        let agent = self.agents.get(name)?;
+        match self.canaries.get(name) {
+            // The lower half of an id is random.
+            Some(canary) if now < canary.until && id.as_u128() % 100 >= canary.percent.into() => {
+                Some((&canary.before, &canary.config_digest))
+            }
+            _ => Some((agent, &self.config.digest)),
+        }
+    }
+
+    /// Whether runs begin on this agent.
+    #[must_use]
+    pub fn is_in_force(&self, agent: &Arc<Agent>, now: Instant) -> bool {
+        let name = agent.config.name.as_str();
+        let of = |one: &Arc<Agent>| Arc::ptr_eq(one, agent);
+        self.agents.get(name).is_some_and(of)
+            || self
+                .canaries
+                .get(name)
+                .is_some_and(|canary| now < canary.until && of(&canary.before))
     }
 
     /// The agent's name that is nearest to one that does not exist.

@@ -4,6 +4,9 @@
 //!
 //! Invariant: an entry is an agent. Each is judged by itself, so what is refused or waits keeps that agent as it was and nothing else.
 
+pub mod shadow;
+
+use self::shadow::Shadows;
 use crate::config::{AgentConfig, Autonomy, EffectScope};
 use crate::model::Principal;
 use crate::registry::{Agent, Registry};
@@ -67,7 +70,7 @@ pub struct ConfigVersion {
     pub state: VersionState,
     /// `sha256:<hex>` of the file's bytes.
     pub digest: String,
-    /// Why it was refused; each mistake with its place.
+    /// Why it was refused, or repositories that were left out of it; each mistake with its place.
     pub problems: Vec<String>,
     /// Agents that are different; none beyond 1,000.
     pub changes: Vec<AgentChange>,
@@ -134,6 +137,12 @@ pub struct AgentChange {
     pub approvals_needed: u32,
     /// Who did.
     pub approvals: Vec<Principal>,
+    /// What shadow runs showed, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadows: Option<Shadows>,
+    /// Of a hundred runs, how many the new component has until its canary's time is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_percent: Option<u32>,
 }
 
 /// What an agent is, in words that can be compared and kept.
@@ -258,6 +267,13 @@ impl Portrait {
         put("veto", json!(format!("{:?}", config.veto)));
         put("effects_per_hour", json!(config.effects_per_hour));
         put("snapshot", json!(config.snapshot));
+        // Not as null: the digest of an agent that has none is what it was before there were any.
+        if config.shadow > 0 {
+            put("shadow", json!(config.shadow));
+        }
+        if let Some(canary) = &config.canary {
+            put("canary", json!(format!("{canary:?}")));
+        }
         put("grants", json!(format!("{:?}", config.grants)));
         let mut capabilities = capabilities(config);
         let inspection = agent
@@ -378,6 +394,8 @@ fn change(name: &str, before: Option<&Portrait>, after: Option<&Portrait>) -> Op
         digest: new.digest.clone(),
         approvals_needed: 0,
         approvals: Vec::new(),
+        shadows: None,
+        canary_percent: None,
     })
 }
 

@@ -7,6 +7,7 @@ mod places;
 mod proposals;
 mod serve;
 mod settle;
+mod shadow;
 mod state;
 
 use self::places::{Place, Places};
@@ -474,7 +475,8 @@ impl Runtime {
             return Err(StartError::Killed);
         }
         let registry = self.registry.load_full();
-        let Some(agent) = registry.agents.get(&start.agent) else {
+        let id = Uuid::now_v7();
+        let Some((agent, config_digest)) = registry.of_run(&start.agent, id, Instant::now()) else {
             return Err(StartError::UnknownAgent {
                 nearest: registry.nearest(&start.agent),
                 name: start.agent,
@@ -503,7 +505,6 @@ impl Runtime {
         let Ok(waiting) = Arc::clone(&self.queue).try_acquire_owned() else {
             return Err(StartError::QueueFull(self.queue_size));
         };
-        let id = Uuid::now_v7();
         telemetry::begins(id);
         let named = start.idempotency_key.is_some();
         let run = Run {
@@ -514,7 +515,7 @@ impl Runtime {
                 .plugin
                 .as_ref()
                 .map_or_else(String::new, |plugin| plugin.digest.clone()),
-            config_digest: registry.config.digest.clone(),
+            config_digest: config_digest.to_owned(),
             principal: start.principal,
             trigger: start.trigger,
             attempt: 1,
@@ -841,15 +842,15 @@ impl Runtime {
         // Bound under the lock: whoever revokes sees the run either with what it began on, or before it looks for the agent.
         let _live = self.live_runs();
         let registry = self.registry.load_full();
-        match registry.agents.get(&run.agent) {
-            Some(agent) if Arc::ptr_eq(agent, accepted) => {}
-            Some(agent) if agent.config.enabled => {
+        match registry.of_run(&run.agent, run.id, Instant::now()) {
+            Some((agent, _)) if Arc::ptr_eq(agent, accepted) => {}
+            Some((agent, config_digest)) if agent.config.enabled => {
                 run.plugin.clone_from(&agent.config.plugin);
                 run.plugin_digest = agent
                     .plugin
                     .as_ref()
                     .map_or_else(String::new, |plugin| plugin.digest.clone());
-                run.config_digest.clone_from(&registry.config.digest);
+                config_digest.clone_into(&mut run.config_digest);
                 bound = Some(Arc::clone(agent));
             }
             _ => {
@@ -879,11 +880,9 @@ impl Runtime {
         let registry = self.registry.load();
         let live = self.live_runs();
         let bound = live.by_id.values().filter_map(|live| live.bound.get());
+        let now = Instant::now();
         bound
-            .filter(|agent| {
-                let current = registry.agents.get(agent.config.name.as_str());
-                !current.is_some_and(|current| Arc::ptr_eq(current, agent))
-            })
+            .filter(|agent| !registry.is_in_force(agent, now))
             .count()
     }
 
@@ -1332,7 +1331,7 @@ fn note_denials(run: &Run) {
 }
 
 /// Whether this is the record of a request that a component answered.
-fn is_request(run: &Run) -> bool {
+pub(crate) fn is_request(run: &Run) -> bool {
     run.principal.kind == REQUEST
 }
 

@@ -55,12 +55,10 @@ fn a_host_makes_backups_by_itself_and_tries_them_out() -> anyhow::Result<()> {
         oldest.is_some_and(|one| one["kind"] == "snapshot"),
         "{list}"
     );
-    let list = until(&host, "none is tried out", |list| !list["drill"].is_null())?;
-    ensure!(list["drill"]["passed"] == true, "{list}");
-    ensure!(
-        list["drill"]["counts"]["journal"].as_u64() > Some(0),
-        "{list}"
-    );
+    // The first trial may be of the host as it began, which is empty.
+    until(&host, "none with records is tried out", |list| {
+        list["drill"]["passed"] == true && list["drill"]["counts"]["journal"].as_u64() > Some(0)
+    })?;
     // One can be asked for, of the host.
     let (code, made) = said(host.folder(), &["backup", "create"])?;
     ensure!(
@@ -159,17 +157,16 @@ fn a_flipped_byte_is_found_and_a_trial_without_a_host_is_taken_up() -> anyhow::R
     // Nothing in the clear lies where backups are.
     ensure!(find(&folder.path().join("copies"), "infinity.db").is_none());
     let host = folder.serve()?;
-    let events = host.json("/v1/events?type=backup.drilled&limit=20")?;
-    let passed: Vec<bool> = events["items"]
-        .as_array()
-        .context("events")?
-        .iter()
-        .filter_map(|event| event["data"]["passed"].as_bool())
-        .collect();
-    ensure!(
-        passed.contains(&true) && passed.contains(&false),
-        "{events}"
-    );
+    // The host takes them up beside its other work.
+    poll(PATIENCE, || {
+        let events = host.json("/v1/events?type=backup.drilled&limit=20").ok()?;
+        let passed = |is: bool| {
+            let mut items = events["items"].as_array().into_iter().flatten();
+            items.any(|event| event["data"]["passed"] == is)
+        };
+        (passed(true) && passed(false)).then_some(())
+    })
+    .context("the trials that were made without the host are not announced")?;
     Ok(())
 }
 

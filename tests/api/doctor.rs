@@ -3,6 +3,7 @@
 use crate::{folder, ok};
 use anyhow::{Context as _, ensure};
 use infinity_tests::host::Folder;
+use infinity_tests::vault::{ROOT, Vault};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 use std::fs;
@@ -79,10 +80,13 @@ fn what_is_wrong_has_a_line_of_its_own() -> anyhow::Result<()> {
     let port = std::net::TcpListener::bind("127.0.0.1:0")?
         .local_addr()?
         .port();
+    let vault = Vault::start()?;
     let rest = format!(
-        "[agents.missing]\nplugin = \"not-there\"\n\
+        "[secrets.vault]\naddress = \"{}\"\ntoken = \"{ROOT}\"\n[telemetry]\notlp = \"http://127.0.0.1:{port}\"\n\
+         [agents.missing]\nplugin = \"not-there\"\n\
          [channels.ops]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{port}/secret-path\"\n\
-         [host.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n"
+         [host.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n",
+        vault.url()
     );
     let folder = folder("", &rest)?;
     let key = KeyPair::generate()?;
@@ -99,11 +103,16 @@ fn what_is_wrong_has_a_line_of_its_own() -> anyhow::Result<()> {
     )?;
     let (code, said) = doctor(&folder)?;
     ensure!(code == Some(1) && said["ok"] == false, "{said:#}");
+    item(&said, "infrastructure", "vault", "is unsealed")?;
+    fails(&said, "infrastructure", "telemetry", "takes no connection")?;
     fails(&said, "application", "plugin not-there", "cannot be read")?;
     fails(&said, "application", "channel ops", "takes no connection")?;
     fails(&said, "security", "certificate", "2021-03-04")?;
     fails(&said, "security", "file of a key", "key.pem")?;
     ensure!(!said.to_string().contains("secret-path"));
+    vault.set_down(Some(503));
+    let (_, said) = doctor(&folder)?;
+    fails(&said, "infrastructure", "vault", "sealed")?;
     // A configuration with mistakes is a line, too.
     folder.config("listne = 1", "")?;
     let (code, said) = doctor(&folder)?;

@@ -430,7 +430,7 @@ fn collect() -> anyhow::Result<Map<String, Value>> {
 fn backed_up(host: &Host, since: Option<&str>) -> anyhow::Result<()> {
     poll(PATIENCE, || {
         let list = host.json("/v1/backups").ok()?;
-        let ended = list["last"]["began_at"].as_str()?;
+        let ended = list["last"][0]["began_at"].as_str()?;
         let done = list["in_progress"].is_null() && !list["drill"].is_null();
         (done && since.is_none_or(|since| since == ended)).then_some(())
     })

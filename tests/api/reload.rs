@@ -2,9 +2,10 @@
 
 use crate::{cancel, folder, host, look, ok, problem, start};
 use anyhow::{Context as _, ensure};
-use infinity_tests::host::{Folder, Host, PATIENCE, component, poll};
-use infinity_tests::soak;
+use infinity_tests::host::{Folder, Host, PATIENCE, component, marked, poll};
+use infinity_tests::{git, soak};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -101,6 +102,69 @@ fn a_mistake_in_an_entry_disables_that_agent_alone() -> anyhow::Result<()> {
     write(&host, &good)?;
     until(&host, "mended", |status| status["held"] == json!([]))?;
     assert_eq!(runs(&host, "other")?["outcome"], "succeeded");
+    Ok(())
+}
+
+#[test]
+fn a_repository_that_is_gone_costs_those_who_need_it() -> anyhow::Result<()> {
+    let folder = folder(
+        "",
+        "[agents.reader]\nplugin = \"guests\"\ngrants = { repos = [{ name = \"shop\" }] }\n[repositories.shop]\npath = \"shop\"\n",
+    )?;
+    git(folder.path(), &["init", "--quiet", "shop"])?;
+    let host = folder.serve()?;
+    assert_eq!(runs(&host, "reader")?["outcome"], "succeeded");
+    fs::rename(host.path().join("shop"), host.path().join("elsewhere"))?;
+    let good = config(&host)?;
+    write(&host, &format!("{good}\n# look again\n"))?;
+    let status = until(&host, "held", |status| {
+        let problem = status["problems"][0].as_str().unwrap_or_default();
+        status["held"][0]["agent"] == "reader" && problem.contains("repository `shop`")
+    })?;
+    let said = status["held"][0]["message"].as_str().context("a message")?;
+    assert!(
+        said.contains("repository `shop` is not a directory"),
+        "{said}"
+    );
+    assert_eq!(runs(&host, "reader")?["reason"], "config");
+    assert_eq!(runs(&host, "guests")?["outcome"], "succeeded");
+    // A text that is handed in has no mistakes or is not taken.
+    problem(apply(&host, &good, "")?, 422, "invalid_config")?;
+    fs::rename(host.path().join("elsewhere"), host.path().join("shop"))?;
+    write(&host, &good)?;
+    until(&host, "mended", |status| {
+        status["held"] == json!([]) && status["problems"] == json!([])
+    })?;
+    assert_eq!(runs(&host, "reader")?["outcome"], "succeeded");
+    Ok(())
+}
+
+#[test]
+fn alerts_and_backups_go_by_other_numbers_at_once() -> anyhow::Result<()> {
+    let host = host()?;
+    let good = config(&host)?;
+    let more = "[alerts]\nevery = \"1s\"\n[alerts.rules.disk_high]\nabove = 0\nfor = \"0s\"\n[backup]\nto = \"copies\"\n";
+    let version = applied(&host, &format!("{good}\n{more}"))?;
+    assert_eq!(version["restart"], json!([]), "{version}");
+    let firing = |host: &Host| -> Option<bool> {
+        let alerts = host.json("/v1/alerts?state=firing").ok()?;
+        let mut items = alerts["items"].as_array()?.iter();
+        Some(items.any(|alert| alert["rule"] == "disk_high"))
+    };
+    poll(PATIENCE, || firing(&host).filter(|fires| *fires)).context("it does not fire")?;
+    poll(PATIENCE, || {
+        let list = host.json("/v1/backups").ok()?;
+        (!list["items"].as_array()?.is_empty()).then_some(())
+    })
+    .context("no backup is made")?;
+    // A rule that is off does not fire any more.
+    applied(
+        &host,
+        &format!("{good}\n[alerts]\nevery = \"1s\"\ndisabled = [\"disk_high\"]\n"),
+    )?;
+    poll(PATIENCE, || firing(&host).filter(|fires| !*fires)).context("it still fires")?;
+    let list = host.json("/v1/backups")?;
+    assert!(list["to"].is_null(), "{list}");
     Ok(())
 }
 
@@ -308,6 +372,117 @@ fn a_version_that_crashes_is_rolled_back_by_itself() -> anyhow::Result<()> {
     let taken = host.folder().infinity(&["config", "approve", "guests"])?;
     assert!(taken.status.success(), "{taken:?}");
     assert_eq!(word(&host)?, "new");
+    Ok(())
+}
+
+#[test]
+fn a_new_version_is_tried_on_recorded_inputs_and_nothing_of_that_stays() -> anyhow::Result<()> {
+    let host = folder("", "shadow = 3\nsettings = { word = \"w0\" }\n")?.serve()?;
+    let good = config(&host)?;
+    let count = json!({ "case": "kv_increment", "key": "n" });
+    let counted = |host: &Host| -> anyhow::Result<Value> {
+        let run = host.run("guests", &count)?;
+        Ok(host.report(&run)?["output"]["value"].clone())
+    };
+    assert_eq!(counted(&host)?, 1);
+    host.run("guests", &json!({ "case": "kv_get", "key": "n" }))?;
+    host.run("guests", &json!({ "case": "trap" }))?;
+    runs(&host, "guests")?;
+    let before = host.json("/v1/runs?limit=100")?;
+    // What says the same of it, and what is part of what it says.
+    let version = applied(&host, &good.replace("w0", "w1"))?;
+    let change = change(&version, "guests").clone();
+    assert_eq!(change["state"], "applied", "{version}");
+    assert_eq!(change["shadows"]["runs"], 3, "{version}");
+    assert_eq!(change["shadows"]["different"], 1, "{version}");
+    let reached = change["shadows"]["reached"].to_string();
+    assert!(reached.contains("key_value"), "{reached}");
+    let after = host.json("/v1/runs?limit=100")?;
+    assert_eq!(before["items"], after["items"]);
+    assert_eq!(counted(&host)?, 2);
+    // One that ends worse is not taken; a dry run says so before.
+    let worse = good.replace("w0", "w2") + "limits = { host_calls = 1 }\n";
+    for query in ["?dry_run=true", ""] {
+        let version: Value = apply(&host, &worse, query)?.json()?;
+        let change = self::change(&version, "guests");
+        assert_eq!(change["state"], "refused", "{version}");
+        let said = change["message"].as_str().context("a message")?;
+        assert!(
+            said.contains("shadow run") && said.contains("limited"),
+            "{said}"
+        );
+    }
+    let run = runs(&host, "guests")?;
+    assert_eq!(host.report(&run)?["output"]["settings"]["word"], "w1");
+    let shown = host.folder().infinity(&["config", "status"])?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("guests: changed"), "{shown}");
+    // Who wants it all the same asks for no shadow runs.
+    let version = applied(&host, &worse.replace("shadow = 3\n", ""))?;
+    assert_eq!(self::change(&version, "guests")["state"], "applied");
+    assert_eq!(runs(&host, "guests")?["outcome"], "limited");
+    Ok(())
+}
+
+#[test]
+fn a_new_component_gets_a_part_of_the_runs_first() -> anyhow::Result<()> {
+    let host = folder("", "canary = { percent = 50, for = \"1h\" }\n")?.serve()?;
+    let bytes = fs::read(component("test_guests"))?;
+    let guests = host.path().join("dist/guests.wasm");
+    let take = |bytes: &[u8], number: u64| {
+        put(&guests, bytes)?;
+        until(&host, "replaced", |status| {
+            status["version"].as_u64() >= Some(number)
+        })
+    };
+    // The digests of the runs of a while, and how often.
+    let spread = |count: usize| -> anyhow::Result<BTreeMap<String, usize>> {
+        let mut spread = BTreeMap::new();
+        for _ in 0..count {
+            let run = runs(&host, "guests")?;
+            ensure!(run["outcome"] == "succeeded", "{run}");
+            let digest = run["plugin_digest"].as_str().context("a digest")?;
+            *spread.entry(digest.to_owned()).or_default() += 1;
+        }
+        Ok(spread)
+    };
+    let status = take(&marked(&bytes, "second"), 2)?;
+    assert_eq!(status["canaries"][0]["agent"], "guests", "{status}");
+    assert_eq!(status["canaries"][0]["percent"], 50, "{status}");
+    assert_eq!(status["draining"], 0, "{status}");
+    // Of sixty runs fewer than ten on one side are less likely than one in a hundred million.
+    let parts = spread(60)?;
+    assert_eq!(parts.len(), 2, "{parts:?}");
+    assert!(parts.values().all(|part| *part >= 10), "{parts:?}");
+    let shown = host.folder().infinity(&["config", "status"])?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("50 % of its runs"), "{shown}");
+
+    // One that crashes costs its part of three runs, and is gone.
+    let trap = test_guests::component_text("start_trap").context("a component")?;
+    take(&wat::parse_str(trap)?, 3)?;
+    poll(PATIENCE, || {
+        runs(&host, "guests").ok()?;
+        let status = host.json("/v1/config").ok()?;
+        (status["held"][0]["state"] == "rolled_back" && status["canaries"] == json!([]))
+            .then_some(())
+    })
+    .context("it is not rolled back")?;
+    assert_eq!(spread(10)?.len(), 1);
+
+    // After its time a component has all runs.
+    let good = config(&host)?;
+    applied(&host, &good.replace("1h", "1s"))?;
+    let version = host.json("/v1/config")?["version"]
+        .as_u64()
+        .context("a version")?;
+    let last = marked(&bytes, "last");
+    take(&last, version + 1)?;
+    until(&host, "all of them", |status| {
+        status["canaries"] == json!([])
+    })?;
+    let digest = infinity::sandbox::digest(&last);
+    assert_eq!(spread(20)?, BTreeMap::from([(digest, 20)]));
     Ok(())
 }
 

@@ -64,6 +64,7 @@ impl Vault {
     pub fn start() -> anyhow::Result<Self> {
         let kept = Shared::default();
         let router = Router::new()
+            .route("/v1/sys/health", get(health))
             .route("/v1/auth/approle/login", post(login))
             .route("/v1/auth/token/renew-self", post(renew))
             .route("/v1/kv/data/{*path}", get(read).post(write).put(write))
@@ -210,6 +211,15 @@ fn token(headers: &HeaderMap) -> &str {
 fn auth(token: &str, is_renewable: bool) -> Value {
     json!({ "auth": { "client_token": token, "lease_duration": TOKEN_SECONDS, "renewable": is_renewable,
         "policies": ["infinity"], "token_type": "service" } })
+}
+
+/// How it is, which it tells anybody.
+async fn health(State(kept): State<Shared>) -> Response {
+    let sealed = lock(&kept).down.is_some();
+    let body = json!({ "initialized": true, "sealed": sealed, "standby": false, "performance_standby": false,
+        "replication_performance_mode": "disabled", "replication_dr_mode": "disabled",
+        "server_time_utc": Timestamp::now().as_second(), "version": "1.20.0", "cluster_name": "vault", "cluster_id": "1" });
+    answer(if sealed { 503 } else { 200 }, &body)
 }
 
 async fn login(State(kept): State<Shared>, body: String) -> Response {

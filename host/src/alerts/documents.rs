@@ -63,6 +63,7 @@ pub fn expression(rule: &Rule) -> String {
             rule.name
         ),
         Measure::Risks => format!("infinity_data_risks > {above}"),
+        Measure::Overdue => format!("infinity_secrets_overdue > {above}"),
         Measure::Memory => {
             format!("100 * infinity_memory_used_bytes / infinity_memory_size_bytes > {above}")
         }
@@ -157,6 +158,7 @@ fn what(measure: Measure) -> String {
             format!("time of {percent} % of the changes of repositories, from cause to applied")
         }
         Measure::Quarantined => "agents in quarantine".into(),
+        Measure::Overdue => "secrets that are overdue".into(),
         Measure::Events => "events".into(),
         Measure::Risks => {
             "reasons (the store does not write, under 256 MiB are free, the journal's end cannot be signed)".into()

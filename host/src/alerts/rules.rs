@@ -64,6 +64,8 @@ pub enum Measure {
     Events,
     /// Reasons to fear for data.
     Risks,
+    /// Secrets that somebody should have replaced.
+    Overdue,
     /// The share of the memory that is in use.
     Memory,
     /// The share of the state folder's disk that is in use.
@@ -217,6 +219,10 @@ pub const RULES: &[Rule] = &[
     now("quota_nearly_reached", Severity::Warning, Measure::Quota, (80, Unit::Percent), 0).says(
         "Something that has a bound is nearly full",
         "The alert names it: raise the bound in `[host]`, or find out what fills it.",
+    ),
+    now("secret_overdue", Severity::Warning, Measure::Overdue, (0, Unit::Count), 0).says(
+        "A secret is ten days past the age at which it should have been replaced",
+        "`infinity secret list` names it and who uses it; `infinity secret rotate NAME` replaces it, or whoever issues it does.",
     ),
     over("policy_denied", Severity::Warning, Measure::Events, (0, Unit::Count), 15 * MINUTE, 0).says(
         "The sandbox or a policy denied an agent something",

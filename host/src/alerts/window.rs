@@ -28,6 +28,11 @@ impl Window {
         }
     }
 
+    /// Looks back so far at most from now on.
+    pub(super) fn look_back(&mut self, longest: Duration) {
+        self.longest = longest;
+    }
+
     /// The counts as they are now. Samples that come too often replace one another, so that their number has a bound.
     pub(super) fn push(&mut self, up: Duration, totals: Totals) {
         let apart = self.longest / SAMPLES_MAX;

@@ -27,7 +27,7 @@ pub struct ConfigStatus {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// Why the file as it is now is not in force, each mistake with its place; nothing where it is.
+    /// Why the file as it is now is not in force, or which repositories were left out of it; each mistake with its place. Nothing where all of it is in force.
     pub problems: Vec<String>,
     /// Agents that are not as the file says: refused, waiting, disabled or rolled back.
     pub held: Vec<AgentChange>,
@@ -35,6 +35,20 @@ pub struct ConfigStatus {
     pub restart: Vec<String>,
     /// Runs in progress on an earlier version.
     pub draining: u64,
+    /// New components that have a part of their agent's runs only.
+    pub canaries: Vec<ConfigCanary>,
+}
+
+/// A new component that has a part of its agent's runs for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfigCanary {
+    /// The agent.
+    pub agent: String,
+    /// Of a hundred runs, so many.
+    pub percent: u32,
+    /// When it gets all of them.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
 }
 
 /// A text that is to take the file's place.

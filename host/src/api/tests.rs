@@ -592,6 +592,7 @@ impl ControlPlane for Fake {
             held: Vec::new(),
             restart: Vec::new(),
             draining: 0,
+            canaries: Vec::new(),
         }
     }
 

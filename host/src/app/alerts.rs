@@ -71,6 +71,13 @@ impl Source for App {
                 .cloned()
                 .collect(),
             risks,
+            overdue: self
+                .secrets
+                .list()
+                .into_iter()
+                .filter(|secret| secret.overdue)
+                .map(|secret| secret.name)
+                .collect(),
             memory: memory(),
             disk: disk.map(|(share, _)| share),
             quotas: self.quotas(spent),
@@ -139,6 +146,11 @@ impl App {
                 "data_risks",
                 "Reasons to fear for data",
                 levels.risks.len() as f64,
+            ),
+            Gauges::one(
+                "secrets_overdue",
+                "Secrets that somebody should have replaced ten days ago or earlier",
+                levels.overdue.len() as f64,
             ),
             Gauges {
                 name: "quota_used_ratio",

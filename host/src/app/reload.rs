@@ -7,21 +7,23 @@ use super::kill::host;
 use super::secrets::Revealed;
 use super::ways::{Boards, Judges, Keys, Panels, Policies, exporting};
 use super::{App, WATCH_EVERY};
-use crate::api::{ConfigError, ConfigStatus, NewConfig};
+use crate::api::{ConfigCanary, ConfigError, ConfigStatus, NewConfig};
 use crate::config::{self, Config, ConfigErrors, Place};
 use crate::effects::Judge as _;
 use crate::forge::Forges;
 use crate::forge::local::LocalForge;
 use crate::forge::signing::SigningKey;
 use crate::model::{Event, Outcome, Principal, Run, now};
-use crate::registry::{self, Agent, Refusal, Registry, Stamp, Surroundings};
+use crate::registry::{self, Agent, Canary, Refusal, Registry, Stamp, Surroundings};
+use crate::reload::shadow::{self, Shadows, Verdict};
 use crate::reload::{
     self, AgentChange, Cause, ChangeKind, ChangeState, ConfigVersion, Portrait, VersionState,
 };
+use crate::runtime;
 use crate::sandbox::call::Call;
 use crate::sandbox::meter::Meter;
 use crate::sandbox::{Job, Sandbox as _};
-use crate::store::{PageRequest, Store, StoreError};
+use crate::store::{PageRequest, RunFilter, Store, StoreError};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
@@ -33,7 +35,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-/// How long an agent's new version is watched: what crashes by itself does so within its first runs.
+/// How long an agent's new version is watched once it has all of its runs: what crashes by itself does so within the first of them.
 const WATCH_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Versions that are looked through for what waits or crashed.
@@ -41,6 +43,12 @@ const LOOK_BACK: u32 = 20;
 
 /// Changes of one version that are recorded: beyond them they are counted.
 const CHANGES_MAX: usize = 1_000;
+
+/// Runs that are looked through for inputs that differ.
+const SHADOW_LOOK: u32 = 100;
+
+/// After this long no further shadow run of an agent begins: somebody waits for the change.
+const SHADOW_PATIENCE: Duration = Duration::from_secs(60);
 
 /// People that policy can ask for.
 const APPROVALS_MAX: u64 = 10;
@@ -74,6 +82,7 @@ struct Watched {
     digest: String,
     plugin_digest: String,
     since: Timestamp,
+    until: Timestamp,
     crashes: u32,
 }
 
@@ -257,6 +266,11 @@ impl App {
             Err(errors) => return self.not_taken(&asked, &previous, *errors).await,
         };
         let restart = config.keep_settled(&self.config);
+        let left_out: Vec<String> = config
+            .left_out
+            .iter()
+            .map(|error| error.brief(&config.path))
+            .collect();
         let config = Arc::new(config);
         let looked = Arc::clone(&config);
         let seen = tokio::task::spawn_blocking(move || Seen::look(&looked)).await;
@@ -283,6 +297,7 @@ impl App {
             asked.cause,
         )
         .await;
+        share(&mut changes, &previous, &mut candidate, asked.cause);
         if asked.dry_run {
             let mut version = self.version_of(
                 &asked,
@@ -292,6 +307,7 @@ impl App {
                 (began, Duration::ZERO),
             );
             version.restart = restart;
+            version.problems = left_out;
             return Ok(version);
         }
         if asked.text.is_some()
@@ -310,6 +326,10 @@ impl App {
         let swapped = compiled.elapsed();
         let mut version = self.version_of(&asked, &candidate, changes, portraits, (began, swapped));
         version.restart = restart;
+        for problem in &left_out {
+            tracing::warn!("left out of the configuration: {problem}");
+        }
+        version.problems = left_out;
         version.prepare_ms = u64::try_from((compiled - began).as_millis()).unwrap_or(u64::MAX);
         self.watch_changes(&version, &previous, &candidate);
         {
@@ -574,7 +594,7 @@ impl App {
             .asked_policy(change, agent, in_force, candidate, cause)
             .await
         {
-            Ok(0) => {}
+            Ok(0) => self.shadowed(change, agent, in_force).await,
             Ok(needed) => {
                 change.approvals_needed = needed;
                 let given = change.approvals.len();
@@ -585,10 +605,78 @@ impl App {
                         change.agent
                     );
                     refuse(change, ChangeState::Waiting, message);
+                } else {
+                    self.shadowed(change, agent, in_force).await;
                 }
             }
             Err(message) => refuse(change, ChangeState::Refused, message),
         }
+    }
+
+    /// Has an agent's new version and the one in force work on the inputs of its latest runs, without consequences, and keeps it as it was where the new one ends worse.
+    async fn shadowed(&self, change: &mut AgentChange, agent: &Arc<Agent>, in_force: &Registry) {
+        let before = in_force.agents.get(&change.agent);
+        let Some(before) = before.filter(|before| {
+            agent.config.shadow > 0
+                && agent.loaded.is_ok()
+                && before.loaded.is_ok()
+                && !Arc::ptr_eq(before, agent)
+        }) else {
+            return;
+        };
+        let filter = RunFilter {
+            agent: Some(change.agent.clone()),
+            ended: Some(true),
+            ..RunFilter::default()
+        };
+        let page = PageRequest {
+            limit: SHADOW_LOOK,
+            cursor: None,
+        };
+        let recorded = match self.store.runs(filter, page).await {
+            Ok(page) => page.items,
+            Err(error) => {
+                tracing::warn!(agent.name = %change.agent, "the inputs of `{}` cannot be read, so its new version is not tried on them: {error}", change.agent);
+                return;
+            }
+        };
+        let began = Instant::now();
+        let mut inputs: Vec<Value> = Vec::new();
+        let mut shadows = Shadows::default();
+        for run in recorded {
+            if shadows.runs >= agent.config.shadow || began.elapsed() > SHADOW_PATIENCE {
+                break;
+            }
+            // A request that was answered has no input that could be handed in again.
+            let asked = matches!(run.outcome, Some(Outcome::Succeeded | Outcome::Failed))
+                && !runtime::is_request(&run);
+            if !asked || inputs.contains(&run.input) {
+                continue;
+            }
+            inputs.push(run.input.clone());
+            let was = self.runtime.shadow(before, &run).await;
+            let is = self.runtime.shadow(agent, &run).await;
+            // Whoever throws the kill switch ends these, too.
+            if self.holds.kill.is_engaged() {
+                break;
+            }
+            shadows.runs += 1;
+            shadows.reach(&is.reached);
+            match shadow::verdict(&was, &is) {
+                Verdict::Same => {}
+                Verdict::Different => shadows.different += 1,
+                Verdict::Worse(how) => {
+                    shadows.different += 1;
+                    change.state = ChangeState::Refused;
+                    change.message = Some(format!(
+                        "a shadow run on the input of run {} says no: {how}; mend it, or take `shadow` out of its entry to have it all the same",
+                        run.id
+                    ));
+                    break;
+                }
+            }
+        }
+        change.shadows = Some(shadows);
     }
 
     /// Whether an agent with policies can load them: those in force stay otherwise.
@@ -702,14 +790,17 @@ impl App {
     fn swap(&self, candidate: &Arc<Registry>, forges: &Forges) {
         self.forges.adopt(forges);
         self.channels.adopt(Arc::clone(&candidate.config));
+        self.alerts.adopt(&candidate.config.alerts);
+        self.backups.adopt(candidate.config.backup.as_ref());
         self.holds
             .set_maintenance(candidate.config.host.maintenance.clone());
         self.registry.store(Arc::clone(candidate));
+        let at = Instant::now();
         self.runtime.revoke(|agent| {
-            let current = candidate.agents.get(agent.config.name.as_str());
-            if current.is_some_and(|current| Arc::ptr_eq(current, agent)) {
+            if candidate.is_in_force(agent, at) {
                 None
             } else {
+                let current = candidate.agents.get(agent.config.name.as_str());
                 reload::lost(agent, current)
             }
         });
@@ -768,6 +859,7 @@ impl App {
                 && !applied
                 && waits(&known) == waits(&version)
                 && known.restart == version.restart
+                && known.problems == version.problems
                 && known.state == version.state;
             if same {
                 version.number = known.number;
@@ -784,6 +876,7 @@ impl App {
                 "cause": version.cause, "by": version.principal, "digest": version.digest,
                 "agents": version.changes.iter().map(|change| json!({
                     "agent": change.agent, "kind": change.kind, "state": change.state, "message": change.message,
+                    "shadows": change.shadows, "canary_percent": change.canary_percent,
                 })).collect::<Vec<_>>(),
                 "restart": version.restart,
             }),
@@ -837,6 +930,12 @@ impl App {
             if previous.loaded.is_err() || !previous.config.enabled {
                 continue;
             }
+            let since = now();
+            let canary = change.canary_percent.and(current.config.canary.as_ref());
+            let shared = canary.map_or(Duration::ZERO, |canary| canary.lasts);
+            let until = SignedDuration::try_from(shared)
+                .ok()
+                .and_then(|shared| since.checked_add(WATCH_FOR + shared).ok());
             let watched = Watched {
                 previous: Arc::clone(previous),
                 digest: change.digest.clone(),
@@ -844,7 +943,8 @@ impl App {
                     .plugin
                     .as_ref()
                     .map_or_else(String::new, |plugin| plugin.digest.clone()),
-                since: now(),
+                since,
+                until: until.unwrap_or(Timestamp::MAX),
                 crashes: 0,
             };
             versions.watched.insert(change.agent.clone(), watched);
@@ -880,7 +980,7 @@ impl App {
         let most = self.rollback_after();
         let mut versions = self.versions();
         let watched = versions.watched.get_mut(&run.agent)?;
-        if now().duration_since(watched.since) > WATCH_FOR {
+        if now() > watched.until {
             versions.watched.remove(&run.agent);
             return None;
         }
@@ -915,6 +1015,7 @@ impl App {
         let mut back = Registry::clone(&registry);
         back.agents
             .insert(agent.to_owned(), Arc::clone(&watched.previous));
+        back.canaries.remove(agent);
         let back = Arc::new(back);
         let forges = self.forges.clone();
         self.swap(&back, &forges);
@@ -935,6 +1036,8 @@ impl App {
             digest: watched.digest.clone(),
             approvals_needed: 1,
             approvals: Vec::new(),
+            shadows: None,
+            canary_percent: None,
         };
         let mut asked = Asked::by_host(Cause::Crashes);
         asked.principal = host("rollback");
@@ -1027,10 +1130,15 @@ impl App {
             path: registry.config.path.display().to_string(),
             digest: registry.config.digest.clone(),
             since: recorded.map_or(self.started_at, |version| version.at),
-            problems: versions.fault.clone().unwrap_or_default(),
+            problems: match (&versions.fault, recorded) {
+                (Some(fault), _) => fault.clone(),
+                (None, Some(version)) => version.problems.clone(),
+                (None, None) => Vec::new(),
+            },
             held: held(recorded, &registry),
             restart: recorded.map_or_else(Vec::new, |version| version.restart.clone()),
             draining: self.runtime.draining() as u64,
+            canaries: canaries(&registry),
         }
     }
 
@@ -1162,6 +1270,54 @@ impl App {
     }
 }
 
+/// Leaves a part of the runs to the component before, where the agent says so and may still do all that it could. Whoever goes back to a version wants it at once.
+fn share(changes: &mut [AgentChange], previous: &Registry, candidate: &mut Registry, cause: Cause) {
+    // What is asked of components now was not asked of the one before.
+    if previous.config.supply != candidate.config.supply {
+        return;
+    }
+    let now = Instant::now();
+    for (name, canary) in &previous.canaries {
+        let same = match (previous.agents.get(name), candidate.agents.get(name)) {
+            (Some(before), Some(after)) => Arc::ptr_eq(before, after),
+            _ => false,
+        };
+        if same && now < canary.until {
+            candidate.canaries.insert(name.clone(), canary.clone());
+        }
+    }
+    if cause == Cause::Rollback {
+        return;
+    }
+    for change in changes {
+        let (Some(before), Some(after)) = (
+            previous.agents.get(&change.agent),
+            candidate.agents.get(&change.agent),
+        ) else {
+            continue;
+        };
+        let digest = |agent: &Agent| agent.plugin.as_ref().map(|plugin| plugin.digest.clone());
+        let shares = change.state == ChangeState::Applied
+            && before.loaded.is_ok()
+            && before.config.enabled
+            && digest(before) != digest(after)
+            && reload::lost(before, Some(after)).is_none();
+        let Some(canary) = after.config.canary.as_ref().filter(|_| shares) else {
+            continue;
+        };
+        change.canary_percent = Some(canary.percent);
+        candidate.canaries.insert(
+            change.agent.clone(),
+            Canary {
+                before: Arc::clone(before),
+                config_digest: previous.config.digest.clone(),
+                percent: canary.percent,
+                until: now + canary.lasts,
+            },
+        );
+    }
+}
+
 /// Whether a change is in the registry as it is: also of what cannot run.
 fn is_in_force(change: &AgentChange) -> bool {
     matches!(change.state, ChangeState::Applied | ChangeState::Disabled)
@@ -1192,9 +1348,28 @@ fn held(recorded: Option<&ConfigVersion>, registry: &Registry) -> Vec<AgentChang
             digest: Portrait::of(agent).digest,
             approvals_needed: 0,
             approvals: Vec::new(),
+            shadows: None,
+            canary_percent: None,
         });
     }
     held
+}
+
+/// New components that have a part of the runs only.
+fn canaries(registry: &Registry) -> Vec<ConfigCanary> {
+    let (at, now) = (Instant::now(), now());
+    let canaries = registry.canaries.iter();
+    canaries
+        .filter(|(_, canary)| at < canary.until)
+        .map(|(agent, canary)| {
+            let left = SignedDuration::try_from(canary.until - at).unwrap_or_default();
+            ConfigCanary {
+                agent: agent.clone(),
+                percent: canary.percent,
+                until: now.checked_add(left).unwrap_or(Timestamp::MAX),
+            }
+        })
+        .collect()
 }
 
 /// What a person approves, in a few words.

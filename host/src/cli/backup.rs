@@ -7,7 +7,7 @@ use super::output::{Output, bytes, printable};
 use super::show::seconds;
 use super::store::{failed, show};
 use super::{CliError, Done, EXIT_FAILED, GlobalOptions, Launcher};
-use crate::backup::{BackupList, note_drill};
+use crate::backup::{BackupList, Ended, Work, note_drill};
 use crate::store::backups::{self, Backup, Drill, Kind};
 use crate::store::parcel;
 use clap::Subcommand;
@@ -155,9 +155,9 @@ pub(super) async fn execute(
 
 /// Asks the host.
 async fn of_host(command: &BackupCommand, client: &Client, output: &Output) -> Done {
-    let path = match command {
-        BackupCommand::Create { .. } => "/v1/backups",
-        BackupCommand::Drill { .. } => "/v1/backups/drills",
+    let (path, work) = match command {
+        BackupCommand::Create { .. } => ("/v1/backups", Work::Snapshot),
+        BackupCommand::Drill { .. } => ("/v1/backups/drills", Work::Drill),
         _ => {
             let list: BackupList = client.get("/v1/backups").await?;
             listed(&list, output);
@@ -172,8 +172,9 @@ async fn of_host(command: &BackupCommand, client: &Client, output: &Output) -> D
     let (list, ended) = loop {
         tokio::time::sleep(ASK_EVERY).await;
         let list: BackupList = client.get("/v1/backups").await?;
-        let ended = list.last.clone().filter(|last| last.began_at >= began_at);
-        if let Some(ended) = ended {
+        // Of this kind: what the host does by itself may have begun and ended since.
+        let of_it = |last: &&Ended| last.work == work && last.began_at >= began_at;
+        if let Some(ended) = list.last.iter().find(of_it).cloned() {
             break (list, ended);
         }
     };
@@ -374,7 +375,7 @@ fn listed(list: &BackupList, output: &Output) {
         &["NAME", "KIND", "MADE", "", "RUNS", "EVENTS", "ARTIFACTS"],
         rows,
     );
-    if let Some(last) = list.last.as_ref().filter(|last| !last.ok) {
+    if let Some(last) = list.last.first().filter(|last| !last.ok) {
         output.note(&format!(
             "the last {} failed: {}",
             last.work.as_str(),

@@ -169,7 +169,7 @@ async fn status(client: &Client, output: &Output) -> Done {
             seconds(status.since)
         ));
         for problem in &status.problems {
-            output.line(&format!("the file is not in force: {}", problem));
+            output.line(&format!("not in force: {}", problem));
         }
         for change in &status.held {
             output.line(&line(change));
@@ -178,6 +178,14 @@ async fn status(client: &Client, output: &Output) -> Done {
             output.line(&format!(
                 "from the next start on: {}",
                 status.restart.join(", ")
+            ));
+        }
+        for canary in &status.canaries {
+            output.line(&format!(
+                "{}: {} % of its runs on the new component until {}, then all",
+                canary.agent,
+                canary.percent,
+                seconds(canary.until)
             ));
         }
         if status.draining > 0 {
@@ -287,6 +295,9 @@ fn shown(version: &ConfigVersion, output: &Output) -> Done {
             version.number,
             plural(version.changes.len() as u64, "change")
         ));
+        for problem in &version.problems {
+            output.line(&format!("left out: {}", problem));
+        }
         for change in &version.changes {
             told(change, output);
         }
@@ -306,6 +317,16 @@ fn shown(version: &ConfigVersion, output: &Output) -> Done {
 
 fn told(change: &AgentChange, output: &Output) {
     output.line(&line(change));
+    if let Some(shadows) = &change.shadows {
+        output.line(&format!(
+            "  {}, {} with another end",
+            plural(shadows.runs.into(), "shadow run"),
+            shadows.different
+        ));
+    }
+    if let Some(percent) = change.canary_percent {
+        output.line(&format!("  {percent} % of its runs first"));
+    }
     for gain in &change.gains {
         output.line(&format!("  + {}", gain));
     }

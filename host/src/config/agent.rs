@@ -197,8 +197,30 @@ pub struct AgentConfig {
     pub policies: Option<PathBuf>,
     /// Whether runs start from a snapshot; default `true`.
     pub snapshot: bool,
+    /// On how many recorded inputs a new version is tried before it takes over: 0 to 20, default 0. Source: `shadow`.
+    pub shadow: u32,
+    /// Which part of the runs a new component gets first; none if it gets all of them at once.
+    pub canary: Option<CanaryConfig>,
     /// Where it stands in the file, from 1; 0 if it does not.
     pub line: usize,
+}
+
+/// The part of an agent's runs that a new component gets first. Source: `canary`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanaryConfig {
+    /// Of a hundred runs, so many: 1 to 99, default 5. Source: `percent`.
+    pub percent: u32,
+    /// How long: a second to 7 days, default 5 minutes. Source: `for`.
+    pub lasts: Duration,
+}
+
+impl Default for CanaryConfig {
+    fn default() -> Self {
+        Self {
+            percent: 5,
+            lasts: Duration::from_secs(300),
+        }
+    }
 }
 
 impl AgentConfig {
@@ -235,6 +257,8 @@ impl AgentConfig {
             effects_per_hour: DEFAULT_EFFECTS_PER_HOUR,
             policies: None,
             snapshot: true,
+            shadow: 0,
+            canary: None,
             line: 0,
         }
     }
@@ -340,6 +364,13 @@ pub(super) fn read(
         .and_then(|count| u32::try_from(count).ok())
         .unwrap_or(DEFAULT_EFFECTS_PER_HOUR);
     let snapshot = table.boolean("snapshot", errors).unwrap_or(true);
+    let shadow = table
+        .number("shadow", errors)
+        .and_then(|count| u32::try_from(count).ok())
+        .unwrap_or(0);
+    let canary = table
+        .table("canary", format!("the canary of {what}"), errors)
+        .map(|table| canary(&table, errors));
     let policies = table.path("policies", errors).map(|written| {
         let path = resolve(&context.paths.root, written.get_ref());
         if enabled && !path.is_dir() {
@@ -379,8 +410,23 @@ pub(super) fn read(
         effects_per_hour,
         policies,
         snapshot,
+        shadow,
+        canary,
         line,
     })
+}
+
+fn canary(table: &Reader<'_, '_>, errors: &mut Errors) -> CanaryConfig {
+    let default = CanaryConfig::default();
+    CanaryConfig {
+        percent: table
+            .number("percent", errors)
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(default.percent),
+        lasts: table
+            .number("for", errors)
+            .map_or(default.lasts, Duration::from_millis),
+    }
 }
 
 /// `description` of an agent or a pipeline.

@@ -623,6 +623,30 @@ pub(super) static HOST: Table = Table {
 };
 
 /// The `[backup]` table.
+static CANARY: Table = Table {
+    name: "canary",
+    doc: "The part of an agent's runs that a new component gets before it gets all of them. One that crashes is rolled back.",
+    keys: &[
+        key(
+            "percent",
+            Kind::Integer { min: 1, max: 99 },
+            "5",
+            "Of a hundred runs, so many.",
+        ),
+        key(
+            "for",
+            Kind::Duration {
+                min: SECOND,
+                max: 7 * DAY,
+            },
+            "\"5m\"",
+            "How long.",
+        ),
+    ],
+    instead: &[("share", "percent = 5"), ("time", "for = \"5m\"")],
+    later: &[],
+};
+
 pub(super) static BACKUP: Table = Table {
     name: "backup",
     doc: "Backups that the host makes by itself, tries out and removes when they are old: copies for 8 hours, snapshots for 2 days, the last of each day for 30 days, the first of each year for ten years.",
@@ -1341,6 +1365,18 @@ pub(super) static AGENT: Table = Table {
             Kind::Boolean,
             "true",
             "Start runs from a snapshot taken after `init`.",
+        ),
+        key(
+            "shadow",
+            Kind::Integer { min: 0, max: 20 },
+            "0",
+            "On how many recorded inputs a new version is tried, without consequences, before it takes over; one that ends worse than the version in force does not.",
+        ),
+        key(
+            "canary",
+            Kind::Table(&CANARY),
+            "",
+            "A new component gets a part of the runs first.",
         ),
     ],
     instead: &[

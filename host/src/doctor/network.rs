@@ -98,7 +98,7 @@ async fn reach(target: &Target, trust: Option<Arc<ClientConfig>>) -> Result<(), 
         })
 }
 
-fn client(config: &Config) -> Option<reqwest::Client> {
+fn client(config: &Config, ca_file: Option<&Path>) -> Option<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .timeout(REACH_MAX)
         .redirect(reqwest::redirect::Policy::none())
@@ -107,7 +107,7 @@ fn client(config: &Config) -> Option<reqwest::Client> {
         Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).ok()?),
         None => builder.no_proxy(),
     };
-    if let Some(file) = &config.host.ca_file {
+    for file in config.host.ca_file.as_deref().into_iter().chain(ca_file) {
         let pem = std::fs::read(file).ok()?;
         for certificate in reqwest::Certificate::from_pem_bundle(&pem).ok()? {
             builder = builder.add_root_certificate(certificate);
@@ -142,7 +142,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 pub(super) fn looks(config: &Config) -> Vec<(String, BoxFuture<'static, Item>)> {
     let mut looks: Vec<(String, BoxFuture<'static, Item>)> = Vec::new();
     let trust = trusted(config.host.ca_file.as_deref());
-    let client = client(config);
+    let client = self::client(config, None);
     let proxy = config.host.proxy.clone();
     if let Some(proxy) = &proxy {
         let proxy = target(proxy);
@@ -232,8 +232,67 @@ pub(super) fn looks(config: &Config) -> Vec<(String, BoxFuture<'static, Item>)> 
             }),
         ));
     }
+    if let Some(found) = &config.secrets.vault {
+        let url = format!(
+            "{}/v1/sys/health?standbyok=true&perfstandbyok=true",
+            found.address.trim_end_matches('/')
+        );
+        let client = self::client(config, found.ca_file.as_deref());
+        looks.push((
+            "vault".into(),
+            Box::pin(async move { vault(ask(client, &url).await) }),
+        ));
+    }
+    if let Some(telemetry) = &config.telemetry {
+        let collector = target(&telemetry.otlp);
+        let proxied = proxy.is_some();
+        looks.push((
+            "telemetry".into(),
+            Box::pin(async move {
+                match collector.filter(|_| !proxied) {
+                    Some(collector) => reached(
+                        List::Infrastructure,
+                        "telemetry",
+                        reach(&collector, trust).await,
+                    ),
+                    None => unknown(
+                        List::Infrastructure,
+                        "telemetry",
+                        "the collector is behind the proxy, and nothing is sent to try it",
+                    ),
+                }
+            }),
+        ));
+    }
     looks.truncate(SERVICES_MAX);
     looks
+}
+
+/// What an answer of Vault's says; it is asked without a token.
+fn vault(answer: Result<reqwest::Response, String>) -> Item {
+    let list = List::Infrastructure;
+    match answer.map(|answer| answer.status().as_u16()) {
+        Err(why) => reached(list, "vault", Err(why)),
+        Ok(200) => ok(list, "vault", "can be reached and is unsealed"),
+        Ok(503) => fail(
+            list,
+            "vault",
+            "it is sealed: no secret can be read",
+            "unseal it, with `vault operator unseal` or its key management service",
+        ),
+        Ok(501) => fail(
+            list,
+            "vault",
+            "it was never initialised",
+            "`vault operator init`",
+        ),
+        Ok(status) => warn(
+            list,
+            "vault",
+            format!("it answers {status} to the question how it is"),
+            "look at the `address` of `[secrets.vault]`",
+        ),
+    }
 }
 
 fn reached(list: List, name: &str, found: Result<(), String>) -> Item {

@@ -125,7 +125,11 @@ impl Runtime {
         let unknown = || ServeError::Unknown {
             name: name.to_owned(),
         };
-        let agent = registry.agents.get(name).cloned().ok_or_else(unknown)?;
+        let id = Uuid::now_v7();
+        let (agent, config_digest) = registry
+            .of_run(name, id, Instant::now())
+            .map(|(agent, digest)| (Arc::clone(agent), digest.to_owned()))
+            .ok_or_else(unknown)?;
         let loaded = self.servable(&agent)?.ok_or_else(unknown)?;
         let own = self.requests.places(name);
         let places = async {
@@ -145,14 +149,13 @@ impl Runtime {
             cancel: self.holds.kill.token(),
         };
         let serving = self.sandbox.serve(&loaded, request, job);
-        let config_digest = registry.config.digest.clone();
         let runtime = Arc::clone(self);
         let (told, stopped) = tokio::sync::oneshot::channel();
         let ended = serving.end;
         self.tasks.spawn(async move {
             let end = ended.await;
             drop(places);
-            let mut run = served_run(&agent, config_digest, input, began);
+            let mut run = served_run(&agent, id, config_digest, input, began);
             let (report, artifacts) = settle(&mut run, end, &meter);
             let outcome = run.outcome.unwrap_or(Outcome::HostError);
             runtime
@@ -249,8 +252,7 @@ impl Runtime {
 }
 
 /// The record of a request, before it is known how it ended.
-fn served_run(agent: &Agent, config_digest: String, input: Value, began: Instant) -> Run {
-    let id = Uuid::now_v7();
+fn served_run(agent: &Agent, id: Uuid, config_digest: String, input: Value, began: Instant) -> Run {
     let at = now()
         .checked_sub(jiff::SignedDuration::try_from(began.elapsed()).unwrap_or_default())
         .unwrap_or_else(|_| now());

@@ -4,6 +4,8 @@ use super::contract::agent::wasi::keyvalue::{atomics, batch, store};
 use super::state::RunState;
 use crate::model::Limit;
 use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use wasmtime::component::Resource;
 
 /// Keys that one `list-keys` answers with.
@@ -61,6 +63,122 @@ pub enum KeyValueError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[source] anyhow::Error),
+}
+
+/// A space that nobody else has: what is set in it is its own, everything else is that of the space below, which never changes.
+pub struct Layered {
+    below: Arc<dyn KeyValue>,
+    /// What was set, and what was deleted.
+    own: tokio::sync::Mutex<BTreeMap<String, Option<Vec<u8>>>>,
+}
+
+impl Layered {
+    /// Over another.
+    #[must_use]
+    pub fn over(below: Arc<dyn KeyValue>) -> Self {
+        Self {
+            below,
+            own: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
+/// Sets pairs, as long as what was set fits.
+fn layer(
+    own: &mut BTreeMap<String, Option<Vec<u8>>>,
+    pairs: Vec<(String, Vec<u8>)>,
+    quota: KeyValueQuota,
+) -> Result<(), KeyValueError> {
+    let size = |key: &str, value: Option<&[u8]>| (key.len() + value.map_or(0, <[u8]>::len)) as u64;
+    let set: u64 = own
+        .iter()
+        .map(|(key, value)| size(key, value.as_deref()))
+        .sum();
+    let more: u64 = pairs
+        .iter()
+        .map(|(key, value)| size(key, Some(value)))
+        .sum();
+    if set + more > quota.bytes || (own.len() + pairs.len()) as u64 > quota.keys {
+        return Err(KeyValueError::Quota("the key-value space is full".into()));
+    }
+    own.extend(pairs.into_iter().map(|(key, value)| (key, Some(value))));
+    Ok(())
+}
+
+#[async_trait]
+impl KeyValue for Layered {
+    async fn get(&self, agent: &str, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
+        match self.own.lock().await.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.below.get(agent, key).await,
+        }
+    }
+
+    async fn set_many(
+        &self,
+        _: &str,
+        pairs: Vec<(String, Vec<u8>)>,
+        quota: KeyValueQuota,
+    ) -> Result<(), KeyValueError> {
+        layer(&mut *self.own.lock().await, pairs, quota)
+    }
+
+    async fn delete_many(&self, _: &str, keys: Vec<String>) -> Result<(), KeyValueError> {
+        let mut own = self.own.lock().await;
+        own.extend(keys.into_iter().map(|key| (key, None)));
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        agent: &str,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Vec<String>, KeyValueError> {
+        let own = self.own.lock().await;
+        let mut keys = BTreeSet::new();
+        let mut at = 0;
+        loop {
+            let page = self.below.list(agent, at, LIST_KEYS).await?;
+            let last = page.len() < LIST_KEYS as usize;
+            at += u64::from(LIST_KEYS);
+            keys.extend(page);
+            if last {
+                break;
+            }
+        }
+        for (key, value) in own.iter() {
+            match value {
+                Some(_) => keys.insert(key.clone()),
+                None => keys.remove(key),
+            };
+        }
+        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
+        Ok(keys.into_iter().skip(skip).take(limit as usize).collect())
+    }
+
+    async fn increment(
+        &self,
+        agent: &str,
+        key: &str,
+        delta: u64,
+        quota: KeyValueQuota,
+    ) -> Result<u64, KeyValueError> {
+        let mut own = self.own.lock().await;
+        let before = match own.get(key) {
+            Some(value) => value.clone(),
+            None => self.below.get(agent, key).await?,
+        };
+        let text = before.map(|value| String::from_utf8_lossy(&value).into_owned());
+        let number = text.map_or(Ok(0), |text| text.parse::<u64>());
+        let sum = number.ok().and_then(|number| number.checked_add(delta));
+        let sum = sum.ok_or_else(|| {
+            KeyValueError::Invalid("the value is no decimal number, or becomes too large".into())
+        })?;
+        let pair = (key.to_owned(), sum.to_string().into_bytes());
+        layer(&mut own, vec![pair], quota)?;
+        Ok(sum)
+    }
 }
 
 /// The handle a guest holds; the space is known by the run.

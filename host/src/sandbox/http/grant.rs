@@ -453,6 +453,17 @@ pub struct HttpGrant {
 }
 
 impl HttpGrant {
+    /// The same for `GET` and `HEAD` alone; none if it allows neither.
+    #[must_use]
+    pub fn reading(&self) -> Option<Self> {
+        let reads = |method: &&Method| [Method::GET, Method::HEAD].contains(method);
+        let methods: Vec<Method> = self.methods.iter().filter(reads).cloned().collect();
+        (!methods.is_empty()).then(|| Self {
+            methods,
+            ..self.clone()
+        })
+    }
+
     /// Reads a line: a URL such as `https://api.github.com/repos/*`, methods, private ranges.
     ///
     /// Without a scheme it is `https`; without a path every path is meant; a path is exact, or

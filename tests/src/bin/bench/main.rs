@@ -9,6 +9,7 @@ mod effects;
 mod load;
 mod machine;
 mod policy;
+mod reload;
 mod runs;
 mod samples;
 mod sandbox;
@@ -23,9 +24,9 @@ use std::io::Write as _;
 use table::Section;
 
 /// The benches by name.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "checks", "sandbox", "runs", "policy", "schedule", "api", "badge", "serve", "webhooks",
-    "effects", "sync", "control", "density",
+    "effects", "sync", "control", "reload", "density",
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -68,6 +69,7 @@ fn main() -> anyhow::Result<()> {
                     "webhooks" => whole::webhooks().await,
                     "effects" => tokio::task::block_in_place(effects::measure),
                     "control" => control::measure().await,
+                    "reload" => reload::measure().await,
                     "sync" => tokio::task::block_in_place(sync::measure),
                     _ => whole::density().await,
                 }
