@@ -103,6 +103,7 @@ pub fn verdict(in_force: &Shadow, new: &Shadow) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Usage;
     use serde_json::Value;
 
     fn shadow(outcome: &str, output: &Value) -> Shadow {
@@ -110,7 +111,7 @@ mod tests {
             "id": "01a03eb6-0000-7000-8000-000000000000", "agent": "a", "plugin": "p", "plugin_digest": "", "config_digest": "",
             "principal": { "kind": "host", "name": "t" }, "trigger": "manual", "attempt": 1, "idempotency_key": "k", "dry_run": false,
             "state": "ended", "outcome": outcome, "reason": null, "message": "a message", "hint": null, "summary": null, "findings": 0,
-            "denials": [], "usage": {}, "input": null, "scheduled_at": "2026-01-01T00:00:00Z", "created_at": "2026-01-01T00:00:00Z",
+            "denials": [], "usage": Usage::default(), "input": null, "scheduled_at": "2026-01-01T00:00:00Z", "created_at": "2026-01-01T00:00:00Z",
             "started_at": null, "ended_at": null,
         });
         Shadow {
