@@ -116,7 +116,7 @@ pub struct Config {
     pub entries: BTreeSet<String>,
     /// Agents with mistakes. Always empty from [`load`] and [`parse`], which return the mistakes instead.
     pub disabled: Vec<DisabledAgent>,
-    /// Mistakes of repositories that are therefore not there; those who need one are in [`Config::disabled`]. Nothing where the file was read without mercy.
+    /// Mistakes of repositories, channels and pipelines that are therefore not there; agents that need such a repository are in [`Config::disabled`]. Nothing where the file was read without mercy.
     pub left_out: Vec<ConfigError>,
 }
 
@@ -259,10 +259,10 @@ pub fn load(
     parse(&read(path)?, path, environment, overrides)
 }
 
-/// Like [`load`], but mistakes inside of agents and repositories disable these agents, or those who need the repository, alone and are listed in [`Config::disabled`]: what a reload wants.
+/// Like [`load`], but a mistake inside of an agent disables that agent alone, and one inside of a repository, channel or pipeline leaves that one out: what a reload wants.
 ///
 /// # Errors
-/// Every mistake, if there is one outside of agents and repositories.
+/// Every mistake, if there is one outside of these entries.
 pub fn load_tolerant(
     path: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -293,7 +293,7 @@ pub fn parse(
 /// Like [`parse`], with the mercy of [`load_tolerant`].
 ///
 /// # Errors
-/// Every mistake, if there is one outside of agents and repositories.
+/// Every mistake, if there is one outside of these entries.
 pub fn parse_tolerant(
     text: &str,
     path: &Path,
@@ -335,6 +335,9 @@ pub fn parse_tolerant(
             }
         }
         config.left_out.extend(errors);
+    }
+    for errors in checked.left_out {
+        config.left_out.extend(errors.into_list(text));
     }
     Ok(config)
 }
@@ -401,6 +404,8 @@ struct Checked {
     faulty: Vec<(String, usize, Errors)>,
     /// Name and mistakes of repositories that have some.
     faulty_repositories: Vec<(String, Errors)>,
+    /// Mistakes of channels and pipelines that have some.
+    left_out: Vec<Errors>,
 }
 
 impl Checked {
@@ -408,6 +413,9 @@ impl Checked {
     fn all_errors(&mut self) -> Errors {
         let mut errors = std::mem::take(&mut self.errors);
         for own in self.faulty_repositories.drain(..).map(|(_, own)| own) {
+            errors.extend(own);
+        }
+        for own in self.left_out.drain(..) {
             errors.extend(own);
         }
         for own in self.faulty.drain(..).map(|(_, _, own)| own) {
@@ -449,7 +457,8 @@ fn check(
     let (names, repositories, faulty_repositories) =
         read_repositories(&root, &root_path, &github, &mut errors);
     let discord = host.variables.discord_webhook.as_ref();
-    let channels = channels::read(&root, environment, discord, &mut errors);
+    let mut left_out = Vec::new();
+    let channels = channels::read(&root, environment, discord, &mut errors, &mut left_out);
     let alerts = alerts::read(&root, &mut errors);
     let telemetry = telemetry::read(&root, environment, &mut errors);
     let agents = root.entries("agents", &mut errors);
@@ -516,7 +525,7 @@ fn check(
         }
     }
     let known: BTreeSet<&str> = named.iter().map(String::as_str).collect();
-    let pipelines = pipelines::read(&root, &known, &mut errors);
+    let pipelines = pipelines::read(&root, &known, &mut errors, &mut left_out);
     one_for_commands(&checked_agents, &mut errors);
     Ok(Checked {
         config: Config {
@@ -541,6 +550,7 @@ fn check(
         errors,
         faulty,
         faulty_repositories,
+        left_out,
     })
 }
 

@@ -70,7 +70,7 @@ pub struct ConfigVersion {
     pub state: VersionState,
     /// `sha256:<hex>` of the file's bytes.
     pub digest: String,
-    /// Why it was refused, or repositories that were left out of it; each mistake with its place.
+    /// Why it was refused, or which repositories, channels and pipelines were left out of it; each mistake with its place.
     pub problems: Vec<String>,
     /// Agents that are different; none beyond 1,000.
     pub changes: Vec<AgentChange>,

@@ -140,6 +140,40 @@ fn a_repository_that_is_gone_costs_those_who_need_it() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_channel_and_a_pipeline_with_mistakes_are_left_out() -> anyhow::Result<()> {
+    let host = folder("", "[pipelines.whole]\nsteps = [\"guests\"]\n")?.serve()?;
+    let good = config(&host)?;
+    let bad = "[channels.ops]\nkind = \"webhook\"\nurl = \"${NO_SUCH_VARIABLE}\"\n[pipelines.broken]\nsteps = [\"nobody\"]\n\
+        [channels.fine]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n";
+    write(&host, &format!("{good}\n{bad}"))?;
+    let status = until(&host, "left out", |status| {
+        status["problems"].as_array().map(Vec::len) == Some(2)
+    })?;
+    let said = status["problems"].to_string();
+    assert!(
+        said.contains("NO_SUCH_VARIABLE") && said.contains("no agent `nobody`"),
+        "{said}"
+    );
+    assert_eq!(status["held"], json!([]));
+    assert_eq!(runs(&host, "guests")?["outcome"], "succeeded");
+    let channels = host.json("/v1/integrations")?.to_string();
+    assert!(
+        channels.contains("fine") && !channels.contains("ops\""),
+        "{channels}"
+    );
+    let health = host.json("/health")?;
+    assert!(
+        health["degraded"].to_string().contains("config"),
+        "{health}"
+    );
+    let shown = host.folder().infinity(&["config", "status"])?;
+    assert_eq!(shown.status.code(), Some(1));
+    write(&host, &good)?;
+    until(&host, "mended", |status| status["problems"] == json!([]))?;
+    Ok(())
+}
+
+#[test]
 fn alerts_and_backups_go_by_other_numbers_at_once() -> anyhow::Result<()> {
     let host = host()?;
     let good = config(&host)?;

@@ -27,7 +27,7 @@ pub struct ConfigStatus {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// Why the file as it is now is not in force, or which repositories were left out of it; each mistake with its place. Nothing where all of it is in force.
+    /// Why the file as it is now is not in force, or which repositories, channels and pipelines were left out of it; each mistake with its place. Nothing where all of it is in force.
     pub problems: Vec<String>,
     /// Agents that are not as the file says: refused, waiting, disabled or rolled back.
     pub held: Vec<AgentChange>,

@@ -10,7 +10,7 @@ use super::agent::{LOOSE, LOOSE_NAME_HELP, is_name};
 use super::error::{Errors, literal};
 use super::grants::fill;
 use super::keys;
-use super::reader::Reader;
+use super::reader::{Reader, Value};
 use super::secret::Secret;
 use crate::model::Level;
 use crate::topics;
@@ -114,45 +114,28 @@ const PAGERDUTY: &str = "https://events.pagerduty.com";
 /// The channel that the environment variable `DISCORD_WEBHOOK` makes.
 pub const DISCORD_CHANNEL: &str = "discord";
 
-/// Reads all channels. `environment` gives the value of an environment variable; `discord` is the webhook that it names.
+/// Reads all channels. `environment` gives the value of an environment variable; `discord` is the webhook that it names; `faulty` takes the mistakes of each entry that has some.
 pub(super) fn read(
     root: &Reader<'_, '_>,
     environment: &dyn Fn(&str) -> Option<String>,
     discord: Option<&Secret>,
     errors: &mut Errors,
+    faulty: &mut Vec<Errors>,
 ) -> BTreeMap<String, ChannelConfig> {
     let mut channels = BTreeMap::new();
+    let mut room = errors.room();
     for (key, value) in root
         .entries("channels", errors)
         .into_iter()
         .take(keys::MAX_LIST)
     {
-        let name = *key.get_ref();
-        let what = format!("channel {}", literal(name));
-        if !is_name(name, LOOSE) {
-            errors
-                .at(
-                    key.span(),
-                    format!("{} cannot be the name of a channel", literal(name)),
-                )
-                .help(LOOSE_NAME_HELP);
-        }
-        let Some(table) = Reader::open(value, &keys::CHANNEL, what.clone(), key.span(), errors)
-        else {
-            continue;
-        };
-        let service = service(&table, &what, environment, errors);
-        let settings = settings(&table, &what, errors);
-        if let Some(service) = service {
-            let name = name.to_owned();
-            channels.insert(
-                name.clone(),
-                ChannelConfig {
-                    name,
-                    service,
-                    ..settings
-                },
-            );
+        let mut own = Errors::with_room(room);
+        let read = channel(&key, value, environment, &mut own);
+        room = own.room();
+        if !own.is_empty() {
+            faulty.push(own);
+        } else if let Some(channel) = read {
+            channels.insert(channel.name.clone(), channel);
         }
     }
     if let Some(url) = discord {
@@ -164,6 +147,32 @@ pub(super) fn read(
             });
     }
     channels
+}
+
+fn channel(
+    key: &Spanned<&str>,
+    value: &Value<'_>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    errors: &mut Errors,
+) -> Option<ChannelConfig> {
+    let name = *key.get_ref();
+    let what = format!("channel {}", literal(name));
+    if !is_name(name, LOOSE) {
+        errors
+            .at(
+                key.span(),
+                format!("{} cannot be the name of a channel", literal(name)),
+            )
+            .help(LOOSE_NAME_HELP);
+    }
+    let table = Reader::open(value, &keys::CHANNEL, what.clone(), key.span(), errors)?;
+    let service = service(&table, &what, environment, errors);
+    let settings = settings(&table, &what, errors);
+    Some(ChannelConfig {
+        name: name.to_owned(),
+        service: service?,
+        ..settings
+    })
 }
 
 fn plain(service: Service) -> ChannelConfig {

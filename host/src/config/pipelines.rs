@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::agent::{AgentName, checked_description};
 use super::error::{Errors, literal, nearest};
 use super::keys;
-use super::reader::Reader;
+use super::reader::{Reader, Value};
 use super::triggers::{self, ScheduleConfig};
 
 /// Agents that run one after the other. Source: `[pipelines.NAME]`.
@@ -32,48 +32,58 @@ pub struct StepConfig {
     pub go_on: bool,
 }
 
-/// Reads all pipelines. `agents` are the names that a step can have.
+/// Reads all pipelines. `agents` are the names that a step can have; `faulty` takes the mistakes of each entry that has some.
 pub(super) fn read(
     root: &Reader<'_, '_>,
     agents: &BTreeSet<&str>,
     errors: &mut Errors,
+    faulty: &mut Vec<Errors>,
 ) -> BTreeMap<String, PipelineConfig> {
     let mut pipelines = BTreeMap::new();
+    let mut room = errors.room();
     let entries = root.entries("pipelines", errors);
     if entries.len() > keys::MAX_ENTRIES {
         errors.anywhere("there are more than 10_000 pipelines");
     }
     for (key, value) in entries.into_iter().take(keys::MAX_ENTRIES) {
-        let name = *key.get_ref();
-        let what = format!("pipeline {}", literal(name));
-        if AgentName::new(name).is_err() {
-            errors
-                .at(
-                    key.span(),
-                    format!("{} cannot be the name of a pipeline", literal(name)),
-                )
-                .help(
-                    "use a small letter, then small letters, digits and `-`; at most 63 characters",
-                );
+        let mut own = Errors::with_room(room);
+        let read = pipeline(&key, value, agents, &mut own);
+        room = own.room();
+        if !own.is_empty() {
+            faulty.push(own);
+        } else if let Some(pipeline) = read {
+            pipelines.insert(pipeline.name.clone(), pipeline);
         }
-        let Some(table) = Reader::open(value, &keys::PIPELINE, what.clone(), key.span(), errors)
-        else {
-            continue;
-        };
-        let description = checked_description(&table, &what, errors);
-        let schedule = triggers::read(&table, &what, errors);
-        let steps = steps(&table, &what, agents, errors);
-        pipelines.insert(
-            name.to_owned(),
-            PipelineConfig {
-                name: name.to_owned(),
-                description,
-                steps,
-                schedule,
-            },
-        );
     }
     pipelines
+}
+
+fn pipeline(
+    key: &Spanned<&str>,
+    value: &Value<'_>,
+    agents: &BTreeSet<&str>,
+    errors: &mut Errors,
+) -> Option<PipelineConfig> {
+    let name = *key.get_ref();
+    let what = format!("pipeline {}", literal(name));
+    if AgentName::new(name).is_err() {
+        errors
+            .at(
+                key.span(),
+                format!("{} cannot be the name of a pipeline", literal(name)),
+            )
+            .help("use a small letter, then small letters, digits and `-`; at most 63 characters");
+    }
+    let table = Reader::open(value, &keys::PIPELINE, what.clone(), key.span(), errors)?;
+    let description = checked_description(&table, &what, errors);
+    let schedule = triggers::read(&table, &what, errors);
+    let steps = steps(&table, &what, agents, errors);
+    Some(PipelineConfig {
+        name: name.to_owned(),
+        description,
+        steps,
+        schedule,
+    })
 }
 
 fn steps(

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const AGENTS: usize = 50;
 
 /// Texts that are handed in.
-const TEXTS: usize = 200;
+const TEXTS: usize = 100;
 
 /// Components that are replaced, each by one that was never compiled.
 const COMPONENTS: usize = 10;
