@@ -105,7 +105,7 @@ fn config_check_accepts_what_is_right_and_explains_what_is_wrong() -> anyhow::Re
      --> wrong.toml:3:1
       |
     3 | evry = "1m"
-      | ^^^^ expected one of `plugin`, `description`, `enabled`, `on`, `webhook`, `priority`, `commands`, `concurrency`, `retries`, `retry_delay`, `for_each`, `settings`, `grants`, `limits`, `autonomy`, `dry_run`, `veto`, `effects_per_hour`, `policies`, `snapshot`, `every`, `cron`, `tz`, `jitter`, `starts_at`, `ends_at`, `overlap`, `catch_up`, `catch_up_max`
+      | ^^^^ expected one of `plugin`, `description`, `enabled`, `on`, `webhook`, `priority`, `commands`, `concurrency`, `retries`, `retry_delay`, `for_each`, `settings`, `grants`, `limits`, `autonomy`, `dry_run`, `veto`, `effects_per_hour`, `policies`, `snapshot`, `shadow`, `canary`, `every`, `cron`, `tz`, `jitter`, `starts_at`, `ends_at`, `overlap`, `catch_up`, `catch_up_max`
 
     hint: did you mean `every`?
 
