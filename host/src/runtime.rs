@@ -551,9 +551,7 @@ impl Runtime {
         let live = self.enlist(&run);
         let (runtime, agent) = (Arc::clone(self), Arc::clone(agent));
         self.tasks.spawn(async move {
-            let id = run.id;
-            let ended = runtime.carry_out_unrecorded(run, agent, &live, told).await;
-            runtime.dismiss(id, &live, ended);
+            runtime.carry_out_unrecorded(run, agent, &live, told).await;
             drop(waiting);
         });
         // The task answers on every way.
@@ -664,7 +662,7 @@ impl Runtime {
         agent: Arc<Agent>,
         live: &Live,
         told: oneshot::Sender<Result<Run, StoreError>>,
-    ) -> Option<Run> {
+    ) {
         let meter = Arc::new(Meter::before_row(agent.config.limits.clone()));
         let mut work = pin!(self.carry_out(run.clone(), agent, live, &meter));
         let begun = AtomicBool::new(false);
@@ -706,11 +704,12 @@ impl Runtime {
                     let proposed = end.effects.len();
                     let written = self.store.record_run(end).await;
                     self.told_of(proposed);
-                    let written = tell(written.map(|()| ended.clone()));
-                    if written {
+                    // Before whoever asked for it is told that it ended.
+                    self.dismiss(run.id, live, written.is_ok().then(|| ended.clone()));
+                    if tell(written.map(|()| ended.clone())) {
                         self.watch(&ended).await;
                     }
-                    return written.then_some(ended);
+                    return;
                 }
                 end => {
                     hurry.cancel();
@@ -721,17 +720,21 @@ impl Runtime {
             written = &mut row => {
                 // Dropped with what it did when there is no row: it left no trace.
                 if !tell(written.map(|()| run.clone())) {
-                    return None;
+                    self.dismiss(run.id, live, None);
+                    return;
                 }
                 work.await
             }
         };
-        let end = end?;
+        let Some(end) = end else {
+            self.dismiss(run.id, live, None);
+            return;
+        };
         let ended = end.run.clone();
         if self.record(&end).await {
             self.watch(&ended).await;
         }
-        Some(ended)
+        self.dismiss(run.id, live, Some(ended));
     }
 
     /// From the queue to what is to be recorded; none for a run that did not start before the host stops: it stays queued.
