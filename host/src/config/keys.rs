@@ -622,7 +622,7 @@ pub(super) static HOST: Table = Table {
     later: &[],
 };
 
-/// The `[backup]` table.
+/// The `canary` table of an agent.
 static CANARY: Table = Table {
     name: "canary",
     doc: "The part of an agent's runs that a new component gets before it gets all of them. One that crashes is rolled back.",
@@ -647,6 +647,7 @@ static CANARY: Table = Table {
     later: &[],
 };
 
+/// The `[backup]` table.
 pub(super) static BACKUP: Table = Table {
     name: "backup",
     doc: "Backups that the host makes by itself, tries out and removes when they are old: copies for 8 hours, snapshots for 2 days, the last of each day for 30 days, the first of each year for ten years.",

@@ -123,9 +123,16 @@ impl KeyValue for Layered {
         layer(&mut *self.own.lock().await, pairs, quota)
     }
 
-    async fn delete_many(&self, _: &str, keys: Vec<String>) -> Result<(), KeyValueError> {
+    async fn delete_many(&self, agent: &str, keys: Vec<String>) -> Result<(), KeyValueError> {
         let mut own = self.own.lock().await;
-        own.extend(keys.into_iter().map(|key| (key, None)));
+        for key in keys {
+            // Only what is below has to be remembered as gone, and that has a bound.
+            if self.below.get(agent, &key).await?.is_some() {
+                own.insert(key, None);
+            } else {
+                own.remove(&key);
+            }
+        }
         Ok(())
     }
 
