@@ -389,3 +389,79 @@ impl batch::Host for RunState {
         Ok(done.map_err(|error| self.told(error)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: KeyValueQuota = KeyValueQuota {
+        bytes: 20,
+        keys: 10,
+    };
+
+    #[tokio::test]
+    async fn a_layer_hides_what_is_below_and_never_changes_it() {
+        let below: Arc<dyn KeyValue> = Arc::new(Layered::over(Arc::new(Nothing)));
+        let pairs = vec![("a".into(), b"1".to_vec()), ("b".into(), b"2".to_vec())];
+        below.set_many("x", pairs, ROOM).await.unwrap();
+        let layer = Layered::over(Arc::clone(&below));
+        assert_eq!(layer.increment("x", "a", 4, ROOM).await.unwrap(), 5);
+        layer
+            .delete_many("x", vec!["b".into(), "never".into()])
+            .await
+            .unwrap();
+        layer
+            .set_many("x", vec![("c".into(), Vec::new())], ROOM)
+            .await
+            .unwrap();
+        assert_eq!(layer.get("x", "b").await.unwrap(), None);
+        assert_eq!(layer.list("x", 0, 10).await.unwrap(), ["a", "c"]);
+        assert_eq!(layer.list("x", 1, 10).await.unwrap(), ["c"]);
+        // What was never there is not remembered as gone.
+        assert_eq!(layer.own.lock().await.len(), 3);
+        let large = vec![("d".into(), vec![0; 20])];
+        assert!(matches!(
+            layer.set_many("x", large, ROOM).await,
+            Err(KeyValueError::Quota(_))
+        ));
+        assert_eq!(below.get("x", "a").await.unwrap(), Some(b"1".to_vec()));
+        assert_eq!(below.list("x", 0, 10).await.unwrap(), ["a", "b"]);
+    }
+
+    /// A space without keys.
+    struct Nothing;
+
+    #[async_trait]
+    impl KeyValue for Nothing {
+        async fn get(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
+            Ok(None)
+        }
+
+        async fn set_many(
+            &self,
+            _: &str,
+            _: Vec<(String, Vec<u8>)>,
+            _: KeyValueQuota,
+        ) -> Result<(), KeyValueError> {
+            Ok(())
+        }
+
+        async fn delete_many(&self, _: &str, _: Vec<String>) -> Result<(), KeyValueError> {
+            Ok(())
+        }
+
+        async fn list(&self, _: &str, _: u64, _: u32) -> Result<Vec<String>, KeyValueError> {
+            Ok(Vec::new())
+        }
+
+        async fn increment(
+            &self,
+            _: &str,
+            _: &str,
+            _: u64,
+            _: KeyValueQuota,
+        ) -> Result<u64, KeyValueError> {
+            Ok(0)
+        }
+    }
+}
