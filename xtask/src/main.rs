@@ -26,7 +26,7 @@ cargo xtask COMMAND
   test     run every suite
   soak     run every suite at full counts
   fuzz     look for bytes that break what must hold, a minute for each target: cargo xtask fuzz [TARGET...] [--seconds N]; takes a nightly compiler and cargo-fuzz
-  bench    measure against named peers: cargo xtask bench [NAME...] [--json]; names: checks sandbox runs policy schedule api badge serve webhooks effects sync control density
+  bench    measure against named peers: cargo xtask bench [NAME...] [--json]; names: checks sandbox runs policy schedule api badge serve webhooks effects sync control density reload
 ";
 
 fn main() -> ExitCode {

@@ -38,10 +38,14 @@ pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Resu
         say(&format!("the figures, kept in {}:", figures.display()));
         say(&std::fs::read_to_string(&figures)?);
     }
+    // Also when a test failed: whoever reads a failed run wants to know all of it.
+    let ruled = if arguments.is_empty() {
+        policies(root)
+    } else {
+        Ok(())
+    };
     passed?;
-    if arguments.is_empty() {
-        policies(root)?;
-    }
+    ruled?;
     say(&format!(
         "all suites passed in {} s",
         began.elapsed().as_secs()
