@@ -635,6 +635,7 @@ impl PolicyEngine {
             .load(LoadRequest {
                 digest,
                 bytes: bytes.into(),
+                inspection: None,
                 fuel: false,
                 init: Some(Arc::new(InitInput {
                     settings: "{}".into(),

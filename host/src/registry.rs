@@ -53,7 +53,7 @@ pub struct Plugin {
     /// Where it came from, if the lock names it with this digest.
     pub source: Option<String>,
     /// What it is, or why it is refused.
-    pub inspection: Result<Inspection, Refusal>,
+    pub inspection: Result<Arc<Inspection>, Refusal>,
     bytes: Bytes,
     /// What the file looked like before it was read.
     stamps: Option<Stamps>,
@@ -89,10 +89,11 @@ impl Plugin {
     /// # Errors
     /// When it is no component that runs.
     pub fn load_request(&self) -> Result<LoadRequest, Refusal> {
-        self.inspection.as_ref().map_err(Clone::clone)?;
+        let inspection = self.inspection.as_ref().map_err(Clone::clone)?;
         Ok(LoadRequest {
             bytes: self.bytes.clone(),
             digest: self.digest.clone(),
+            inspection: Some(Arc::clone(inspection)),
             fuel: false,
             init: None,
             snapshot: false,
@@ -505,6 +506,7 @@ fn read_plugin(name: &str, file: &Path, supply: &Supply, stamps: Option<Stamps>)
             plugin.inspection = match denied {
                 Some(denied) => Err(Refusal::new(denied.reason, denied.message)),
                 None => inspect(&bytes)
+                    .map(Arc::new)
                     .map_err(|error| Refusal::new("invalid_component", error.to_string())),
             };
             plugin.bytes = bytes.into();
@@ -662,6 +664,7 @@ async fn load(
         .load(LoadRequest {
             bytes: plugin.bytes.clone(),
             digest: plugin.digest.clone(),
+            inspection: Some(Arc::clone(inspection)),
             fuel: agent.limits.fuel.is_some(),
             init: Some(Arc::new(init)),
             snapshot: agent.snapshot,

@@ -106,6 +106,8 @@ pub struct LoadRequest {
     pub bytes: bytes::Bytes,
     /// Its digest, `sha256:<hex>`.
     pub digest: String,
+    /// What inspecting these very bytes said, where somebody did; otherwise loading does.
+    pub inspection: Option<Arc<Inspection>>,
     /// Whether its runs count fuel.
     pub fuel: bool,
     /// For a component that exports `init`.
@@ -541,10 +543,17 @@ fn preferred(inspection: &Inspection) -> EngineKind {
 #[async_trait]
 impl Sandbox for LocalSandbox {
     async fn load(&self, request: LoadRequest) -> Result<Arc<Loaded>, LoadError> {
-        let bytes = request.bytes.clone();
-        let inspection = tokio::task::spawn_blocking(move || inspect::inspect(&bytes))
-            .await
-            .map_err(|error| LoadError::Host(error.into()))??;
+        // Many agents share a component, which looks the same to each.
+        let inspection = match &request.inspection {
+            Some(inspection) => Arc::clone(inspection),
+            None => {
+                let bytes = request.bytes.clone();
+                tokio::task::spawn_blocking(move || inspect::inspect(&bytes))
+                    .await
+                    .map_err(|error| LoadError::Host(error.into()))??
+                    .into()
+            }
+        };
         let unknown = inspect::unknown_imports(&inspection.imports);
         if !unknown.is_empty() {
             return Err(LoadError::UnknownImports(unknown));
@@ -571,7 +580,7 @@ impl Sandbox for LocalSandbox {
             other => other?,
         };
         Ok(Arc::new(Loaded {
-            inspection: Arc::new(inspection),
+            inspection,
             variant: ArcSwap::from_pointee(variant),
             notice: Mutex::new(notice),
             request,

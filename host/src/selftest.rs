@@ -17,7 +17,7 @@ pub use oracle::Measured;
 use cases::{Act, CASES, Case, NOT_HERE};
 use host::{Api, Host};
 use jiff::Timestamp;
-use judge::{judge, words};
+use judge::{Company, judge, words};
 use oracle::Oracle;
 use serde::Serialize;
 use serde_json::Value;
@@ -354,7 +354,7 @@ async fn one(
     let mut got = "none".to_owned();
     let mut overrun_ms = None;
     for run in &runs {
-        let judged = judged(case, range, run);
+        let judged = judged(case, range, run, Company::Alone);
         got = judged.got;
         overrun_ms = overrun_ms.max(judged.overrun_ms);
         remarks.extend(judged.remarks);
@@ -379,7 +379,7 @@ async fn one(
     })
 }
 
-fn judged(case: &Case, range: &Range<'_>, run: &Value) -> judge::Judged {
+fn judged(case: &Case, range: &Range<'_>, run: &Value, company: Company) -> judge::Judged {
     let nothing = Value::Null;
     judge(
         &case.expected,
@@ -388,6 +388,7 @@ fn judged(case: &Case, range: &Range<'_>, run: &Value) -> judge::Judged {
         range.digests.get(case.guest).map_or("", String::as_str),
         case.allowed_ms,
         range.noise_ms,
+        company,
     )
 }
 
@@ -582,7 +583,7 @@ async fn soak(
         seen.lock().unwrap_or_else(PoisonError::into_inner)
     });
     let minutes = time.as_secs().div_ceil(60);
-    // What stays after the first look is what eight at once need; beyond it nothing may grow.
+    // What stays after the first round is what eight at once need; beyond it nothing may grow.
     let mut before = oracle.figures()?;
     let (mut looks, mut early) = (0, None);
     while began.elapsed() < time && !repeated.is_empty() {
@@ -606,7 +607,7 @@ async fn soak(
                     Ok((runs, remarks)) => {
                         seen.2.extend(remarks);
                         for run in runs {
-                            let judged = judged(case, range, &run);
+                            let judged = judged(case, range, &run, Company::Crowd);
                             seen.0 += 1;
                             *seen.1.entry(judged.got).or_default() += 1;
                             // Eight at once take one another's time: only what is grave counts.
@@ -623,6 +624,9 @@ async fn soak(
             }
         });
         futures::future::join_all(attackers).await;
+        if looks == 0 {
+            before = oracle.figures()?;
+        }
         let remarks = oracle.look(before, sink).await;
         // The ends of these runs were judged by their answers.
         oracle.read_events().await?;

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 /// A rule that always holds, or never: every disk has something on it, and none is fuller than full.
 fn disk(above: u32) -> String {
@@ -64,6 +66,46 @@ fn looked_at(host: &Host, rule: &str, fires: bool) -> anyhow::Result<()> {
             .then_some(())
     })
     .with_context(|| format!("`{rule}` never comes to {fires}"))
+}
+
+#[test]
+fn a_secret_that_nobody_replaced_is_an_alert_until_somebody_does() -> anyhow::Result<()> {
+    const DAY: Duration = Duration::from_hours(24);
+    let folder = folder(
+        "",
+        "[alerts]\nevery = \"1s\"\n[secrets]\nfiles = \"keys\"\n[secrets.catalogue.OLD_KEY]\nrotate = \"1d\"\n",
+    )?;
+    let file = folder.path().join("keys/OLD_KEY");
+    fs::create_dir(folder.path().join("keys"))?;
+    fs::write(&file, "a value of long ago")?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    // A day, ten more, and a few hours.
+    fs::File::options()
+        .write(true)
+        .open(&file)?
+        .set_modified(SystemTime::now() - DAY * 11 - DAY / 4)?;
+    let host = folder.serve()?;
+    let firing = alert(&host, "secret_overdue", "firing")?;
+    assert_eq!(
+        (&firing["severity"], &firing["value"]),
+        (&json!("warning"), &json!(1.0)),
+        "{firing}"
+    );
+    ensure!(firing.to_string().contains("OLD_KEY"), "{firing}");
+    let said = host.json("/v1/events?type=secret.overdue&limit=10")?;
+    ensure!(said["items"][0]["subject"] == "OLD_KEY", "{said}");
+    let metrics = host.get("/metrics")?.text()?;
+    ensure!(metrics.contains("infinity_secrets_overdue 1"), "{metrics}");
+    fs::write(&file, "a value of today")?;
+    // Secrets are looked at when the configuration is, and every minute.
+    let path = host.path().join("plugins.toml");
+    fs::write(
+        &path,
+        format!("{}# looked at\n", fs::read_to_string(&path)?),
+    )?;
+    let past = alert(&host, "secret_overdue", "past")?;
+    assert_eq!(past["state"], "resolved", "{past}");
+    Ok(())
 }
 
 #[test]

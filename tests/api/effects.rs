@@ -95,9 +95,7 @@ fn warm() -> anyhow::Result<&'static Path> {
             let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("warm-policies");
             let _ = fs::remove_dir_all(&kept);
             fs::create_dir_all(&kept)?;
-            for part in ["cache", "cache.key"] {
-                copy(&folder.path().join("var").join(part), &kept)?;
-            }
+            copy(&folder.path().join("var/cache"), &kept)?;
             anyhow::Ok(kept)
         };
         warm().map_err(|error| format!("{error:#}"))
@@ -112,11 +110,8 @@ fn warm() -> anyhow::Result<&'static Path> {
 pub(crate) fn with_policy(folder: &Folder) -> anyhow::Result<()> {
     folder.component("policy", "policy")?;
     policies(folder)?;
-    let state = folder.path().join("var");
-    fs::create_dir(&state)?;
-    for part in ["cache", "cache.key"] {
-        copy(&warm()?.join(part), &state)?;
-    }
+    // Of the same key as what is compiled already.
+    copy(&warm()?.join("cache"), &folder.path().join("var"))?;
     Ok(())
 }
 

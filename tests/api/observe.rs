@@ -143,7 +143,10 @@ fn every_component_is_looked_at_and_the_host_says_so_every_half_minute() -> anyh
     .context("no agent was heard")?;
     assert_eq!(of, 2);
     // The same is an alert, counted and logged at once; and every event is counted in a batch.
-    assert!(host.log().contains("system.degraded"), "{}", host.log());
+    poll(PATIENCE, || {
+        host.log().contains("system.degraded").then_some(())
+    })
+    .with_context(|| host.log())?;
     let counts = poll(PATIENCE, || {
         let counts = host.json("/v1/events/counts").ok()?;
         let items = counts["items"].as_array()?.clone();

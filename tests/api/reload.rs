@@ -1,5 +1,6 @@
 //! Another configuration, other plugins, policies and secrets while the host runs: what is taken, what is not, what goes on meanwhile, and the way back.
 
+use crate::notify::Service;
 use crate::{cancel, folder, host, look, ok, problem, start};
 use anyhow::{Context as _, ensure};
 use infinity_tests::host::{Folder, Host, PATIENCE, component, marked, poll};
@@ -11,6 +12,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+/// A key whose signatures count.
+const TRUSTED: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIgERmpDLSlXpO69FQ5Opujlb9O6Bk2tSXWOoIJF4Svz";
 
 /// Puts a file in another's place at once, as editors and deployments do.
 fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -455,6 +460,75 @@ fn a_new_version_is_tried_on_recorded_inputs_and_nothing_of_that_stays() -> anyh
     let version = applied(&host, &worse.replace("shadow = 3\n", ""))?;
     assert_eq!(self::change(&version, "guests")["state"], "applied");
     assert_eq!(runs(&host, "guests")?["outcome"], "limited");
+    Ok(())
+}
+
+#[test]
+fn a_shadow_run_reads_and_changes_nothing_outside() -> anyhow::Result<()> {
+    let service = Service::new()?;
+    let grants = format!(
+        "shadow = 3\nsettings = {{ word = \"w0\" }}\n[agents.guests.grants]\n\
+         http = [{{ url = \"{}\", methods = [\"GET\", \"POST\"], private = [\"127.0.0.0/8\"] }}]\n\
+         directories = [{{ host = \"data\", guest = \"/data\", write = true }}]\n",
+        service.url("/*")
+    );
+    let folder = folder("", &grants)?;
+    let file = folder.path().join("data/made");
+    fs::create_dir(folder.path().join("data"))?;
+    let host = folder.serve()?;
+    let methods = || -> Vec<String> {
+        let told = service.told();
+        told.iter()
+            .map(|(_, head, _)| head.split(' ').next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    for input in [
+        json!({ "case": "http", "method": "POST", "url": service.url("/made") }),
+        json!({ "case": "http", "url": service.url("/read") }),
+        json!({ "case": "write_file", "path": "/data/made", "text": "by the run" }),
+    ] {
+        let run = host.run("guests", &input)?;
+        let output = host.report(&run)?["output"].clone();
+        ensure!(output["error"].is_null(), "{output}");
+    }
+    assert_eq!(methods(), ["post", "get"]);
+    fs::write(&file, "by hand")?;
+    let version = applied(&host, &config(&host)?.replace("w0", "w1"))?;
+    let change = change(&version, "guests");
+    assert_eq!(
+        (&change["state"], &change["shadows"]["runs"]),
+        (&json!("applied"), &json!(3)),
+        "{version}"
+    );
+    // Each of the two versions asked for what can be read; neither sent or wrote.
+    assert_eq!(methods(), ["post", "get", "get", "get"]);
+    assert_eq!(fs::read_to_string(&file)?, "by hand");
+    // The version that took over may do all that it is granted.
+    let input = json!({ "case": "write_file", "path": "/data/made", "text": "by the run" });
+    host.run("guests", &input)?;
+    assert_eq!(fs::read_to_string(&file)?, "by the run");
+    Ok(())
+}
+
+#[test]
+fn a_canary_ends_where_other_things_are_asked_of_components() -> anyhow::Result<()> {
+    let host = folder("", "canary = { percent = 50, for = \"1h\" }\n")?.serve()?;
+    let bytes = marked(&fs::read(component("test_guests"))?, "second");
+    put(&host.path().join("dist/guests.wasm"), &bytes)?;
+    until(&host, "shared", |status| {
+        status["canaries"][0]["agent"] == "guests"
+    })?;
+    // What says nothing of it leaves it alone.
+    let good = config(&host)?;
+    applied(&host, &format!("{good}# looked at\n"))?;
+    assert_eq!(host.json("/v1/config")?["canaries"][0]["agent"], "guests");
+    let trusted = format!("[plugins.trusted]\nteam = \"{TRUSTED}\"\n");
+    applied(&host, &format!("{good}{trusted}"))?;
+    assert_eq!(host.json("/v1/config")?["canaries"], json!([]));
+    let digest = infinity::sandbox::digest(&bytes);
+    for _ in 0..20 {
+        assert_eq!(runs(&host, "guests")?["plugin_digest"], digest);
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Starts the real program on a folder of its own and talks to it as any client does.
 
+use crate::compiled;
 use anyhow::{Context as _, bail, ensure};
 use reqwest::blocking::{Client, Response};
 use serde_json::Value;
@@ -33,7 +34,7 @@ pub fn root() -> PathBuf {
 }
 
 /// Where cargo put things.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
@@ -186,7 +187,7 @@ impl Folder {
         self.directory.path()
     }
 
-    /// Puts a built component in, under another name.
+    /// Puts a built component in, under another name; with its compiled code, where most tests need it.
     ///
     /// # Errors
     /// When it cannot be copied.
@@ -195,6 +196,7 @@ impl Folder {
             component(built),
             self.path().join(format!("dist/{name}.wasm")),
         )?;
+        compiled::put(built, &self.path().join("var"))?;
         Ok(self)
     }
 

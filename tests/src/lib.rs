@@ -2,6 +2,7 @@
 
 pub mod authenticator;
 pub mod collector;
+mod compiled;
 pub mod defects;
 mod git;
 pub mod github;

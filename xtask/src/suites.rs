@@ -31,7 +31,10 @@ pub(crate) fn run(root: &Path, soak: bool, arguments: &[String]) -> anyhow::Resu
         std::fs::write(&figures, "| what | how often | result |\n|---|---|---|\n")?;
         tests.env("INFINITY_SOAK_FIGURES", &figures);
     }
-    say("running the tests");
+    say(&format!(
+        "running the tests; building took {} s",
+        began.elapsed().as_secs()
+    ));
     let passed = checked("the tests", &mut tests);
     if soak {
         // Also when something failed: the rest is worth reading.

@@ -206,7 +206,7 @@ impl ControlPlane for App {
                     .as_ref()
                     .err()
                     .map(|refusal| refusal.message.clone()),
-                inspection: plugin.inspection.as_ref().ok().cloned(),
+                inspection: plugin.inspection.as_deref().ok().cloned(),
                 signed_by: plugin.signed_by.clone(),
                 locked: plugin.source.is_some(),
                 source: plugin.source.clone(),

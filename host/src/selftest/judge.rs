@@ -7,6 +7,18 @@ use serde_json::Value;
 /// Milliseconds over a limit beyond which a guest was not contained in time, whatever else the machine does: at least five times what is aimed at.
 const OVERRUN_MOST_MS: i64 = 500;
 
+/// How many times as long that is in a crowd, of which each has a part of the machine only.
+const CROWD_FACTOR: i64 = 4;
+
+/// What else attacks the host meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Nothing.
+    Alone,
+    /// All the other cases.
+    Crowd,
+}
+
 /// Something that was not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Remark {
@@ -52,7 +64,7 @@ pub(super) fn words(outcome: &str, reason: Option<&str>) -> String {
 }
 
 /// Compares a run, as the API shows it, with what was expected of it. `limits` are the agent's, `digest` is its plugin's, `allowed_ms` is how far over a limit of
-/// time it may be, `noise_ms` how late the machine is by itself.
+/// time it may be, `noise_ms` how late the machine is by itself, `company` who else has a part of it.
 pub(super) fn judge(
     expected: &Expected,
     run: &Value,
@@ -60,13 +72,17 @@ pub(super) fn judge(
     digest: &str,
     allowed_ms: i64,
     noise_ms: i64,
+    company: Company,
 ) -> Judged {
     let mut remarks = Vec::new();
     let outcome = run["outcome"].as_str().unwrap_or("none");
     let reason = run["reason"].as_str();
     let got = words(outcome, reason);
     let wanted = words(expected.outcome, expected.reason);
-    if got != wanted {
+    // Who gets a part of the processors only may be out of time before the limit that would end it alone.
+    let is_out_of_time = company == Company::Crowd
+        && (expected.outcome, outcome, reason) == ("limited", "limited", Some("time"));
+    if got != wanted && !is_out_of_time {
         let message = run["message"].as_str().unwrap_or("no message");
         remarks.push(Remark::grave(format!(
             "it ended as `{got}` and not as `{wanted}`: {message}"
@@ -74,7 +90,7 @@ pub(super) fn judge(
     }
     let told = run["message"].as_str().or(run["summary"].as_str());
     let told = told.unwrap_or_default();
-    for word in expected.words {
+    for word in expected.words.iter().filter(|_| !is_out_of_time) {
         if !told.contains(word) {
             remarks.push(Remark::grave(format!(
                 "`{word}` is not in its message: {told}"
@@ -118,7 +134,11 @@ pub(super) fn judge(
     };
     if let Some(over) = overrun_ms {
         // The machine's own lateness delays a timer, but hardly counts as CPU time of the guest.
-        if over > OVERRUN_MOST_MS + noise_ms {
+        let most = match company {
+            Company::Alone => OVERRUN_MOST_MS,
+            Company::Crowd => OVERRUN_MOST_MS * CROWD_FACTOR,
+        };
+        if over > most + noise_ms {
             remarks.push(Remark::grave(format!("it ran {over} ms over its limit")));
         } else if over > allowed_ms {
             remarks.push(Remark::slow(format!(
@@ -185,7 +205,15 @@ mod tests {
         if !field.is_empty() {
             run[field] = value;
         }
-        let judged = judge(&EXPECTED, &run, &limits(), "sha256:aa", 20, 0);
+        let judged = judge(
+            &EXPECTED,
+            &run,
+            &limits(),
+            "sha256:aa",
+            20,
+            0,
+            Company::Alone,
+        );
         let told: Vec<&str> = judged.remarks.iter().map(|remark| &*remark.what).collect();
         assert_eq!(told.len(), remarks.len(), "{told:?}");
         for (told, wanted) in told.iter().zip(remarks) {
@@ -196,7 +224,15 @@ mod tests {
     #[test]
     fn a_run_that_ended_as_expected_has_no_remarks() {
         check("", Value::Null, &[]);
-        let judged = judge(&EXPECTED, &run(), &limits(), "sha256:aa", 20, 0);
+        let judged = judge(
+            &EXPECTED,
+            &run(),
+            &limits(),
+            "sha256:aa",
+            20,
+            0,
+            Company::Alone,
+        );
         assert_eq!(judged.got, "limited: cpu");
         assert_eq!(judged.overrun_ms, Some(5));
     }
@@ -236,7 +272,15 @@ mod tests {
     fn usage_beyond_a_limit_is_grave() {
         let mut run = run();
         run["usage"]["host_calls"] = json!(12);
-        let judged = judge(&EXPECTED, &run, &limits(), "sha256:aa", 20, 0);
+        let judged = judge(
+            &EXPECTED,
+            &run,
+            &limits(),
+            "sha256:aa",
+            20,
+            0,
+            Company::Alone,
+        );
         assert_eq!(
             judged.remarks,
             [Remark::grave("it used 12 of `host_calls`, 10 are allowed")]
@@ -248,11 +292,40 @@ mod tests {
         let over = |cpu_us: u64| {
             let mut run = run();
             run["usage"]["cpu_us"] = json!(cpu_us);
-            judge(&EXPECTED, &run, &limits(), "sha256:aa", 20, 0).remarks
+            judge(
+                &EXPECTED,
+                &run,
+                &limits(),
+                "sha256:aa",
+                20,
+                0,
+                Company::Alone,
+            )
+            .remarks
         };
         assert!(over(320_000).is_empty());
         assert!(!over(350_000)[0].grave);
         assert!(over(900_000)[0].grave);
+    }
+
+    #[test]
+    fn in_a_crowd_time_may_end_what_another_limit_would() {
+        let mut run = run();
+        run["reason"] = json!("time");
+        run["message"] = json!("ran longer than 2000 ms");
+        run["usage"]["wall_us"] = json!(2_900_000);
+        let remarks = |run: &Value, company| {
+            judge(&EXPECTED, run, &limits(), "sha256:aa", 20, 0, company).remarks
+        };
+        let alone = remarks(&run, Company::Alone);
+        assert!(alone.iter().filter(|remark| remark.grave).count() >= 2);
+        let crowd = remarks(&run, Company::Crowd);
+        assert!(crowd.iter().all(|remark| !remark.grave), "{crowd:?}");
+        run["usage"]["wall_us"] = json!(4_100_000);
+        assert!(remarks(&run, Company::Crowd)[0].grave);
+        // It has to be a limit.
+        run["outcome"] = json!("succeeded");
+        assert!(remarks(&run, Company::Crowd)[0].grave);
     }
 
     #[test]
@@ -264,11 +337,31 @@ mod tests {
         let mut run = run();
         run["denials"] = json!([{ "count": 1 }, { "count": 2 }]);
         assert!(
-            judge(&expected, &run, &limits(), "sha256:aa", 20, 0)
-                .remarks
-                .is_empty()
+            judge(
+                &expected,
+                &run,
+                &limits(),
+                "sha256:aa",
+                20,
+                0,
+                Company::Alone
+            )
+            .remarks
+            .is_empty()
         );
         run["denials"] = json!([{ "count": 2 }]);
-        assert!(judge(&expected, &run, &limits(), "sha256:aa", 20, 0).remarks[0].grave);
+        assert!(
+            judge(
+                &expected,
+                &run,
+                &limits(),
+                "sha256:aa",
+                20,
+                0,
+                Company::Alone
+            )
+            .remarks[0]
+                .grave
+        );
     }
 }

@@ -229,6 +229,7 @@ pub(crate) async fn measure() -> anyhow::Result<Section> {
     let request = LoadRequest {
         digest: digest(&bytes),
         bytes: bytes.into(),
+        inspection: None,
         fuel: false,
         init: Some(Arc::new(InitInput {
             settings: "{}".into(),
