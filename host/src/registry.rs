@@ -3,7 +3,7 @@
 //! A registry is immutable; a new one replaces it whole. A plugin or agent that cannot run is in it with the reason, so that one bad entry disables itself alone. The
 //! registry knows no runs and no time.
 
-use crate::config::{AgentConfig, Config, DisabledAgent};
+use crate::config::{AgentConfig, Config, DisabledAgent, SupplyConfig};
 use crate::forge::{Forge, Forges, Threads};
 use crate::sandbox::checks::Judge;
 use crate::sandbox::files::Directory;
@@ -620,6 +620,23 @@ async fn build_agent(
         input,
         init: digest,
     }
+}
+
+/// Builds an agent of an entry and a component that need not be those of the configuration.
+pub async fn build_one(
+    config: &Config,
+    agent: &AgentConfig,
+    plugin: Arc<Plugin>,
+    surroundings: &Surroundings<'_>,
+) -> Agent {
+    let plugins = BTreeMap::from([(agent.plugin.clone(), plugin)]);
+    build_agent(config, agent, &plugins, surroundings).await
+}
+
+/// A component that lies elsewhere than in the folder of plugins; what is asked of components is asked of it, too.
+#[must_use]
+pub fn read_elsewhere(name: &str, file: &Path, supply: &SupplyConfig) -> Plugin {
+    read_plugin(name, file, &Supply::open(supply), None)
 }
 
 /// `sha256:<hex>` of what `init` gets.

@@ -207,6 +207,7 @@ impl App {
             Cause::Start,
         )
         .await;
+        self.begin_as_before(&mut candidate, &past, &changes).await;
         let text = std::fs::read_to_string(&registry.config.path).unwrap_or_default();
         let version = self.version_of(
             &Asked::by_host(Cause::Start),
@@ -440,14 +441,24 @@ impl App {
         forges: &Forges,
         previous: Option<Arc<Registry>>,
     ) -> Registry {
-        let surroundings = Surroundings {
+        let surroundings = self.surroundings(forges, previous);
+        Registry::build(Arc::clone(config), &surroundings).await
+    }
+
+    /// What agents are built with.
+    fn surroundings<'a>(
+        &'a self,
+        forges: &'a Forges,
+        previous: Option<Arc<Registry>>,
+    ) -> Surroundings<'a> {
+        Surroundings {
             sandbox: self.sandbox.as_ref(),
             key_value: Arc::new(Keys(Arc::clone(&self.store) as Arc<dyn Store>)),
             threads: Arc::new(Boards {
                 forges: self.forges.clone(),
                 store: Arc::clone(&self.store) as Arc<dyn Store>,
             }),
-            views: Arc::new(Panels(config.host.state.clone())),
+            views: Arc::new(Panels(self.config.host.state.clone())),
             judge: Arc::new(Judges::of(&self.checks)),
             revealer: Arc::new(Revealed {
                 secrets: Arc::clone(&self.secrets),
@@ -456,8 +467,7 @@ impl App {
             forges,
             previous,
             progress: &|_| {},
-        };
-        Registry::build(Arc::clone(config), &surroundings).await
+        }
     }
 
     /// The agents of a registry; of one that cannot run it is known what it could do when it did.

@@ -55,9 +55,10 @@ impl ConfigError {
                 self.message
             ),
         };
-        if let Some(help) = &self.help {
+        // What to do, or else what would be right there.
+        if let Some(more) = self.help.as_ref().or(self.label.as_ref()) {
             text.push_str("; ");
-            text.push_str(help);
+            text.push_str(more);
         }
         text
     }
@@ -413,6 +414,23 @@ mod tests {
         assert_eq!(nearest("evrey", words), Some("every"));
         assert_eq!(nearest("seting", words), Some("settings"));
         assert_eq!(nearest("grants", words), None);
+    }
+
+    #[test]
+    fn one_line_says_what_would_be_right() {
+        let mut error = ConfigError::new(Some(0..1), "`memory` is out of range".into());
+        (error.line, error.column) = (3, 5);
+        error.label("allowed: 64KiB to 2GiB");
+        let said = |error: &ConfigError| error.brief(Path::new("plugins.toml"));
+        assert_eq!(
+            said(&error),
+            "plugins.toml:3:5: `memory` is out of range; allowed: 64KiB to 2GiB"
+        );
+        error.help("say it in bytes");
+        assert_eq!(
+            said(&error),
+            "plugins.toml:3:5: `memory` is out of range; say it in bytes"
+        );
     }
 
     #[test]
