@@ -195,6 +195,10 @@ mod tests {
         })
     }
 
+    fn alone(expected: &Expected, run: &Value) -> Judged {
+        judge(expected, run, &limits(), "sha256:aa", 20, 0, Company::Alone)
+    }
+
     fn limits() -> Value {
         json!({ "cpu_ms": 300, "time_ms": 2_000, "memory_bytes": 65_536, "host_calls": 10, "output_bytes": 0, "http_requests": 0 })
     }
@@ -205,15 +209,7 @@ mod tests {
         if !field.is_empty() {
             run[field] = value;
         }
-        let judged = judge(
-            &EXPECTED,
-            &run,
-            &limits(),
-            "sha256:aa",
-            20,
-            0,
-            Company::Alone,
-        );
+        let judged = alone(&EXPECTED, &run);
         let told: Vec<&str> = judged.remarks.iter().map(|remark| &*remark.what).collect();
         assert_eq!(told.len(), remarks.len(), "{told:?}");
         for (told, wanted) in told.iter().zip(remarks) {
@@ -224,15 +220,7 @@ mod tests {
     #[test]
     fn a_run_that_ended_as_expected_has_no_remarks() {
         check("", Value::Null, &[]);
-        let judged = judge(
-            &EXPECTED,
-            &run(),
-            &limits(),
-            "sha256:aa",
-            20,
-            0,
-            Company::Alone,
-        );
+        let judged = alone(&EXPECTED, &run());
         assert_eq!(judged.got, "limited: cpu");
         assert_eq!(judged.overrun_ms, Some(5));
     }
@@ -272,15 +260,7 @@ mod tests {
     fn usage_beyond_a_limit_is_grave() {
         let mut run = run();
         run["usage"]["host_calls"] = json!(12);
-        let judged = judge(
-            &EXPECTED,
-            &run,
-            &limits(),
-            "sha256:aa",
-            20,
-            0,
-            Company::Alone,
-        );
+        let judged = alone(&EXPECTED, &run);
         assert_eq!(
             judged.remarks,
             [Remark::grave("it used 12 of `host_calls`, 10 are allowed")]
@@ -292,16 +272,7 @@ mod tests {
         let over = |cpu_us: u64| {
             let mut run = run();
             run["usage"]["cpu_us"] = json!(cpu_us);
-            judge(
-                &EXPECTED,
-                &run,
-                &limits(),
-                "sha256:aa",
-                20,
-                0,
-                Company::Alone,
-            )
-            .remarks
+            alone(&EXPECTED, &run).remarks
         };
         assert!(over(320_000).is_empty());
         assert!(!over(350_000)[0].grave);
@@ -336,32 +307,8 @@ mod tests {
         };
         let mut run = run();
         run["denials"] = json!([{ "count": 1 }, { "count": 2 }]);
-        assert!(
-            judge(
-                &expected,
-                &run,
-                &limits(),
-                "sha256:aa",
-                20,
-                0,
-                Company::Alone
-            )
-            .remarks
-            .is_empty()
-        );
+        assert!(alone(&expected, &run).remarks.is_empty());
         run["denials"] = json!([{ "count": 2 }]);
-        assert!(
-            judge(
-                &expected,
-                &run,
-                &limits(),
-                "sha256:aa",
-                20,
-                0,
-                Company::Alone
-            )
-            .remarks[0]
-                .grave
-        );
+        assert!(alone(&expected, &run).remarks[0].grave);
     }
 }
